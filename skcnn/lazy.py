@@ -1,0 +1,245 @@
+"""LazyImages: a collection of images that reads a batch only when asked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_READ_SIZE = 64  # images read at once when the whole view is asked for
+
+
+class LazyImages:
+    """An immutable view of images: a source and the operations done on each batch of it.
+
+    Nothing is read before an image is asked for, by an integer index, by iteration or by
+    ``np.asarray``. Indexing with anything else gives another view. Some operations are random:
+    what they do to an image depends on their seed, on `epoch` and on the image's row in the
+    source, and on nothing else, so neither the batch an image is read in, nor the process that
+    reads it, nor the number of reads changes it.
+
+    Parameters
+    ----------
+    source : array of shape (n_images, ...) or object
+        What is read: an array, or an object with `shape` (unknown axes None), `dtype` and
+        ``__getitem__(indices)`` that gives an array of shape (n_indices, ...) or a list of images
+        of different sizes.
+    operations : tuple of callables, default=()
+        Each is called in turn as ``operation(batch, indices, epoch)``, where `batch` is an array
+        or a list of images and `indices` is an int array of shape (n_images_in_batch,), the rows
+        of the source; it returns a batch of as many images. Its method ``output(shape, dtype)``
+        gives the shape of one image and the dtype that come out, and its attribute `random` says
+        whether it is left out of the clean view.
+    indices : int array of shape (n_images,), default=None
+        The rows of the source that the view shows; None shows all.
+    epoch : int, default=0
+        The realisation of the random operations.
+
+    Attributes
+    ----------
+    shape : tuple
+        ``(n_images, ...)``; None stands for an axis that differs from image to image.
+    dtype : numpy.dtype
+        The type of the values that are read.
+    ndim : int
+        The number of axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn import ImageAugmenter
+    >>> images = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4)
+    >>> view = ImageAugmenter(horizontal_flip=True, random_state=0).fit_transform(images)
+    >>> view.shape, view.dtype
+    ((3, 4, 4), dtype('uint8'))
+    >>> bool((np.asarray(view.clean()) == images).all())
+    True
+    >>> view[1:].shape
+    (2, 4, 4)
+    """
+
+    __slots__ = ("_epoch", "_indices", "_operations", "_source")
+
+    def __init__(self, source, operations=(), *, indices=None, epoch=0):
+        self._source = source
+        self._operations = tuple(operations)
+        self._indices = np.arange(source.shape[0]) if indices is None else np.asarray(indices)
+        self._epoch = epoch
+
+    source = property(lambda self: self._source, doc="What is read.")
+    operations = property(lambda self: self._operations, doc="What is done to each batch.")
+    indices = property(lambda self: self._indices, doc="The rows of the source that are shown.")
+    epoch = property(lambda self: self._epoch, doc="The realisation of the random operations.")
+
+    def _output(self):
+        shape, dtype = tuple(self._source.shape[1:]), np.dtype(self._source.dtype)
+        for operation in self._operations:
+            shape, dtype = operation.output(shape, dtype)
+        return tuple(shape), np.dtype(dtype)
+
+    @property
+    def shape(self):
+        """``(n_images, ...)``, None where images differ."""
+        return (len(self), *self._output()[0])
+
+    @property
+    def dtype(self):
+        """The type of the values that are read."""
+        return self._output()[1]
+
+    @property
+    def ndim(self):
+        """The number of axes, images included."""
+        return len(self.shape)
+
+    @property
+    def is_random(self):
+        """Whether two epochs show different variants of an image."""
+        return any(operation.random for operation in self._operations)
+
+    def __len__(self):
+        return len(self._indices)
+
+    def __repr__(self):
+        return f"LazyImages(shape={self.shape}, dtype={self.dtype}, operations={self._operations})"
+
+    def __iter__(self):
+        for row in range(len(self)):
+            yield self[row]
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):
+            if len(key) != 2 or key[1] is not Ellipsis:
+                raise IndexError(
+                    f"LazyImages is indexed along its images only, got {key!r}: "
+                    "read the values with np.asarray first"
+                )
+            key = key[0]
+        if not isinstance(key, slice):
+            key = np.asarray(key) if np.size(key) else np.zeros(0, dtype=int)
+            if key.ndim == 0 and key.dtype != bool:
+                return self._replace(indices=self._indices[key.reshape(1)]).read()[0]
+        return self._replace(indices=self._indices[key])
+
+    def __array__(self, dtype=None, copy=None):
+        if copy is False:
+            raise ValueError("LazyImages holds no array, so reading it always makes a copy")
+        shape = self.shape
+        if None in shape or not len(self):
+            images = _stack(self.read(), shape, self.dtype)
+            return images if dtype is None else images.astype(dtype, copy=False)
+        images = np.empty(shape, dtype=self.dtype if dtype is None else dtype)
+        for start in range(0, len(self), _READ_SIZE):
+            images[start : start + _READ_SIZE] = self[start : start + _READ_SIZE].read()
+        return images
+
+    def read(self):
+        """Read all images of the view at once.
+
+        Returns
+        -------
+        images : array of shape (n_images, ...) or list of arrays
+            A list where the images differ in size.
+        """
+        batch = self._source[self._indices]
+        for operation in self._operations:
+            batch = operation(batch, self._indices, self._epoch)
+        return batch
+
+    def then(self, operation):
+        """Append an operation.
+
+        Parameters
+        ----------
+        operation : callable
+            As the parameter `operations` says.
+
+        Returns
+        -------
+        view : LazyImages
+            A new view.
+        """
+        return self._replace(operations=(*self._operations, operation))
+
+    def clean(self):
+        """Leave the random operations out.
+
+        Returns
+        -------
+        view : LazyImages
+            A view that shows every image as it is.
+        """
+        return self._replace(operations=[op for op in self._operations if not op.random])
+
+    def at_epoch(self, epoch):
+        """Choose a realisation of the random operations.
+
+        Parameters
+        ----------
+        epoch : int
+            0 is what ``np.asarray`` of a new view gives.
+
+        Returns
+        -------
+        view : LazyImages
+            A view with other variants of the same images.
+        """
+        return self._replace(epoch=epoch)
+
+    def _replace(self, *, operations=None, indices=None, epoch=None):
+        return LazyImages(
+            self._source,
+            self._operations if operations is None else operations,
+            indices=self._indices if indices is None else indices,
+            epoch=self._epoch if epoch is None else epoch,
+        )
+
+
+class Reshape:
+    """A lazy operation: give every image of a batch another shape of the same size.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of one image.
+    """
+
+    random = False
+
+    def __init__(self, shape):
+        self.shape = tuple(shape)
+
+    def __call__(self, batch, indices, epoch):  # noqa: D102
+        return np.asarray(batch).reshape(len(indices), *self.shape)
+
+    def output(self, shape, dtype):
+        """Tell what comes out.
+
+        Parameters
+        ----------
+        shape : tuple
+            The shape of one image going in.
+        dtype : numpy.dtype
+            Its dtype.
+
+        Returns
+        -------
+        output : tuple of (tuple, numpy.dtype)
+            The shape and the dtype of one image coming out.
+        """
+        return self.shape, dtype
+
+    def __repr__(self):
+        return f"Reshape({self.shape})"
+
+
+def _stack(batch, shape, dtype):
+    """Make one array of the images that were read, or say why that cannot be."""
+    if len(batch) == 0:
+        return np.empty(tuple(axis or 0 for axis in shape), dtype=dtype)
+    sizes = {np.shape(image) for image in batch}
+    if len(sizes) > 1:
+        smallest, largest = min(sizes), max(sizes)
+        raise ValueError(
+            f"the images are of {len(sizes)} different shapes, from {smallest} to {largest}, and "
+            "one array needs one shape: put an ImageResizer before this step"
+        )
+    return np.asarray(batch)

@@ -1,0 +1,1 @@
+"""Networks: pure PyTorch modules, and the table of their names."""

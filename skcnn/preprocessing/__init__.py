@@ -1,0 +1,1 @@
+"""Transformers between files or arrays and a network."""

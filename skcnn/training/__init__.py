@@ -1,0 +1,1 @@
+"""How a network is trained: the skorch net, its batches, losses, schedules and device."""
