@@ -59,7 +59,7 @@ def check_images(estimator, X, *, reset, min_samples=1):
             f"{name} takes images of one size, but X holds images of different sizes: "
             "put an ImageResizer before it"
         )
-    if form == "flat" or X.ndim == 2:
+    if (form == "flat" or X.ndim == 2) and X.shape != (0,):  # an empty list is no flat rows
         return _check_rows(estimator, X, reset=reset, min_samples=min_samples)
     if len(X) < min_samples:
         raise ValueError(
@@ -282,7 +282,13 @@ def _as_array(X):
         for row, item in enumerate(X):
             items[row] = item
         return items
-    return np.asarray(X)
+    try:
+        return np.asarray(X)
+    except ValueError:
+        raise ValueError(
+            "X holds lists or objects of different shapes: give each image as an array, "
+            "[np.asarray(image) for image in X]"
+        ) from None
 
 
 def _is_path(item):

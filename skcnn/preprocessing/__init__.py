@@ -1,1 +1,9 @@
 """Transformers between files or arrays and a network."""
+
+from skcnn.preprocessing.augmenter import ImageAugmenter
+from skcnn.preprocessing.flattener import ImageFlattener
+from skcnn.preprocessing.normalizer import ImageNormalizer
+from skcnn.preprocessing.reader import ImageReader
+from skcnn.preprocessing.resizer import ImageResizer
+
+__all__ = ["ImageAugmenter", "ImageFlattener", "ImageNormalizer", "ImageReader", "ImageResizer"]

@@ -8,12 +8,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skcnn.images import check_images
 
 
-class ImageTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ImageTransformer(
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,  # type: ignore[call-arg]
+):
     """Base of the image transformers.
 
     A subclass says in ``_fit(X)`` what it learns and in ``_transform(X)`` what it gives; where
@@ -77,6 +81,25 @@ class ImageTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         check_is_fitted(self)
         return self._as_configured(self._transform(X), X)
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Name the pixels that come out.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of what went in; None takes those that fit saw.
+
+        Returns
+        -------
+        names : object array of shape (n_features_out,)
+            The names of what went in, one for each pixel and channel. Where there are none,
+            "pixel_{row}_{column}" for grey images and "pixel_{row}_{column}_{channel}" for others.
+        """
+        check_is_fitted(self)
+        if input_features is None and not hasattr(self, "feature_names_in_"):
+            return pixel_names(self.image_shape_)
+        return _check_feature_names_in(self, input_features)
+
     def _fit(self, X):
         check_images(self, X, reset=True)
 
@@ -100,3 +123,21 @@ class ImageTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def pixel_names(image_shape):
+    """Name the values of an image in the order in which a flat row holds them.
+
+    Parameters
+    ----------
+    image_shape : tuple of (int, int, int)
+        Height, width and number of channels.
+
+    Returns
+    -------
+    names : object array of shape (height * width * n_channels,)
+        "pixel_{row}_{column}" for one channel, "pixel_{row}_{column}_{channel}" for more.
+    """
+    axes = image_shape[:2] if image_shape[2] == 1 else image_shape
+    names = ["_".join(("pixel", *map(str, position))) for position in np.ndindex(*axes)]
+    return np.asarray(names, dtype=object)

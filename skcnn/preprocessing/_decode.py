@@ -1,0 +1,155 @@
+"""One image file to one array: formats, depths, palettes, transparency and orientation."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import tifffile  # it and Pillow come with scikit-image, which reads its own files with them
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, Pillow's and JPEG's brightness of a colour
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_WHITE = 255
+
+# what undoes each value of EXIF's tag "Orientation", which says how the camera was held
+_UPRIGHT = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
+    8: lambda image: np.rot90(image),
+}
+
+
+def read_image(path, mode="RGB"):
+    """Read one image file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    mode : {"RGB", "L", "I;16"}, default="RGB"
+        What to make of it: see `ImageReader`.
+
+    Returns
+    -------
+    image : array of shape (height, width, 3) or (height, width)
+        uint8 and three channels for "RGB", uint8 for "L", uint16 for "I;16".
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is empty, damaged or no image.
+    """
+    if not os.path.isfile(path):
+        what = "is a folder, not an image file" if os.path.isdir(path) else "does not exist"
+        raise FileNotFoundError(f"the image file {str(path)!r} {what}")
+    if not os.path.getsize(path):
+        raise ValueError(f"the image file {str(path)!r} is empty (0 bytes)")
+    try:
+        pixels, orientation = _decode(path)
+        pixels = _to_mode(pixels, mode)
+    except UnidentifiedImageError as error:
+        raise ValueError(
+            f"the file {str(path)!r} is no image, or of a format that cannot be read (JPEG, PNG, "
+            "GIF, BMP, TIFF and WebP can)"
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders fail in many ways, and each must name the file
+        raise ValueError(
+            f"the image file {str(path)!r} is damaged or truncated, or cannot be read: {error}"
+        ) from error
+    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda image: image)(pixels))
+
+
+def _decode(path):
+    """Read grey or RGB values at the depth of the file, as shown on white, and the orientation."""
+    with open(path, "rb") as file:
+        is_tiff = file.read(4) in _TIFF_STARTS
+    if is_tiff and (deep := _decode_deep_tiff(path)) is not None:
+        return deep
+    with Image.open(path) as image:
+        image.load()
+        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        if image.mode.startswith(("I", "F")):
+            return np.array(image), orientation
+        if image.has_transparency_data:
+            # composed in Pillow: a palette's colours are known only to it
+            shown = image.convert("RGBA")
+            white = Image.new("RGBA", shown.size, (_WHITE,) * 4)
+            colour = Image.alpha_composite(white, shown).convert("RGB")
+            return np.array(
+                colour.convert("L") if image.mode in ("LA", "L") else colour
+            ), orientation
+        if image.mode not in ("L", "RGB"):
+            image = image.convert("L" if image.mode == "1" else "RGB")
+        return np.array(image), orientation
+
+
+def _decode_deep_tiff(path):
+    """Read a TIFF of more than 8 bits a value, which Pillow refuses or cuts down to 8 in colour."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first
+            if page.dtype is None or page.dtype.itemsize < 2 or page.photometric > 2:
+                return None
+            pixels = page.asarray()
+            orientation = page.tags.valueof("Orientation", 1)
+            if page.axes.startswith("S"):
+                pixels = np.moveaxis(pixels, 0, -1)
+            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
+                pixels = np.iinfo(pixels.dtype).max - pixels
+    except Exception:  # what it cannot read, Pillow may, or will say what is wrong
+        return None
+    if pixels.ndim not in (2, 3):
+        return None
+    return _without_alpha(pixels), int(orientation)
+
+
+def _without_alpha(pixels):
+    """Show samples after the first one (grey) or the third (RGB) as opacity on white."""
+    if pixels.ndim == 2 or pixels.shape[-1] in (1, 3):
+        return pixels[..., 0] if pixels.shape[-1] == 1 and pixels.ndim == 3 else pixels
+    if pixels.dtype.kind != "u":
+        raise ValueError(f"{pixels.shape[-1]} channels of {pixels.dtype} values")
+    n_colours = 1 if pixels.shape[-1] == 2 else 3
+    white = np.iinfo(pixels.dtype).max
+    opacity = pixels[..., n_colours : n_colours + 1] / white
+    shown = np.rint(opacity * pixels[..., :n_colours] + (1 - opacity) * white)
+    return (shown[..., 0] if n_colours == 1 else shown).astype(pixels.dtype)
+
+
+def _to_mode(pixels, mode):
+    """Turn grey or RGB values of any depth into those that a mode asks for."""
+    depth = np.uint16 if mode == "I;16" else np.uint8
+    if mode == "RGB":
+        pixels = _to_depth(pixels, depth)
+        return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
+    if pixels.ndim == 3:
+        pixels = _to_depth(pixels, pixels.dtype if pixels.dtype.kind == "u" else np.uint16)
+        pixels = np.rint(pixels @ _LUMA).astype(pixels.dtype)
+    return _to_depth(pixels, depth)
+
+
+def _to_depth(pixels, depth):
+    """Scale values to the whole range of uint8 or uint16; nothing is clipped."""
+    if pixels.dtype == depth:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint16) * 257
+    low, high = pixels.min(), pixels.max()
+    if pixels.dtype.kind == "f":
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"it holds values from {low} to {high}, and only 0 to 1 can be shown")
+        return np.rint(pixels * float(np.iinfo(depth).max)).astype(depth)
+    if low < 0 or high > 65535:
+        raise ValueError(f"it holds values from {low} to {high}, and only 0 to 65535 can be shown")
+    if depth == np.uint16:
+        return pixels.astype(np.uint16)
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

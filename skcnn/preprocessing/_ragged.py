@@ -1,0 +1,54 @@
+"""Images of different sizes in memory, checked and as a source that a lazy view can read."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import assert_all_finite
+
+
+class RaggedImages:
+    """A source of `LazyImages` that holds images of different sizes.
+
+    Parameters
+    ----------
+    images : sequence of arrays of shape (height, width) or (height, width, n_channels)
+        The images; all must have as many channels, and may have heights and widths of their own.
+    """
+
+    def __init__(self, images):
+        self.images = [np.asarray(image) for image in images]
+        shapes = [image.shape for image in self.images]
+        self.dtype = np.result_type(*(image.dtype for image in self.images))
+        for row, image in enumerate(self.images):
+            _check_image(row, image)
+        channels = [(*shape, 1)[2] for shape in shapes]
+        odd = next((row for row, n in enumerate(channels) if n != channels[0]), None)
+        if odd is not None:
+            raise ValueError(
+                f"X holds images with different numbers of channels: X[0] is of shape {shapes[0]} "
+                f"and X[{odd}] of shape {shapes[odd]}: make all of them grey or all RGB, with "
+                "ImageReader(mode=...) for files or skimage.color.gray2rgb for arrays"
+            )
+        grey = any(len(shape) == 2 for shape in shapes)  # then the others have one channel
+        self.shape = (len(shapes), None, None, *(() if grey else channels[:1]))
+
+    def __getitem__(self, indices):
+        images = [self.images[index] for index in indices]
+        return [image.reshape(image.shape[: len(self.shape) - 1]) for image in images]
+
+    def __repr__(self):
+        return f"RaggedImages(n_images={len(self.images)}, dtype={self.dtype})"
+
+
+def _check_image(row, image):
+    """Refuse an image that is laid out another way than it should be, or holds no pixels."""
+    if image.dtype.kind not in "buif":
+        raise ValueError(f"X[{row}] has dtype {image.dtype}, and pixels are real numbers")
+    if not image.size:
+        raise ValueError(f"X[{row}] is an image without pixels, of shape {image.shape}")
+    if image.ndim == 3 and image.shape[0] in (1, 3, 4) and min(image.shape[1:]) > 4:
+        raise ValueError(
+            f"X[{row}] of shape {image.shape} looks like channels first, (n_channels, height, "
+            "width), but images are channels last: use np.moveaxis(image, 0, -1)"
+        )
+    assert_all_finite(image, input_name=f"X[{row}]")

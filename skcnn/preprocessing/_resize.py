@@ -1,0 +1,245 @@
+"""Antialiased resizing of many images at once, as two small matrix products an image."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from skcnn.preprocessing._threads import one_blas_thread
+
+_BLOCK = 16  # output rows that share one dense block of the banded operator; measured
+_CHUNK = 200_000  # values resized at once, so that the intermediate results stay in the cache
+_KEPT = (np.uint8, np.uint16, np.float32, np.float64)
+
+
+def resize_images(images, size, aspect="stretch", out=None):
+    """Resize images, antialiased, as scikit-image does.
+
+    Gaussian smoothing and linear interpolation are linear and work on one axis after the other, so
+    what they do to an axis is one matrix. The matrix is mostly zeros; only the blocks along its
+    diagonal are multiplied.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width[, n_channels]) or list of arrays
+        The images; those of a list have shape (height, width[, n_channels]), sizes of their own
+        and all the same number of axes and channels.
+    size : tuple of (int, int)
+        Height and width of the result in pixels.
+    aspect : {"stretch", "pad", "crop"}, default="stretch"
+        What becomes of the ratio of height to width: see `ImageResizer`.
+    out : array of shape (n_images, *size[, n_channels]), default=None
+        Where to write the result.
+
+    Returns
+    -------
+    out : array of shape (n_images, *size[, n_channels])
+        The resized images, of the dtype that `resized_dtype` says.
+    """
+    if isinstance(images, list):
+        if out is None:
+            channels = images[0].shape[2:] if images else ()
+            dtype = np.result_type(*images) if images else np.uint8
+            out = np.empty((len(images), *size, *channels), dtype=resized_dtype(dtype))
+        for row, image in enumerate(images):
+            resize_images(np.asarray(image)[np.newaxis], size, aspect, out[row : row + 1])
+        return out
+    if out is None:
+        out = np.empty((len(images), *size, *images.shape[3:]), dtype=resized_dtype(images.dtype))
+    if images.shape[1:3] == tuple(size):
+        out[...] = images
+        return out
+    n_images, height, width = images.shape[:3]
+    dtype = np.float64 if images.dtype == np.float64 else np.float32
+    (down, across) = (
+        axis_blocks(*axis, np.dtype(dtype)) for axis in scaled_axes((height, width), size, aspect)
+    )
+    channels = images.shape[3:] or (1,)
+    images = images.reshape(n_images, height, width, *channels)
+    target = out.reshape(
+        *out.shape[:3], *channels
+    )  # a view: what is written there is written in `out`
+    step = max(1, _CHUNK // max(1, images[:1].size))
+    with one_blas_thread():
+        for start in range(0, n_images, step):
+            chunk = _multiply(images[start : start + step], down, across, size, dtype)
+            if out.dtype.kind == "u":  # no clipping: weights are positive, and their sum is one
+                np.rint(chunk, out=chunk)
+            target[start : start + step] = chunk
+    return out
+
+
+def resized_dtype(dtype):
+    """Tell the dtype of resized images.
+
+    Parameters
+    ----------
+    dtype : dtype
+        The dtype of the images.
+
+    Returns
+    -------
+    dtype : numpy.dtype
+        The same for uint8, uint16, float32 and float64; float32 for any other.
+    """
+    return np.dtype(dtype if dtype in _KEPT else np.float32)
+
+
+class Resize:
+    """A lazy operation: resize a batch.
+
+    Parameters
+    ----------
+    size : tuple of (int, int)
+        Height and width of the result in pixels.
+    aspect : {"stretch", "pad", "crop"}
+        What becomes of the ratio of height to width.
+    """
+
+    random = False
+
+    def __init__(self, size, aspect):
+        self.size = tuple(size)
+        self.aspect = aspect
+
+    def __call__(self, batch, indices, epoch):
+        return resize_images(batch, self.size, self.aspect)
+
+    def output(self, shape, dtype):
+        """Tell what comes out.
+
+        Parameters
+        ----------
+        shape : tuple
+            The shape of one image going in.
+        dtype : numpy.dtype
+            Its dtype.
+
+        Returns
+        -------
+        output : tuple of (tuple, numpy.dtype)
+            The shape and the dtype of one image coming out.
+        """
+        return (*self.size, *shape[2:]), resized_dtype(dtype)
+
+    def __repr__(self):
+        return f"Resize({self.size}, {self.aspect!r})"
+
+
+def scaled_axes(shape, size, aspect):
+    """Say for both axes how long it is, how long it becomes, and how much of that is shown.
+
+    Parameters
+    ----------
+    shape : tuple of (int, int)
+        Height and width of an image in pixels.
+    size : tuple of (int, int)
+        Height and width of the result in pixels.
+    aspect : {"stretch", "pad", "crop"}
+        What becomes of the ratio of height to width.
+
+    Returns
+    -------
+    axes : list of tuple of (int, int, int)
+        For each axis the pixels that there are, those after scaling and those of the result.
+    """
+    if aspect == "stretch":
+        return [(before, after, after) for before, after in zip(shape, size, strict=True)]
+    ratios = [after / before for before, after in zip(shape, size, strict=True)]
+    ratio = min(ratios) if aspect == "pad" else max(ratios)
+    limit = min if aspect == "pad" else max  # rounding must neither leave a gap nor cut a pixel
+    return [
+        (before, max(1, limit(round(before * ratio), after)), after)
+        for before, after in zip(shape, size, strict=True)
+    ]
+
+
+@lru_cache(maxsize=128)
+def axis_blocks(n_in, n_scaled, n_out, dtype):
+    """Cut the matrix that resizes an axis into blocks.
+
+    Parameters
+    ----------
+    n_in, n_scaled, n_out : int
+        Pixels that there are, those after scaling, and those of the result: the middle ones of the
+        scaled, or the scaled ones between zeros.
+    dtype : numpy.dtype
+        The dtype of the weights.
+
+    Returns
+    -------
+    blocks : list of tuple of (slice, slice, array)
+        The pixels of the result, the pixels that they come from, and the weights of shape
+        (n_pixels_of_result, n_pixels). Pixels in no block are zero.
+    """
+    first = (n_out - n_scaled) // 2
+    shown = np.arange(max(0, first), min(n_out, first + n_scaled))
+    blocks = []
+    for start in range(0, len(shown), _BLOCK):
+        rows = shown[start : start + _BLOCK]
+        weights = axis_weights(n_in, n_scaled, rows - first)
+        used = np.flatnonzero(weights.any(axis=0))
+        low, high = int(used[0]), int(used[-1]) + 1
+        weights = np.ascontiguousarray(weights[:, low:high], dtype=dtype)
+        weights.flags.writeable = False
+        blocks.append((slice(int(rows[0]), int(rows[-1]) + 1), slice(low, high), weights))
+    return blocks
+
+
+def axis_weights(n_in, n_out, rows):
+    """Give the weights by which an axis is resized.
+
+    They equal ``skimage.transform.resize(np.eye(n_in), (n_out, n_in), order=1,
+    anti_aliasing=True)[rows]``: a Gaussian of standard deviation ``(n_in / n_out - 1) / 2`` pixels,
+    cut off at four of them, then linear interpolation between pixel centres; beyond an end the
+    axis is mirrored at the centre of its last pixel.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Pixels before and after.
+    rows : int array of shape (n_rows,)
+        The pixels of the result that are wanted.
+
+    Returns
+    -------
+    weights : float64 array of shape (n_rows, n_in)
+        Each row sums to one.
+    """
+    factor = n_in / n_out
+    sigma = max(0.0, (factor - 1) / 2)
+    radius = int(4 * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    gauss = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma else np.ones(1)
+    gauss /= gauss.sum()
+    centres = (rows + 0.5) * factor - 0.5
+    left = np.floor(centres).astype(int)
+    weights = np.zeros((len(rows), n_in))
+    for pixel, share in ((left, left + 1 - centres), (left + 1, centres - left)):
+        smoothed = _mirror(_mirror(pixel, n_in)[:, np.newaxis] + offsets, n_in)
+        at = np.broadcast_to(np.arange(len(rows))[:, np.newaxis], smoothed.shape)
+        np.add.at(weights, (at, smoothed), share[:, np.newaxis] * gauss)
+    return weights
+
+
+def _mirror(pixels, n):
+    """Fold positions beyond the ends back onto the axis."""
+    period = max(1, 2 * (n - 1))
+    pixels = np.abs(pixels) % period
+    return np.where(pixels < n, pixels, period - pixels)
+
+
+def _multiply(images, down, across, size, dtype):
+    """Resize the columns, then the rows, of a small stack of shape (n, height, width, channels)."""
+    n_images, height, width, channels = images.shape
+    columns = np.zeros((n_images, size[0], width * channels), dtype=dtype)
+    flat = images.reshape(n_images, height, width * channels)
+    for target, source, weights in down:
+        np.matmul(weights, flat[:, source].astype(dtype), out=columns[:, target])
+    lines = columns.reshape(n_images, size[0], width, channels).swapaxes(2, 3)
+    lines = lines.reshape(n_images, size[0] * channels, width)
+    rows = np.zeros((n_images, size[0] * channels, size[1]), dtype=dtype)
+    for target, source, weights in across:
+        rows[..., target] = np.matmul(lines[..., source], weights.T)
+    return rows.reshape(n_images, size[0], channels, size[1]).swapaxes(2, 3)

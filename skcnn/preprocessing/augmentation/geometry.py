@@ -1,0 +1,99 @@
+"""Geometry of augmented images: flips, rotation, zoom and shift as one resampling of a batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+
+def flip(images, horizontal, vertical):
+    """Mirror some images, pixel by pixel.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width, n_channels)
+        The images; not changed.
+    horizontal : bool array of shape (n_images,)
+        Which have their left and right exchanged.
+    vertical : bool array of shape (n_images,)
+        Which have their top and bottom exchanged.
+
+    Returns
+    -------
+    images : array of shape (n_images, height, width, n_channels)
+        A copy of the same dtype.
+    """
+    flipped = images.copy()
+    flipped[horizontal] = flipped[horizontal, :, ::-1]
+    flipped[vertical] = flipped[vertical, ::-1]
+    return flipped
+
+
+def affine_maps(variants, height, width):
+    """Compose flips, rotation, zoom and shift, in this order, about the centre of the image.
+
+    Parameters
+    ----------
+    variants : Variants
+        What was drawn for each image.
+    height, width : int
+        The size of the images, in pixels.
+
+    Returns
+    -------
+    matrices : float64 array of shape (n_images, 2, 2)
+        With `offsets`, where the pixel shown at ``(x, y)`` comes from: ``matrix @ (x, y) +
+        offset``, in pixels.
+    offsets : float64 array of shape (n_images, 2)
+        As said.
+    """
+    angle = np.deg2rad(variants.rotation)
+    cosine, sine = np.cos(angle) / variants.zoom, np.sin(angle) / variants.zoom
+    matrices = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)
+    matrices[variants.horizontal_flip, 0] *= -1
+    matrices[variants.vertical_flip, 1] *= -1
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = np.stack([variants.shift_x * width, variants.shift_y * height], axis=1)
+    offsets = centre - (matrices * (centre + shift)[:, np.newaxis, :]).sum(axis=2)
+    return matrices, offsets
+
+
+def warp(images, matrices, offsets):
+    """Resample images bilinearly; what lies outside repeats the pixel at the edge.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width, n_channels)
+        The images; not changed.
+    matrices : float64 array of shape (n_images, 2, 2)
+        As `affine_maps` gives.
+    offsets : float64 array of shape (n_images, 2)
+        As `affine_maps` gives.
+
+    Returns
+    -------
+    images : float32 array of shape (n_images, height, width, n_channels)
+        The resampled images.
+    """
+    _, height, width, _ = images.shape
+    # The sampler counts from -1 at the first pixel's outer edge to 1 at the last one's.
+    scale = 2 / np.array([width, height])
+    matrices = matrices * scale[:, np.newaxis]
+    offsets = (offsets + 0.5) * scale - 1
+    x, y = np.arange(width), np.arange(height)
+    by_x = (matrices[:, :, 0, np.newaxis] * x).astype(np.float32)
+    by_y = (matrices[:, :, 1, np.newaxis] * y + offsets[:, :, np.newaxis]).astype(np.float32)
+    grid = np.empty((len(images), height, width, 2), dtype=np.float32)
+    for axis in range(2):
+        np.add(by_x[:, axis, np.newaxis, :], by_y[:, axis, :, np.newaxis], out=grid[..., axis])
+    # Seen as channels first without moving a value: the sampler reads through the strides.
+    pixels = torch.from_numpy(images.astype(np.float32, order="C")).permute(0, 3, 1, 2)
+    sampled = torch.nn.functional.grid_sample(
+        pixels,
+        torch.from_numpy(grid),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    # Copied by numpy, in this thread: torch's threads gain less on it than they cost to gather.
+    return np.ascontiguousarray(sampled.permute(0, 2, 3, 1).numpy())

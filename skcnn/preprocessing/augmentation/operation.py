@@ -1,0 +1,130 @@
+"""The lazy operation that shows random variants of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from math import prod
+
+import numpy as np
+
+from skcnn.preprocessing.augmentation.draws import generators, image_keys
+from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, warp
+from skcnn.preprocessing.augmentation.photometry import recolour
+from skcnn.preprocessing.augmentation.variants import FUNCTION, Ranges, draw_variants
+
+_CHUNK = 2**20  # pixel values worked on at once, which bounds the memory that large images take
+
+
+class Augment:
+    """The lazy operation that makes a variant of every image of a batch.
+
+    Parameters
+    ----------
+    ranges : Ranges
+        How far each operation goes.
+    function : callable or None
+        The user's own operation.
+    pixel_range : tuple of (float, float)
+        The smallest and the largest pixel value.
+    seed : int
+        What all variants are drawn from.
+    """
+
+    random = True
+
+    def __init__(self, ranges: Ranges, function: Callable | None, pixel_range: tuple, seed: int):
+        self.ranges = ranges
+        self.function = function
+        self.pixel_range = pixel_range
+        self.seed = seed
+
+    def __call__(self, batch, indices, epoch):  # noqa: D102
+        batch = np.asarray(batch)
+        variants = np.empty(batch.shape, dtype=self.output(batch.shape[1:], batch.dtype)[1])
+        keys = image_keys(self.seed, epoch, indices)
+        step = max(1, _CHUNK // prod(batch.shape[1:]))
+        for start in range(0, len(batch), step):
+            part = slice(start, start + step)
+            variants[part] = self._variants(
+                batch[part], keys[part], whole=variants.dtype.kind in "iu"
+            )
+        return variants
+
+    def _variants(self, images, keys, *, whole):
+        ranges, drawn = self.ranges, draw_variants(keys, self.ranges)
+        if ranges.warps:
+            images = warp(images, *affine_maps(drawn, *images.shape[1:3]))
+        elif ranges.flips:
+            images = flip(images, drawn.horizontal_flip, drawn.vertical_flip)
+        if ranges.recolours or self.function is not None:
+            images = images.astype(np.float32, order="C")
+            images = recolour(images, keys, drawn, ranges, self.pixel_range)
+            if self.function is not None:
+                images = call_function(self.function, images, keys)
+            images = np.clip(images, *self.pixel_range)
+        return np.rint(images) if whole and images.dtype == np.float32 else images
+
+    def output(self, shape, dtype):
+        """Tell what comes out.
+
+        Parameters
+        ----------
+        shape : tuple
+            The shape of one image going in.
+        dtype : numpy.dtype
+            Its dtype.
+
+        Returns
+        -------
+        output : tuple of (tuple, numpy.dtype)
+            The same shape, and the same dtype unless it is bool: between False and True lie
+            values that only a float holds.
+        """
+        return shape, np.dtype(np.float32 if np.dtype(dtype).kind == "b" else dtype)
+
+    def __repr__(self):
+        enabled = [
+            f"{field.name}={getattr(self.ranges, field.name)!r}"
+            for field in fields(self.ranges)
+            if getattr(self.ranges, field.name)
+        ]
+        if self.function is not None:
+            enabled.append(f"function={self.function!r}")
+        return f"Augment({', '.join([*enabled, f'seed={self.seed}'])})"
+
+
+def call_function(function, images, keys):
+    """Call the user's own operation, and check what it gives back.
+
+    Parameters
+    ----------
+    function : callable
+        Called as ``function(images, generators)``.
+    images : float32 array of shape (n_images, height, width, n_channels)
+        A copy that the function may change.
+    keys : uint64 array of shape (n_images,)
+        The keys of the images.
+
+    Returns
+    -------
+    images : float32 array of shape (n_images, height, width, n_channels)
+        What the function gave.
+
+    Raises
+    ------
+    ValueError
+        If it gave another shape, or values that are not finite.
+    """
+    changed = np.asarray(function(images, generators(keys, FUNCTION)))
+    if changed.shape != images.shape:
+        raise ValueError(
+            f"function gave an array of shape {changed.shape} for images of shape {images.shape}: "
+            "it must return as many images of the same shape"
+        )
+    if changed.dtype.kind not in "buif" or not np.isfinite(changed).all():
+        raise ValueError(
+            f"function gave an array of dtype {changed.dtype} with values that are no finite real "
+            "numbers: every pixel must be one"
+        )
+    return changed.astype(np.float32, copy=False)

@@ -1,0 +1,81 @@
+"""What changes the values of pixels: contrast, brightness, noise and erasing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skcnn.preprocessing.augmentation.draws import normal, uniform
+from skcnn.preprocessing.augmentation.variants import FILL, NOISE, draw_rectangles
+
+
+def recolour(images, keys, variants, ranges, pixel_range):
+    """Do what changes the values of pixels: contrast, brightness, noise and erasing, in turn.
+
+    Parameters
+    ----------
+    images : float32 array of shape (n_images, height, width, n_channels)
+        The images; not changed.
+    keys : uint64 array of shape (n_images,)
+        The keys of the images.
+    variants : Variants
+        What was drawn for each image.
+    ranges : Ranges
+        How far each operation goes.
+    pixel_range : tuple of (float, float)
+        The smallest and the largest pixel value.
+
+    Returns
+    -------
+    images : float32 array of shape (n_images, height, width, n_channels)
+        The variants, not yet clipped to the pixel range.
+    """
+    low, high = pixel_range
+    span = np.float32(high - low)
+    flat = images.reshape(len(images), -1)
+    if ranges.contrast or ranges.brightness:
+        # One multiplication and one addition: mean + factor * (pixel - mean) + brightness.
+        factor = variants.contrast.astype(np.float32)
+        added = variants.brightness.astype(np.float32) * span
+        if ranges.contrast:
+            added = added + (1 - factor) * flat.mean(axis=1)
+        flat = flat * factor[:, np.newaxis] + added[:, np.newaxis]
+    if ranges.noise:
+        flat = flat + normal(keys, NOISE, flat.shape[1]) * (np.float32(ranges.noise) * span)
+    images = flat.reshape(images.shape)
+    if ranges.erase:
+        images = erase(
+            images, keys, draw_rectangles(keys, ranges.erase, *images.shape[1:3]), low, high
+        )
+    return images
+
+
+def erase(images, keys, rectangles, low, high):
+    """Fill one rectangle of each image with uniform random values.
+
+    Parameters
+    ----------
+    images : float32 array of shape (n_images, height, width, n_channels)
+        The images; not changed.
+    keys : uint64 array of shape (n_images,)
+        The keys of the images.
+    rectangles : int array of shape (n_images, 4)
+        Top, left, height and width of each rectangle, in pixels.
+    low, high : float
+        Between which values to draw.
+
+    Returns
+    -------
+    images : float32 array of shape (n_images, height, width, n_channels)
+        A changed copy.
+    """
+    _, height, width, n_channels = images.shape
+    top, left, rows, columns = rectangles.T[:, :, np.newaxis]
+    y, x = np.arange(height), np.arange(width)
+    inside_y = (y >= top) & (y < top + rows)
+    inside_x = (x >= left) & (x < left + columns)
+    image, y, x = np.nonzero(inside_y[:, :, np.newaxis] & inside_x[:, np.newaxis, :])
+    # A position of its own for every value, so that the fill does not depend on the rectangle.
+    position = (y * width + x)[:, np.newaxis] * n_channels + np.arange(n_channels) + FILL
+    images = images.copy()
+    images[image, y, x] = low + (high - low) * uniform(keys[image][:, np.newaxis], position)
+    return images

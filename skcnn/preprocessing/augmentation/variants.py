@@ -1,0 +1,133 @@
+"""What is drawn for each image of a batch: which variant of it an epoch shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from skcnn.preprocessing.augmentation.draws import uniform
+
+MIN_ASPECT = 0.3  # of an erased rectangle, and 1 / 0.3 at most, as in the paper of Zhong et al.
+
+# Where in an image's sequence of random numbers each draw stands. An operation keeps its numbers
+# whatever else is switched on.
+_HORIZONTAL_FLIP, _VERTICAL_FLIP, _ROTATION, _SHIFT_Y, _SHIFT_X, _ZOOM, _BRIGHTNESS, _CONTRAST = (
+    range(8)
+)
+_ERASE, _AREA, _ASPECT, _TOP, _LEFT, FUNCTION = range(8, 14)
+NOISE, FILL = 1 << 40, 1 << 41
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How far each operation goes; the parameters of `ImageAugmenter` of the same names."""
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    noise: float = 0.0
+    erase: float = 0.0
+
+    @property
+    def flips(self):
+        """Whether any image is flipped."""
+        return self.horizontal_flip or self.vertical_flip
+
+    @property
+    def warps(self):
+        """Whether pixels move to places between pixels."""
+        return bool(self.rotation or self.shift or self.zoom)
+
+    @property
+    def recolours(self):
+        """Whether pixels get other values."""
+        return bool(self.brightness or self.contrast or self.noise or self.erase)
+
+    @property
+    def any(self):
+        """Whether anything is done at all."""
+        return bool(self.flips or self.warps or self.recolours)
+
+
+class Variants(NamedTuple):
+    """What is done to each image of a batch: arrays of shape (n_images,)."""
+
+    horizontal_flip: np.ndarray  # bool
+    vertical_flip: np.ndarray  # bool
+    rotation: np.ndarray  # degrees, counter-clockwise
+    shift_y: np.ndarray  # fraction of the height, downwards
+    shift_x: np.ndarray  # fraction of the width, to the right
+    zoom: np.ndarray  # factor, above 1 enlarges
+    brightness: np.ndarray  # fraction of the pixel range, added
+    contrast: np.ndarray  # factor of the deviation from the image's mean
+
+
+def draw_variants(keys, ranges):
+    """Draw what is done to each image.
+
+    Parameters
+    ----------
+    keys : uint64 array of shape (n_images,)
+        The keys of the images.
+    ranges : Ranges
+        How far each operation goes.
+
+    Returns
+    -------
+    variants : Variants
+        The draws.
+    """
+
+    def between(position, reach, middle=0.0):
+        return middle + reach * (2 * uniform(keys, position) - 1)
+
+    return Variants(
+        ranges.horizontal_flip & (uniform(keys, _HORIZONTAL_FLIP) < 0.5),
+        ranges.vertical_flip & (uniform(keys, _VERTICAL_FLIP) < 0.5),
+        between(_ROTATION, ranges.rotation),
+        between(_SHIFT_Y, ranges.shift),
+        between(_SHIFT_X, ranges.shift),
+        between(_ZOOM, ranges.zoom, middle=1.0),
+        between(_BRIGHTNESS, ranges.brightness),
+        between(_CONTRAST, ranges.contrast, middle=1.0),
+    )
+
+
+def draw_rectangles(keys, largest, height, width):
+    """Draw the rectangle that is erased from each image.
+
+    Half the images keep all their pixels. In the others the area is uniform between 0 and
+    `largest`, and the logarithm of the aspect ratio uniform over those ratios for which the
+    rectangle fits into the image.
+
+    Parameters
+    ----------
+    keys : uint64 array of shape (n_images,)
+        The keys of the images.
+    largest : float
+        The largest area, as a fraction of the image's.
+    height, width : int
+        The size of the images, in pixels.
+
+    Returns
+    -------
+    rectangles : int array of shape (n_images, 4)
+        Top, left, height and width, in pixels; the latter two are 0 where nothing is erased.
+    """
+    area = largest * uniform(keys, _AREA) * height * width
+    tall, wide = height**2 / np.maximum(area, 1e-9), np.maximum(area, 1e-9) / width**2
+    low = np.log(np.clip(MIN_ASPECT, wide, tall))
+    high = np.log(np.clip(1 / MIN_ASPECT, wide, tall))
+    aspect = np.exp(low + (high - low) * uniform(keys, _ASPECT))  # height over width
+    erased = uniform(keys, _ERASE) < 0.5
+    rows = np.where(erased, np.rint(np.sqrt(area * aspect)), 0).clip(max=height)
+    columns = np.where(erased, np.rint(np.sqrt(area / aspect)), 0).clip(max=width)
+    top = np.floor(uniform(keys, _TOP) * (height - rows + 1))
+    left = np.floor(uniform(keys, _LEFT) * (width - columns + 1))
+    return np.stack([top, left, rows, columns], axis=1).astype(np.int64)

@@ -1,0 +1,109 @@
+"""ImageFlattener: images to rows, for estimators that know no images."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn.images import check_images, in_form, recognise
+from skcnn.preprocessing._base import ImageTransformer
+from skcnn.preprocessing._constraints import IMAGE_SHAPE
+
+
+class ImageFlattener(ImageTransformer):
+    """Lay every image out as one row of values, for trees and the rest of scikit-learn.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
+        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        forms of images need none.
+
+    Attributes
+    ----------
+    form_ : tuple of int
+        What `inverse_transform` gives: the shape of one image as it was given to fit, (height,
+        width) or (height, width, n_channels), or (n_features,) after a fit on flat rows.
+    n_features_in_ : int
+        Height x width x channels of the images seen in fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in fit. Defined only for frames whose columns have names.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and channels of the images seen in fit.
+
+    Raises
+    ------
+    ValueError
+        If images have another size than in fit, or hold NaN or infinity.
+
+    See Also
+    --------
+    ImageResizer : Gives images of different sizes one size.
+
+    Notes
+    -----
+    Rows run over the lines of an image, in a line over its pixels, and in a pixel over its
+    channels. The dtype is kept, and an array is not copied. `LazyImages` are read into one array;
+    of a view with random operations that is one realisation, the same at every call.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn import ImageFlattener
+    >>> images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2)
+    >>> flattener = ImageFlattener()
+    >>> flattener.fit_transform(images)
+    array([[0, 1, 2, 3],
+           [4, 5, 6, 7]], dtype=uint8)
+    >>> flattener.get_feature_names_out()
+    array(['pixel_0_0', 'pixel_0_1', 'pixel_1_0', 'pixel_1_1'], dtype=object)
+    >>> flattener.inverse_transform([[0, 1, 2, 3]])
+    array([[[0, 1],
+            [2, 3]]])
+    """
+
+    _parameter_constraints: ClassVar[dict] = {"image_shape": [IMAGE_SHAPE, None]}
+
+    def __init__(self, *, image_shape: tuple[int, ...] | None = None):
+        self.image_shape = image_shape
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Turn rows back into images.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, n_features_in_)
+            Rows, such as `transform` gives.
+
+        Returns
+        -------
+        images : array of shape (n_images, *form_)
+            Images in the form seen in fit.
+        """
+        check_is_fitted(self)
+        return in_form(np.asarray(check_images(self, X, reset=False)), self.form_)
+
+    def _fit(self, X):
+        self._rows(X, reset=True)
+
+    def _transform(self, X):
+        return self._rows(X, reset=False)
+
+    def _fit_transform(self, X):
+        return self._rows(X, reset=True)
+
+    def _rows(self, X, *, reset):
+        X = recognise(X)[1]
+        images = check_images(self, X, reset=reset)
+        if reset:
+            self.form_ = tuple(X.shape[1:])
+        return np.asarray(in_form(images, (self.n_features_in_,)))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32", "uint8"]
+        return tags

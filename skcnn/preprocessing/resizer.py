@@ -1,0 +1,236 @@
+"""ImageResizer: images of any size to one size."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.utils import Tags, assert_all_finite, gen_even_slices
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn.images import check_images, in_form, recognise
+from skcnn.lazy import LazyImages
+from skcnn.preprocessing._base import ImageTransformer, pixel_names
+from skcnn.preprocessing._constraints import IMAGE_SHAPE, SIZE
+from skcnn.preprocessing._ragged import RaggedImages
+from skcnn.preprocessing._resize import Resize, resize_images, resized_dtype
+from skcnn.preprocessing._threads import count_threads, one_blas_thread
+
+_READ = 4_000_000  # values of a lazy view of one size that are in memory at once, per thread
+_WORTH_A_THREAD = 2_000_000  # values of an array that take longer to resize than a thread to start
+
+
+class ImageResizer(ImageTransformer):
+    """Resize images, whatever their sizes, to one size.
+
+    Resizing is antialiased: where an axis shrinks, images are smoothed by a Gaussian whose standard
+    deviation is ``(factor - 1) / 2`` pixels and then interpolated linearly. The result is that of
+    ``skimage.transform.resize(image, size, order=1, anti_aliasing=True, preserve_range=True)``, and
+    is computed many images at a time.
+
+    Parameters
+    ----------
+    size : tuple of (int, int)
+        Height and width of the result in pixels.
+    aspect : {"stretch", "pad", "crop"}, default="stretch"
+        What becomes of the ratio of height to width. "stretch" gives it up. "pad" keeps it, and
+        puts the whole image in the middle of a frame of zeros (black). "crop" keeps it, and shows
+        the middle of an image that fills the result. Where the spare pixels are odd in number, the
+        right and lower margins are a pixel larger in both.
+    lazy : bool, default=False
+        False gives an array. Paths are then decoded, resized and dropped photo by photo, and of a
+        view with random operations (an `ImageAugmenter` before the resizer) the array is one
+        realisation: put the augmenter after the resizer or use True for fresh variants in every
+        epoch. True gives `LazyImages` that are resized whenever they are read.
+    n_jobs : int, default=None
+        Number of threads. None means one for each CPU core, but one in all in a worker of
+        something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
+        means one for each core everywhere. Lazy results are read by whoever asks.
+    image_shape : tuple of int, default=None
+        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
+        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        forms of images need none.
+
+    Attributes
+    ----------
+    n_channels_ : int
+        Channels of the images seen in fit; images given later must have as many.
+    n_features_in_ : int
+        Height x width x channels of the images seen in fit. Defined only if they had one size.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen in fit. Defined only for frames whose columns have names.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and channels of the images seen in fit. Defined only if they had one size.
+
+    Raises
+    ------
+    ValueError
+        If images have different numbers of channels, or hold NaN or infinity.
+
+    See Also
+    --------
+    ImageReader : Gives the images of a collection of paths.
+
+    Notes
+    -----
+    Images may be an array, flat rows, a list of images of different sizes or `LazyImages`, and in
+    `transform` have another height and width than in `fit`. The result has shape (n_images, *size)
+    for grey images that came without an axis for the channels, else (n_images, *size, n_channels).
+    Its dtype is that of the images for uint8 and uint16 (rounded), float32 and float64, and float32
+    for all other dtypes. Images that already have the size are returned as they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn import ImageResizer
+    >>> images = np.arange(2 * 4 * 8, dtype=np.uint8).reshape(2, 4, 8)
+    >>> ImageResizer((2, 2)).fit_transform(images)
+    array([[[ 7, 10],
+            [21, 24]],
+    <BLANKLINE>
+           [[39, 42],
+            [53, 56]]], dtype=uint8)
+    >>> photos = [np.ones((30, 20, 3)), np.ones((25, 40, 3))]
+    >>> ImageResizer((16, 16), aspect="pad").fit_transform(photos).shape
+    (2, 16, 16, 3)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "size": [SIZE],
+        "aspect": [StrOptions({"stretch", "pad", "crop"})],
+        "lazy": ["boolean"],
+        "n_jobs": [Integral, None],
+        "image_shape": [IMAGE_SHAPE, None],
+    }
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        *,
+        aspect: str = "stretch",
+        lazy: bool = False,
+        n_jobs: int | None = None,
+        image_shape: tuple[int, ...] | None = None,
+    ):
+        self.size = size
+        self.aspect = aspect
+        self.lazy = lazy
+        self.n_jobs = n_jobs
+        self.image_shape = image_shape
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Name the pixels of the resized images.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Not used: the pixels that come out are others than those that went in.
+
+        Returns
+        -------
+        names : object array of shape (height * width * n_channels,)
+            "pixel_{row}_{column}" for grey images and "pixel_{row}_{column}_{channel}" for others.
+        """
+        check_is_fitted(self)
+        return pixel_names((*self.size, self.n_channels_))
+
+    def _fit(self, X):
+        self._check(X, reset=True)
+
+    def _transform(self, X):
+        return self._resize(*self._check(X, reset=False))
+
+    def _fit_transform(self, X):
+        return self._resize(*self._check(X, reset=True))
+
+    def _check(self, X, *, reset):
+        """Take images of any size through the gate, and tell the shape of one resized image."""
+        form, X = recognise(X)
+        if form == "paths":
+            raise ValueError(
+                f"ImageResizer takes images, but X holds file paths such as {str(X[0])!r}: put an "
+                "ImageReader before it"
+            )
+        if form == "ragged":
+            X = LazyImages(RaggedImages(X))
+        if form == "flat" or X.ndim == 2:
+            if not reset and not hasattr(self, "image_shape_"):
+                raise ValueError(
+                    f"X has shape {X.shape}, but ImageResizer was fitted on images of "
+                    "different sizes and cannot know how flat rows are laid out: give images"
+                )
+            images = check_images(self, X, reset=reset)
+            grey = self.image_shape_[2] == 1 and len(self.image_shape or ()) < 3
+        elif isinstance(X, LazyImages) and None in X.shape:
+            images, grey = self._check_unsized(X, reset=reset), X.ndim == 3
+        else:
+            # in transform another height and width is welcome, so a fresh resizer checks the rest
+            images = check_images(self if reset else ImageResizer(self.size), X, reset=True)
+            grey = X.ndim == 3
+        channels = images.shape[3] if images.ndim == 4 else 1
+        if reset:
+            self.n_channels_ = channels
+        elif channels != self.n_channels_:
+            raise ValueError(
+                f"X holds images with {channels} channel(s), but ImageResizer is expecting "
+                f"{self.n_channels_}, as in fit: choose the channels with ImageReader(mode=...) or "
+                "convert them"
+            )
+        return images, tuple(self.size) if grey else (*self.size, channels)
+
+    def _check_unsized(self, X, *, reset):
+        """Check a view of images of different sizes without reading it."""
+        if not len(X):
+            raise ValueError("Found 0 images while a minimum of 1 is required by ImageResizer.")
+        if reset:  # forget the one size that an earlier fit saw
+            for attribute in ("n_features_in_", "image_shape_", "feature_names_in_"):
+                vars(self).pop(attribute, None)
+        return X
+
+    def _resize(self, images, image_shape):
+        lazy = isinstance(images, LazyImages)
+        dtype = resized_dtype(images.dtype)
+        if images.shape[1:3] == tuple(self.size) and images.dtype == dtype and lazy == self.lazy:
+            return in_form(images, image_shape)
+        if self.lazy:
+            view = images if lazy else LazyImages(images)
+            return in_form(view.then(Resize(self.size, self.aspect)), image_shape)
+        out = np.empty((len(images), *self.size, *images.shape[3:]), dtype=dtype)
+        self._fill(out, images)
+        if lazy:  # arrays were checked before
+            assert_all_finite(out, estimator_name="ImageResizer", input_name="X")
+        return in_form(out, image_shape)
+
+    def _fill(self, out, images):
+        """Resize images into `out`, in threads: decoding and multiplying let go of the GIL."""
+        lazy = isinstance(images, LazyImages)
+        n_threads = count_threads(self.n_jobs)
+        if not lazy:
+            n_threads = min(n_threads, 1 + images.size // _WORTH_A_THREAD)
+        # more parts than threads, since photos differ in size
+        n_parts = min(len(images), 8 * n_threads if n_threads > 1 else 1)
+        with one_blas_thread():
+            Parallel(n_jobs=n_threads, require="sharedmem")(
+                delayed(_fill_rows)(out, images, rows, self.size, self.aspect)
+                for rows in gen_even_slices(len(images), n_parts)
+            )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _fill_rows(out, images, rows, size, aspect):
+    """Resize a slice of images into the same slice of `out`, few of them in memory at a time."""
+    if not isinstance(images, LazyImages):
+        resize_images(images[rows], size, aspect, out[rows])
+        return
+    unsized = None in images.shape
+    step = 1 if unsized else max(1, _READ // max(1, int(np.prod(images.shape[1:]))))
+    for start in range(rows.start, rows.stop, step):
+        part = slice(start, min(start + step, rows.stop))
+        resize_images(images[part].read(), size, aspect, out[part])
