@@ -1,0 +1,89 @@
+"""load_image_folder on folders that the tests make."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from sklearn.utils import Bunch
+
+from skcnn.datasets import load_image_folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    names = ["dog/b.png", "dog/a.JPG", "cat/10.png", "cat/9.tiff", "cat/x.webp", "ape/é.gif"]
+    others = ["cat/.hidden.png", "cat/notes.txt", "cat/thumbs/t.png", ".cache/c.png", "top.png"]
+    for name in names + others:
+        path = tmp_path / "root" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_paths_and_classes(folder, kind):
+    images = load_image_folder(kind(folder))
+    assert isinstance(images, Bunch)
+    expected = ["ape/é.gif", "cat/10.png", "cat/9.tiff", "cat/x.webp", "dog/a.JPG", "dog/b.png"]
+    assert images.filenames.tolist() == expected
+    assert images.data.tolist() == [str(folder / name) for name in expected]
+    assert images.data.dtype == images.filenames.dtype == object
+    assert images.target.tolist() == ["ape", "cat", "cat", "cat", "dog", "dog"]
+    assert images.target.dtype.kind == "U"
+    assert images.target_names.tolist() == ["ape", "cat", "dog"]
+    assert np.unique(images.target).tolist() == images.target_names.tolist()
+
+
+def test_data_and_target_alone(folder):
+    images = load_image_folder(folder)
+    X, y = load_image_folder(folder, return_X_y=True)
+    assert_array_equal(X, images.data, strict=True)
+    assert_array_equal(y, images.target, strict=True)
+
+
+def test_the_order_is_that_of_the_names(folder, monkeypatch):
+    expected = load_image_folder(folder).data
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: sorted(listed(path), reverse=True))
+    assert_array_equal(load_image_folder(folder).data, expected)
+
+
+def test_into_a_pipeline(folder):
+    from skcnn.preprocessing import ImageReader
+
+    for path in load_image_folder(folder).data:
+        Image.fromarray(np.full((3, 4, 3), 7, dtype=np.uint8)).save(path)
+    X, _ = load_image_folder(folder, return_X_y=True)
+    assert ImageReader().fit_transform(X)[0].shape == (3, 4, 3)
+
+
+def test_missing_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone' does not exist: give a folder that has"):
+        load_image_folder(tmp_path / "gone")
+
+
+def test_file_instead_of_a_folder(folder):
+    with pytest.raises(FileNotFoundError, match=r"top.png' is a file, not a folder"):
+        load_image_folder(folder / "top.png")
+
+
+def test_folder_without_sub_folders(tmp_path):
+    (tmp_path / "a.png").touch()
+    (tmp_path / ".hidden").mkdir()
+    with pytest.raises(ValueError, match=r"has no sub-folders, and the classes are read from them"):
+        load_image_folder(tmp_path)
+
+
+def test_class_without_images(folder):
+    (folder / "bird").mkdir()
+    (folder / "bird" / "notes.txt").touch()
+    with pytest.raises(ValueError, match=r"of class 'bird' has no images .*: remove it, or put"):
+        load_image_folder(folder)
+
+
+def test_one_level_too_high(folder):
+    (folder / "top.png").unlink()
+    with pytest.raises(ValueError, match=r"it has the sub-folders 'ape', 'cat'.* perhaps .*root"):
+        load_image_folder(folder.parent)
