@@ -1,0 +1,198 @@
+"""The plain network: convolutions, pooling, dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import log2, prod, sqrt
+
+import torch
+from torch import nn
+
+from skcnn.networks.layers import BatchNorm2d, Linear
+
+ACTIVATIONS = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "leaky_relu": nn.LeakyReLU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+POOLINGS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
+_NOT_MONOTONE = ("gelu", "silu")  # these do not commute with max pooling
+
+
+class PlainNetwork(nn.Module):
+    """Blocks of convolution, batch normalisation, activation and pooling, then dense layers.
+
+    Parameters
+    ----------
+    in_channels : int
+        The number of channels of the images.
+    height, width : int
+        The size of the images in pixels.
+    n_outputs : int
+        The number of outputs: classes, labels or regression targets.
+    channels : "auto" or sequence of int, default="auto"
+        The number of channels of each block's convolution. ``()`` gives a dense network. "auto"
+        is what `automatic_channels` gives.
+    kernel_size : int, default=3
+        The height and width of the convolutions, in pixels.
+    stride : int, default=1
+        The step of the convolutions, in pixels.
+    padding : {"same", "valid"}, default="same"
+        Zeros around the image, so that a convolution of stride 1 keeps its size, or none.
+    pooling : {"max", "avg"} or None, default="max"
+        What each block ends with. An axis shorter than the window is not pooled.
+    pool_size : int, default=2
+        The window and step of the pooling, in pixels.
+    activation : {"elu", "gelu", "leaky_relu", "relu", "silu", "tanh"}, default="relu"
+        The activation function.
+    batch_norm : bool, default=True
+        Whether a batch normalisation follows each convolution.
+    dropout : float, default=0.0
+        The fraction of the features dropped before each dense layer in training.
+    hidden_units : sequence of int, default=(128,)
+        The sizes of the dense layers before the last one.
+
+    Raises
+    ------
+    ValueError
+        If the images are too small for the convolutions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks import PlainNetwork
+    >>> network = PlainNetwork(3, 32, 32, n_outputs=10, channels=(16, 32), hidden_units=(64,))
+    >>> network(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5, 10])
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        height: int,
+        width: int,
+        n_outputs: int,
+        *,
+        channels: str | Sequence[int] = "auto",
+        kernel_size: int = 3,
+        stride: int = 1,
+        padding: str = "same",
+        pooling: str | None = "max",
+        pool_size: int = 2,
+        activation: str = "relu",
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+        hidden_units: Sequence[int] = (128,),
+    ) -> None:
+        super().__init__()
+        if isinstance(channels, str):
+            channels = automatic_channels(height, width)
+        blocks = []
+        size = (height, width)
+        for number, out_channels in enumerate(channels, start=1):
+            pad = kernel_size // 2 if padding == "same" else 0
+            _check_size(size, pad, kernel_size, number, (height, width))
+            size = tuple((axis + 2 * pad - kernel_size) // stride + 1 for axis in size)
+            window = tuple(pool_size if axis >= pool_size else 1 for axis in size)
+            if pooling is None or max(window) == 1:
+                window = None
+            else:
+                size = tuple(axis // step for axis, step in zip(size, window, strict=True))
+            layers: list[nn.Module] = [
+                nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad, bias=not batch_norm)
+            ]
+            if batch_norm:
+                layers.append(BatchNorm2d(out_channels))
+            layers += _activate_and_pool(activation, pooling, window)
+            blocks.append(nn.Sequential(*layers))
+            in_channels = out_channels
+        self.features = nn.Sequential(*blocks)
+        sizes = (in_channels * prod(size), *hidden_units)
+        dense: list[nn.Module] = []
+        for n_in, n_out in pairwise(sizes):
+            dense += [*_dropout(dropout), Linear(n_in, n_out), ACTIVATIONS[activation]()]
+        self.dense = nn.Sequential(*dense, *_dropout(dropout))
+        self.output = Linear(sizes[-1], n_outputs)
+        self._initialize()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, n_channels, height, width)
+            Standardised images.
+
+        Returns
+        -------
+        outputs : tensor of shape (n_images, n_outputs)
+            Logits of the classes or labels, or standardised targets.
+        """
+        features = self.features(images)
+        # Channels last, as the features lie in memory, so that flattening copies nothing.
+        return self.output(self.dense(features.permute(0, 2, 3, 1).flatten(1)))
+
+    def _initialize(self):
+        """Draw weights after He et al. 2015 (arXiv 1502.01852); the last layer starts near 0."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, Linear)):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            self.output.weight.mul_(0.1)
+
+
+def automatic_channels(height: int, width: int) -> tuple[int, ...]:
+    """Choose the blocks of a plain network by the size of the images.
+
+    Each block halves the image; there are at least two, and as many as leave about 4 x 4 pixels.
+    The number of channels doubles from block to block up to 128, so that a large image costs
+    little more than a small one.
+
+    Parameters
+    ----------
+    height, width : int
+        The size of the images in pixels.
+
+    Returns
+    -------
+    channels : tuple of int
+        The number of channels of each block.
+
+    Examples
+    --------
+    >>> from skcnn.networks import automatic_channels
+    >>> automatic_channels(32, 32)
+    (32, 64, 128)
+    """
+    n_blocks = max(2, round(log2(max(1.0, sqrt(height * width) / 4))))
+    return tuple(max(16, 128 >> (n_blocks - block)) for block in range(1, n_blocks + 1))
+
+
+def _activate_and_pool(activation, pooling, window):
+    """Activate after pooling, on the smaller image, where that changes nothing."""
+    activate = ACTIVATIONS[activation]()
+    if window is None:
+        return [activate]
+    pool = POOLINGS[pooling](window)
+    if pooling == "max" and activation not in _NOT_MONOTONE:
+        return [pool, activate]
+    return [activate, pool]
+
+
+def _dropout(dropout):
+    return [nn.Dropout(dropout)] if dropout else []
+
+
+def _check_size(size, pad, kernel_size, number, image_size):
+    if min(size) + 2 * pad < kernel_size:
+        raise ValueError(
+            f"images of {image_size[0]} x {image_size[1]} pixels are too small for the network: "
+            f"convolution {number} is left with {size[0]} x {size[1]}, less than its "
+            f'kernel_size={kernel_size}; use padding="same", fewer channels, or larger images'
+        )

@@ -1,0 +1,98 @@
+"""What happens between the batches and epochs: schedule, early stopping, progress."""
+
+from __future__ import annotations
+
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.utils import noop
+
+
+class Schedule(Callback):
+    """Set the learning rate before every batch.
+
+    Parameters
+    ----------
+    factor : callable
+        ``factor(done)`` of the fraction of the training done, as in `skcnn.training.schedules`.
+    learning_rate : float
+        What the factor multiplies.
+    n_batches : int
+        The number of batches in the whole training.
+    """
+
+    def __init__(self, factor, learning_rate, n_batches):
+        self.factor = factor
+        self.learning_rate = learning_rate
+        self.n_batches = n_batches
+
+    def initialize(self):
+        """Start from the first batch.
+
+        Returns
+        -------
+        self : object
+            The callback.
+        """
+        self.batch_ = 0
+        return self
+
+    def on_batch_begin(self, net, batch=None, training=False, **kwargs):  # noqa: D102
+        if not training:
+            return
+        rate = self.learning_rate * self.factor(self.batch_ / self.n_batches)
+        for group in net.optimizer_.param_groups:
+            group["lr"] = rate
+        self.batch_ += 1
+
+
+class Progress(Callback):
+    """Tell scikit-learn's callbacks about every epoch.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Who is being fitted.
+    context : sklearn.callback.CallbackContext
+        The context of its fit.
+    fitted : callable
+        ``fitted(net)`` gives the attributes that make a copy of the estimator predict as if the
+        training had stopped.
+    data : dict
+        `X`, `y` and `metadata` of the fit.
+    """
+
+    def __init__(self, estimator, context, fitted, data):
+        self.estimator = estimator
+        self.context = context
+        self.fitted = fitted
+        self.data = data
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        self.epoch_ = self.context.subcontext(task_name="epoch")
+        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        stop = self.epoch_.call_on_fit_task_end(
+            estimator=self.estimator,
+            reconstruction_attributes=lambda: self.fitted(net),
+            **self.data,
+        )
+        if stop:
+            raise KeyboardInterrupt  # how skorch's callbacks end a training
+
+
+def early_stopping(patience):
+    """Stop when the validation loss has not improved, and restore the best weights.
+
+    Parameters
+    ----------
+    patience : int
+        The number of epochs without improvement after which training stops.
+
+    Returns
+    -------
+    callback : skorch.callbacks.EarlyStopping
+        skorch's own, quiet.
+    """
+    return EarlyStopping(
+        monitor="valid_loss", patience=patience, threshold=0.0, load_best=True, sink=noop
+    )

@@ -1,0 +1,323 @@
+"""The skorch net that trains every estimator."""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+from contextlib import suppress
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer, PrintLog
+from skorch.helper import predefined_split
+from torch.distributions import Beta
+
+from skcnn.training.device import autocast
+from skcnn.training.loader import BatchLoader, ImageDataset
+from skcnn.training.scores import SCORES
+
+OPTIMIZERS = {
+    "adam": (torch.optim.Adam, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "rmsprop": (torch.optim.RMSprop, {}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
+}
+
+
+_SETS = {"train": "training", "valid": "validation"}
+
+
+class StopTraining(Exception):  # noqa: N818 - no error
+    """A callback asked for the end of the training."""
+
+
+class ImageNet(NeuralNet):
+    """skorch's loop over batches of images, with weights, mixup and mixed precision.
+
+    Losses and scores are added up on the device and read once an epoch. skorch's callbacks end a
+    training by raising KeyboardInterrupt, and skorch takes Ctrl-C for the same; here the first ends
+    the training and the second ends the program's wait for it.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network, input standardisation included.
+    criterion : torch.nn.Module
+        Gives the loss of each image.
+    target_type : {"multiclass", "multilabel", "continuous"}, default="multiclass"
+        What the targets are, as scikit-learn's `type_of_target` names it.
+    mixup : float, default=0.0
+        The parameter alpha of the Beta distribution of mixing weights; 0 mixes nothing.
+    precision : {"auto", "float32", "bfloat16"}, default="float32"
+        In what training steps compute.
+    predict_batch_size : int, default=256
+        Images in a batch outside training.
+    seed : int, default=0
+        Seeds the order of the images.
+    **kwargs : dict
+        skorch's parameters.
+    """
+
+    def __init__(
+        self,
+        module,
+        criterion,
+        *,
+        target_type="multiclass",
+        mixup=0.0,
+        precision="float32",
+        predict_batch_size=256,
+        seed=0,
+        **kwargs,
+    ):
+        kwargs = {"dataset": ImageDataset, "train_split": None, **kwargs}
+        super().__init__(module, criterion, **kwargs)
+        self.target_type = target_type
+        self.mixup = mixup
+        self.precision = precision
+        self.predict_batch_size = predict_batch_size
+        self.seed = seed
+
+    @property
+    def _default_callbacks(self):
+        return [
+            ("epoch_timer", EpochTimer()),
+            *([("print_log", PrintLog())] if self.verbose else []),
+        ]
+
+    def train(self, dataset, valid=None, epochs=None, callbacks=((), None)):
+        """Train, until the end or until a callback stops it.
+
+        Parameters
+        ----------
+        dataset : ImageDataset
+            What to learn from.
+        valid : ImageDataset, default=None
+            What to report losses and scores on.
+        epochs : int, default=None
+            The number of passes; None is `max_epochs`.
+        callbacks : tuple of (list of Callback, list of Callback or None), default=((), None)
+            Those of this training alone, and the user's, which are copied.
+
+        Returns
+        -------
+        self : object
+            The net.
+        """
+        own, of_user = callbacks
+        self.callbacks = [*own, *copy.deepcopy(list(of_user or []))]
+        self.initialize_callbacks()
+        self.train_split = predefined_split(valid) if valid is not None else None
+        try:
+            self.notify("on_train_begin", X=dataset, y=None)
+            with suppress(StopTraining):
+                self.fit_loop(dataset, epochs=epochs)
+            self.notify("on_train_end", X=dataset, y=None)
+        finally:
+            # These hold training data, validation data and a second set of weights.
+            self.callbacks = self.train_split = None
+            self.callbacks_ = [(name, cb) for name, cb in self.callbacks_ if cb not in own]
+        return self
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call a method of all callbacks.
+
+        Parameters
+        ----------
+        method_name : str
+            The method.
+        **cb_kwargs : dict
+            What it is given.
+        """
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            raise StopTraining from None
+
+    def get_iterator(self, dataset, training=False):
+        """Give the batches of a set.
+
+        Parameters
+        ----------
+        dataset : ImageDataset
+            The set.
+        training : bool, default=False
+            Whether to shuffle it.
+
+        Returns
+        -------
+        batches : BatchLoader
+            An iterable.
+        """
+        if not training:
+            return BatchLoader(dataset, self.predict_batch_size)
+        return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Go through all batches once, and record the mean loss and the score.
+
+        Parameters
+        ----------
+        iterator : BatchLoader or None
+            The batches.
+        training : bool
+            Whether to learn.
+        prefix : {"train", "valid"}
+            The beginning of the names in the history.
+        step_fn : callable
+            What to do with a batch.
+        **fit_params : dict
+            Further arguments for it.
+        """
+        if iterator is None:
+            return
+        score, total = SCORES[self.target_type](), 0.0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            total = total + step["loss"].detach() * len(batch[1])
+            score.update(step["y_pred"].detach(), batch[1].to(self.device))
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        loss = float(total) / score.n_images
+        self.history[-1]["batches"] = [record for record in self.history[-1]["batches"] if record]
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the {_SETS[prefix]} loss became {loss} in epoch {len(self.history)} with "
+                f"learning_rate={self.lr}: a smaller one, such as {self.lr / 10:g}, should help"
+            )
+        self.history.record(prefix + "_loss", loss)
+        self.history.record(prefix + "_score", score.value())
+
+    def train_step_single(self, batch, **fit_params):
+        """Compute the loss of a batch and its gradients.
+
+        Parameters
+        ----------
+        batch : Batch
+            Images, targets and weights.
+        **fit_params : dict
+            Further arguments for the module.
+
+        Returns
+        -------
+        step : dict
+            "loss", a tensor of shape (), and "y_pred", the outputs, of shape
+            (n_images, n_outputs).
+        """
+        self._set_training(True)
+        images, y = batch
+        with autocast(torch.device(self.device), self.precision):
+            if self.mixup:
+                outputs, loss = self._mix_up(images, y, batch.weights, fit_params)
+            else:
+                outputs = self.infer(images, **fit_params).float()
+                loss = self._loss(outputs, y, batch.weights)
+        loss.backward()
+        return {"loss": loss, "y_pred": outputs}
+
+    def validation_step(self, batch, **fit_params):
+        """Compute the loss of a batch without learning.
+
+        Parameters
+        ----------
+        batch : Batch
+            Images, targets and weights.
+        **fit_params : dict
+            Further arguments for the module.
+
+        Returns
+        -------
+        step : dict
+            As from `train_step_single`.
+        """
+        self._set_training(False)
+        images, y = batch
+        with torch.no_grad():
+            outputs = self.infer(images, **fit_params)
+            loss = self._loss(outputs, y, batch.weights)
+        return {"loss": loss, "y_pred": outputs}
+
+    def evaluation_step(self, batch, training=False):
+        """Compute the outputs of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Images; their targets are not looked at.
+        training : bool, default=False
+            Whether dropout and the like are on.
+
+        Returns
+        -------
+        outputs : tensor of shape (n_images, n_outputs)
+            Logits, or standardised targets.
+        """
+        images = batch[0]
+        if len(images) == 1:  # PyTorch convolves one image another way, with other last digits
+            return super().evaluation_step((images.expand(2, -1, -1, -1), None), training)[:1]
+        return super().evaluation_step(batch, training)
+
+    def predict(self, X):
+        """Give class indices, label indicators or numbers, as skorch's scoring callbacks expect.
+
+        Parameters
+        ----------
+        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
+            The images.
+
+        Returns
+        -------
+        y : array of shape (n_images,) or (n_images, n_outputs)
+            Encoded predictions.
+        """
+        outputs = self.forward(X).numpy()
+        if self.target_type == "multiclass":
+            return outputs.argmax(axis=1)
+        return (outputs > 0).astype(int) if self.target_type == "multilabel" else outputs
+
+    def _loss(self, outputs, y, weights):
+        losses = self.criterion_(outputs, y.to(self.device))
+        return losses.mean() if weights is None else (losses * weights.to(self.device)).mean()
+
+    def _mix_up(self, images, y, weights, fit_params):
+        """Learn from weighted means of pairs of images (Zhang et al. 2018, arXiv 1710.09412)."""
+        share = float(Beta(self.mixup, self.mixup).sample())
+        partner = torch.randperm(len(images))
+        images = images.float()
+        mixed = share * images + (1 - share) * images[partner]
+        outputs = self.infer(mixed, **fit_params).float()
+        own = self._loss(outputs, y, weights)
+        other = self._loss(outputs, y[partner], None if weights is None else weights[partner])
+        return outputs, share * own + (1 - share) * other
+
+    def to_device(self, device):
+        """Move the module, and the optimizer if there is one.
+
+        Parameters
+        ----------
+        device : torch.device
+            Where to.
+        """
+        if torch.device(self.device) == device:
+            return
+        self.device = str(device)
+        self.module_.to(device)
+        if getattr(self, "optimizer_", None) is not None:
+            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+
+    def __getstate__(self):
+        """Keep what predicting needs; an optimizer only where training is to go on."""
+        state = vars(self).copy()
+        state.update(callbacks=None, callbacks_=[], module=None, optimizer_=None, device="cpu")
+        optimizer = self.optimizer_.state_dict() if self.warm_start and self.optimizer_ else None
+        buffer = io.BytesIO()
+        torch.save({"module": self.module_, "optimizer": optimizer}, buffer)
+        return {**state, "module_": buffer.getvalue()}
+
+    def __setstate__(self, state):
+        saved = torch.load(io.BytesIO(state["module_"]), map_location="cpu", weights_only=False)
+        vars(self).update(state, module=saved["module"], module_=saved["module"])
+        if saved["optimizer"] is not None:
+            self.initialize_optimizer()
+            self.optimizer_.load_state_dict(saved["optimizer"])

@@ -1,0 +1,86 @@
+"""Scores that are added up batch by batch on the device."""
+
+from __future__ import annotations
+
+import torch
+
+
+class Accuracy:
+    """The fraction of the images whose class, or whose every label, is right.
+
+    Parameters
+    ----------
+    n_images : int, default=0
+        How many images were seen.
+    n_right : tensor or int, default=0
+        How many of them were right.
+    """
+
+    def __init__(self):
+        self.n_images = 0
+        self.n_right = 0
+
+    def update(self, outputs, y):
+        """Add a batch.
+
+        Parameters
+        ----------
+        outputs : tensor of shape (n_images, n_outputs)
+            Logits.
+        y : tensor of shape (n_images,) or (n_images, n_labels)
+            Class indices, or indicators of labels.
+        """
+        right = outputs.argmax(dim=1) == y if y.ndim == 1 else ((outputs > 0) == (y > 0)).all(dim=1)
+        self.n_images += len(y)
+        self.n_right = self.n_right + right.sum()
+
+    def value(self):
+        """Give the score of all batches.
+
+        Returns
+        -------
+        score : float
+            From 0 to 1.
+        """
+        return float(self.n_right) / self.n_images
+
+
+class R2:
+    """The coefficient of determination, averaged over the targets."""
+
+    def __init__(self):
+        self.n_images = 0
+        self.sums = 0
+
+    def update(self, outputs, y):
+        """Add a batch.
+
+        Parameters
+        ----------
+        outputs : tensor of shape (n_images, n_outputs)
+            Predictions.
+        y : tensor of shape (n_images, n_outputs)
+            Targets, about 0 and of about unit size.
+        """
+        y = y.double()
+        self.n_images += len(y)
+        squares = (y - outputs.double()) ** 2
+        self.sums = self.sums + torch.stack([y.sum(0), (y**2).sum(0), squares.sum(0)])
+
+    def value(self):
+        """Give the score of all batches.
+
+        Returns
+        -------
+        score : float
+            1 is best.
+        """
+        total, total_of_squares, unexplained = self.sums
+        variation = total_of_squares - total**2 / self.n_images
+        scores = torch.where(
+            variation > 0, 1 - unexplained / variation, (unexplained == 0).to(unexplained)
+        )
+        return float(scores.mean())
+
+
+SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}
