@@ -1,7 +1,27 @@
 """Convolutional networks as scikit-learn estimators, and the image transformers they need."""
 
+from skcnn.datasets import load_image_folder
+from skcnn.estimators import CNNClassifier, CNNRegressor
 from skcnn.lazy import LazyImages
+from skcnn.preprocessing import (
+    ImageAugmenter,
+    ImageFlattener,
+    ImageNormalizer,
+    ImageReader,
+    ImageResizer,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["LazyImages", "__version__"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "ImageAugmenter",
+    "ImageFlattener",
+    "ImageNormalizer",
+    "ImageReader",
+    "ImageResizer",
+    "LazyImages",
+    "__version__",
+    "load_image_folder",
+]

@@ -1,1 +1,6 @@
 """The estimators."""
+
+from skcnn.estimators.classifier import CNNClassifier
+from skcnn.estimators.regressor import CNNRegressor
+
+__all__ = ["CNNClassifier", "CNNRegressor"]

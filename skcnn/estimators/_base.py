@@ -1,0 +1,300 @@
+"""What the two estimators share: check, encode, build, train."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from torch import nn
+
+from skcnn.estimators._parameters import CONSTRAINTS, build_network, check_parts
+from skcnn.images import check_images
+from skcnn.networks import Standardize
+from skcnn.training.callbacks import Progress, Schedule, early_stopping
+from skcnn.training.device import available_device, resolve_device, seeded
+from skcnn.training.loader import ImageDataset
+from skcnn.training.losses import LOSSES, Criterion
+from skcnn.training.net import OPTIMIZERS, ImageNet
+from skcnn.training.schedules import SCHEDULES, constant
+from skcnn.training.statistics import channel_statistics
+
+
+class BaseCNN(CallbackSupportMixin, BaseEstimator):
+    """Base of the estimators: their parameters' ranges, `fit` and `partial_fit`.
+
+    A subclass encodes targets (``_encode``), says what they are (``_target_type``) and how many
+    outputs they take (``_n_outputs``), weighs classes (``_class_weights``), and decodes outputs.
+    """
+
+    _parameter_constraints: dict = CONSTRAINTS
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> BaseCNN:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            An array, flat rows, or `LazyImages`.
+        y : array-like of shape (n_images,) or (n_images, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_images,), default=None
+            Weights of the images' losses; None weighs all alike.
+        X_val : images of the same height, width and channels, default=None
+            Validation images. Their loss and score stand in `history_`; they end the training
+            only where `early_stopping` is set. A Pipeline does not transform them unless
+            ``transform_input=["X_val"]`` says so.
+        y_val : array-like of shape (n_val_images,) or (n_val_images, n_outputs), default=None
+            Their targets.
+        sample_weight_val : array-like of shape (n_val_images,), default=None
+            Their weights.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input cannot be trained on, or the loss diverges. What an earlier fit learned
+            is kept then.
+        """
+        with _all_or_nothing(self):
+            go_on = self.warm_start and hasattr(self, "net_")
+            images, targets, weights = self._check(X, y, sample_weight, reset=not go_on)
+            rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
+            valid = None
+            if X_val is not None or y_val is not None:
+                valid = self._check_valid(X_val, y_val, sample_weight_val)
+            elif self.early_stopping:
+                rows, valid_rows = self._split(rows, targets)
+                valid = _dataset(images, targets, weights, valid_rows).clean()
+            self._train(
+                _dataset(images, targets, weights, rows),
+                valid,
+                net=self.net_ if go_on else None,
+                epochs=self.max_epochs,
+                schedule=SCHEDULES.get(self.schedule, constant),
+                data=_fit_data(X, y, sample_weight),
+            )
+        return self
+
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        """Make one pass over the images."""
+        if self.early_stopping:
+            raise ValueError(
+                "partial_fit makes one pass and sets nothing aside: it does not support "
+                "early_stopping=True"
+            )
+        with _all_or_nothing(self):
+            go_on = hasattr(self, "net_")
+            images, targets, weights = self._check(
+                X, y, sample_weight, reset=not go_on, classes=classes
+            )
+            rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
+            self._train(
+                _dataset(images, targets, weights, rows),
+                None,
+                net=self.net_ if go_on else None,
+                epochs=1,
+                schedule=constant,
+                data=_fit_data(X, y, sample_weight),
+            )
+        return self
+
+    def _check(self, X, y, sample_weight, *, reset, classes=None):
+        """Turn what the user gave into images, encoded targets and the weights of their losses."""
+        check_parts(self)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        images = check_images(self, X, reset=reset, min_samples=2)
+        return images, *self._check_targets(y, images, sample_weight, reset=reset, classes=classes)
+
+    def _check_valid(self, X_val, y_val, sample_weight_val):
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val belong together: one of them is None")
+        images = check_images(self, X_val, reset=False)
+        targets, weights = self._check_targets(y_val, images, sample_weight_val, reset=False)
+        return _dataset(images, targets, weights, np.arange(len(images))).clean()
+
+    def _check_targets(self, y, images, sample_weight, *, reset, classes=None):
+        """Encode targets, and multiply the weights of images and classes; None: all are alike."""
+        check_consistent_length(images, y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight,
+                np.empty(len(images)),  # the length of the images is all that is looked at
+                dtype=np.float64,
+                ensure_non_negative=True,
+                allow_all_zero_weights=False,
+            )
+        targets = self._encode(y, reset=reset, sample_weight=sample_weight, classes=classes)
+        of_classes = self._class_weights(targets, sample_weight, reset=reset)
+        if of_classes is None:
+            return targets, sample_weight
+        return targets, of_classes if sample_weight is None else of_classes * sample_weight
+
+    def _class_weights(self, targets, sample_weight, *, reset):
+        return None
+
+    def _split(self, rows, targets):
+        """Set validation images aside."""
+        n_valid = max(1, round(self.validation_fraction * len(rows)))
+        if n_valid >= len(rows):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(rows)} images leaves "
+                "nothing to learn from"
+            )
+        return train_test_split(rows, test_size=n_valid, random_state=self._draw_seed())
+
+    def _train(self, dataset, valid, *, net, epochs, schedule, data):
+        """Build a net, or take the one that is there, and let skorch train it."""
+        device = resolve_device(self.device)
+        seed = self._draw_seed()
+        context = self._init_callback_context(max_subtasks=epochs)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        with seeded(seed if net is None else seed + self.n_epochs_, device):
+            net = self._build(dataset, seed) if net is None else net
+            net.to_device(device)
+            n_batches = epochs * len(net.get_iterator(dataset, training=True))
+            own = [Schedule(schedule, self.learning_rate, n_batches)]
+            if self.early_stopping:
+                own.append(early_stopping(self.patience))
+            if hasattr(self, "_skl_callbacks"):
+                own.append(Progress(self, context, lambda net: {"net_": net}, data))
+            net.train(dataset, valid, epochs, callbacks=(own, self.callbacks))
+        self.net_ = net
+        self.history_ = [_record(epoch) for epoch in net.history]
+        self.n_epochs_ = len(self.history_)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=lambda: {"net_": net}, **data
+        )
+
+    def _draw_seed(self):
+        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+
+    def _build(self, dataset, seed):
+        """Put the network, its loss and its optimizer into a skorch net."""
+        target_type = self._target_type(dataset.y)
+        mean, scale = channel_statistics(dataset.images, dataset.weights, dataset.rows)
+        standardize = Standardize(mean, scale)
+        module = nn.Sequential(
+            OrderedDict(standardize=standardize, network=build_network(self, self._n_outputs()))
+        )
+        optimizer, options = OPTIMIZERS[self.optimizer]
+        options = {**options, "weight_decay": self.weight_decay}
+        net = ImageNet(
+            module.to(memory_format=torch.channels_last),
+            Criterion(self._loss_function(target_type)),
+            optimizer=optimizer,
+            **{f"optimizer__{name}": value for name, value in options.items()},
+            lr=self.learning_rate,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            target_type=target_type,
+            mixup=self.mixup,
+            precision=self.precision,
+            predict_batch_size=_predict_batch_size(self.image_shape_),
+            seed=seed,
+            warm_start=self.warm_start,
+            verbose=int(self.verbose),
+        )
+        return net.initialize()
+
+    def _loss_function(self, target_type):
+        return LOSSES[target_type][self.loss]
+
+    def _outputs(self, X):
+        """Run the network on images: a float64 array of shape (n_images, n_outputs)."""
+        check_is_fitted(self)
+        images = check_images(self, X, reset=False)
+        self.net_.to_device(available_device(self.device))
+        return self.net_.forward(ImageDataset(images).clean()).double().numpy()
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained torch module, input standardisation included."""
+        check_is_fitted(self)
+        return self.net_.module_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _dataset(images, targets, weights, rows):
+    """Scale the weights to mean 1, so that the learning rate means the same with and without."""
+    if weights is not None:
+        weights = weights / weights[rows].mean()
+    return ImageDataset(images, targets, weights, rows)
+
+
+def _fit_data(X, y, sample_weight):
+    """Gather what scikit-learn's callbacks are told about a fit."""
+    metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+    return {"X": X, "y": y, "metadata": metadata}
+
+
+def _record(epoch):
+    """One epoch of skorch's history, under the names of `history_`."""
+    names = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score")
+    return {**{name: epoch[name] for name in names if name in epoch}, "seconds": epoch["dur"]}
+
+
+def _predict_batch_size(image_shape):
+    """As many images as fill the caches' worth of a megapixel, within reason."""
+    height, width, _ = image_shape
+    return int(np.clip(2**20 // (height * width), 16, 512))
+
+
+@contextmanager
+def _all_or_nothing(estimator):
+    """Put back what an estimator had learned if anything goes wrong while it learns more."""
+    before = _learned(estimator)
+    net = before.get("net_")
+    weights = copy.deepcopy(net.module_.state_dict()) if net is not None else None
+    try:
+        yield
+    except BaseException:
+        for name in _learned(estimator):
+            delattr(estimator, name)
+        vars(estimator).update(before)
+        if net is not None:
+            net.module_.load_state_dict(weights)
+        raise
+
+
+def _learned(estimator):
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and not name.startswith("_")
+    }

@@ -1,0 +1,136 @@
+"""The parameters of the estimators: what each may be."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import torch
+from sklearn.callback import FitCallback
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import Callback
+from torch import nn
+
+from skcnn.networks import NETWORKS
+from skcnn.networks.plain import ACTIVATIONS, POOLINGS
+from skcnn.training.net import OPTIMIZERS
+from skcnn.training.schedules import SCHEDULES
+
+PLAIN_OPTIONS = (
+    "channels",
+    "kernel_size",
+    "stride",
+    "padding",
+    "pooling",
+    "pool_size",
+    "activation",
+    "batch_norm",
+    "dropout",
+    "hidden_units",
+)
+
+CONSTRAINTS: dict = {
+    "network": [StrOptions(set(NETWORKS)), callable],
+    "channels": [StrOptions({"auto"}), "array-like"],
+    "kernel_size": [Interval(Integral, 1, None, closed="left")],
+    "stride": [Interval(Integral, 1, None, closed="left")],
+    "padding": [StrOptions({"same", "valid"})],
+    "pooling": [StrOptions(set(POOLINGS)), None],
+    "pool_size": [Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "batch_norm": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "hidden_units": ["array-like"],
+    "image_shape": ["array-like", None],
+    "optimizer": [StrOptions(set(OPTIMIZERS))],
+    "learning_rate": [Interval(Real, 0, None, closed="neither")],
+    "schedule": [StrOptions(set(SCHEDULES)), None],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "mixup": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "patience": [Interval(Integral, 1, None, closed="left")],
+    "warm_start": ["boolean"],
+    "callbacks": [list, tuple, None],
+    "device": [str, torch.device],
+    "precision": [StrOptions({"auto", "bfloat16", "float32"})],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_parts(estimator):
+    """Refuse objects given as parameters that the table of constraints cannot tell apart.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        Whose parameters are checked.
+
+    Raises
+    ------
+    TypeError
+        If `network` is a module that is built already, or an element of `callbacks` is none of
+        skorch's callbacks.
+    """
+    if isinstance(estimator.network, nn.Module):
+        raise TypeError(
+            f"network is an instance of {type(estimator.network).__name__}, which every fit would "
+            "train further: give a callable (in_channels, height, width, n_outputs) that builds one"
+        )
+    for item in estimator.callbacks or []:
+        callback = item[1] if isinstance(item, tuple) else item
+        if isinstance(callback, Callback):
+            continue
+        if isinstance(callback, FitCallback) and not isinstance(callback, type):
+            raise TypeError(
+                f"{type(callback).__name__} is a scikit-learn callback, and the parameter "
+                f"callbacks takes skorch's: use set_callbacks({type(callback).__name__}(...))"
+            )
+        raise TypeError(
+            "callbacks must hold instances of skorch.callbacks.Callback, or pairs of a name and "
+            f"one, got {callback!r}"
+        )
+
+
+def build_network(estimator, n_outputs):
+    """Build the network that an estimator's parameters describe.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        Whose `image_shape_` is known.
+    n_outputs : int
+        The number of outputs.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        With random weights.
+
+    Raises
+    ------
+    TypeError
+        If a callable given as `network` does not give a module.
+    ValueError
+        If that module does not take the images or does not give `n_outputs` outputs.
+    """
+    height, width, n_channels = estimator.image_shape_
+    if isinstance(estimator.network, str):
+        options = {name: getattr(estimator, name) for name in PLAIN_OPTIONS}
+        return NETWORKS[estimator.network](n_channels, height, width, n_outputs, **options)
+    network = estimator.network(n_channels, height, width, n_outputs)
+    if not isinstance(network, nn.Module):
+        raise TypeError(
+            "network must give a torch.nn.Module when called with (in_channels, height, width, "
+            f"n_outputs), but gave {type(network).__name__}"
+        )
+    with torch.no_grad():
+        outputs = network.eval()(torch.zeros(2, n_channels, height, width))
+    if tuple(outputs.shape) != (2, n_outputs):
+        raise ValueError(
+            f"network gives outputs of shape {tuple(outputs.shape)} for 2 images, but must give "
+            f"(2, {n_outputs})"
+        )
+    return network

@@ -1,0 +1,114 @@
+"""scikit-learn's own checks over every public estimator and transformer, none switched off.
+
+Those that `check_estimator` never yields are called by name. `ImageReader`, whose input is text,
+has a suite of its own that covers the same ground.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skcnn import (
+    CNNClassifier,
+    CNNRegressor,
+    ImageAugmenter,
+    ImageFlattener,
+    ImageNormalizer,
+    ImageResizer,
+)
+
+ESTIMATORS = [
+    CNNClassifier(),
+    CNNRegressor(),
+    ImageResizer((8, 8)),
+    ImageNormalizer(),
+    ImageAugmenter(),
+    ImageAugmenter(horizontal_flip=True),
+    ImageFlattener(),
+]
+BATCHES = {
+    "check_sample_weight_equivalence_on_dense_data": (
+        "minibatch training: a weighted image stands for its copies in the gradient, but is drawn "
+        "into one batch, and counts once in the statistics that normalise it"
+    )
+}
+AUGMENTS = dict.fromkeys(
+    ("check_transformer_general", "check_transformer_data_not_an_array"),
+    "an augmenter that augments gives other images in fit_transform than in transform",
+)
+NAMED_CHECKS = ["check_param_validation", "check_dataframe_column_names_consistency"]
+OF_ROWS = [
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+]
+
+
+def expected_failures(estimator):
+    if isinstance(estimator, (CNNClassifier, CNNRegressor)):
+        return BATCHES
+    return AUGMENTS if getattr(estimator, "horizontal_flip", False) else {}
+
+
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("check", NAMED_CHECKS)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_checks_called_by_name(estimator, check):
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have valid) feature names")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        (estimator, check)
+        for estimator in ESTIMATORS[3:]
+        for check in OF_ROWS
+        # These two make a frame of the unwrapped output, and polars takes no lazy view.
+        if not ("polars" in check and expected_failures(estimator))
+    ],
+    ids=str,
+)
+def test_checks_of_transformers_that_keep_rows(estimator, check):
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
+
+
+def test_no_check_is_switched_off_by_a_tag():
+    counts = {}
+    for estimator in ESTIMATORS:
+        tags = estimator.__sklearn_tags__()
+        assert not tags._skip_test
+        assert not tags.no_validation
+        assert not tags.non_deterministic
+        assert tags.input_tags.two_d_array
+        assert tags.input_tags.three_d_array
+        counts[str(estimator)] = len(list(estimator_checks.estimator_checks_generator(estimator)))
+    assert counts["CNNClassifier()"] > 60
+
+
+def test_checks_pass_where_the_array_api_is_dispatched():
+    code = (
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "from test_common import ESTIMATORS, expected_failures\n"
+        "for estimator in ESTIMATORS:\n"
+        "    check_estimator(\n"
+        "        estimator, expected_failed_checks=expected_failures(estimator), on_skip=None\n"
+        "    )\n"
+    )
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTHONPATH": os.path.dirname(__file__)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
