@@ -151,9 +151,9 @@ def recognise(X):
                 f"X holds an object of type {type(odd).__name__}, which is no image: each must be "
                 "an array of shape (height, width) or (height, width, n_channels), or a path"
             )
-    if X.ndim > 2:
+    if X.ndim > 2 and X.dtype.kind == "O":
         return "array", X.astype(np.float64)
-    return "flat", X
+    return ("array" if X.ndim > 2 else "flat"), X
 
 
 def image_shape_of_rows(n_features, image_shape=None):

@@ -12,6 +12,7 @@ from torch import nn
 
 from skcnn.networks import NETWORKS
 from skcnn.networks.plain import ACTIVATIONS, POOLINGS
+from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS
 from skcnn.training.net import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
 
@@ -30,7 +31,7 @@ PLAIN_OPTIONS = (
 
 CONSTRAINTS: dict = {
     "network": [StrOptions(set(NETWORKS)), callable],
-    "channels": [StrOptions({"auto"}), "array-like"],
+    "channels": [StrOptions({"auto"}), LAYERS],
     "kernel_size": [Interval(Integral, 1, None, closed="left")],
     "stride": [Interval(Integral, 1, None, closed="left")],
     "padding": [StrOptions({"same", "valid"})],
@@ -39,8 +40,8 @@ CONSTRAINTS: dict = {
     "activation": [StrOptions(set(ACTIVATIONS))],
     "batch_norm": ["boolean"],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "hidden_units": ["array-like"],
-    "image_shape": ["array-like", None],
+    "hidden_units": [LAYERS],
+    "image_shape": [IMAGE_SHAPE, None],
     "optimizer": [StrOptions(set(OPTIMIZERS))],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "schedule": [StrOptions(set(SCHEDULES)), None],

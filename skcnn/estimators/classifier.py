@@ -390,7 +390,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             return super()._split(rows, targets)
         counts = np.bincount(targets[rows], minlength=len(self.classes_))
         if 1 in counts:
-            label = self.classes_[counts.tolist().index(1)]
+            label = self.classes_.tolist()[counts.tolist().index(1)]
             raise ValueError(
                 f"class {label!r} has 1 image only, and early_stopping=True sets images of every "
                 "class aside: give fit X_val and y_val, or more images of that class"

@@ -8,13 +8,13 @@ from sklearn.utils._param_validation import Options
 
 
 class PositiveInts(Options):
-    """A tuple or list of positive integers of certain lengths.
+    """A tuple or list of positive integers, of certain lengths or of any.
 
     Parameters
     ----------
     *names : str
         What each way to give it stands for, such as "(height, width)"; its commas say how long
-        the tuple is.
+        the tuple is. Without any, it may be of any length.
     """
 
     def __init__(self, *names: str):
@@ -33,17 +33,18 @@ class PositiveInts(Options):
         Returns
         -------
         is_satisfied : bool
-            Whether it is a tuple or list of one of the lengths, of integers above 0.
+            Whether it is a tuple or list of a right length, of integers above 0.
         """
         return (
             isinstance(val, (tuple, list))
-            and len(val) in self.lengths
+            and (not self.names or len(val) in self.lengths)
             and all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in val)
         )
 
     def __str__(self) -> str:
-        return f"positive integers {' or '.join(self.names)}"
+        return f"a tuple of positive integers {' or '.join(self.names)}".rstrip()
 
 
+LAYERS = PositiveInts()
 SIZE = PositiveInts("(height, width)")
 IMAGE_SHAPE = PositiveInts("(height, width)", "(height, width, n_channels)")

@@ -108,6 +108,8 @@ class ImageNet(NeuralNet):
         own, of_user = callbacks
         self.callbacks = [*own, *copy.deepcopy(list(of_user or []))]
         self.initialize_callbacks()
+        if self.optimizer_ is None:  # the net was loaded without it
+            self.initialize_optimizer()
         self.train_split = predefined_split(valid) if valid is not None else None
         try:
             self.notify("on_train_begin", X=dataset, y=None)
@@ -177,7 +179,7 @@ class ImageNet(NeuralNet):
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
             total = total + step["loss"].detach() * len(batch[1])
-            score.update(step["y_pred"].detach(), batch[1].to(self.device))
+            score.update(step["y_pred"], batch[1].to(self.device))
             self.notify("on_batch_end", batch=batch, training=training, **step)
         loss = float(total) / score.n_images
         self.history[-1]["batches"] = [record for record in self.history[-1]["batches"] if record]
@@ -214,7 +216,7 @@ class ImageNet(NeuralNet):
                 outputs = self.infer(images, **fit_params).float()
                 loss = self._loss(outputs, y, batch.weights)
         loss.backward()
-        return {"loss": loss, "y_pred": outputs}
+        return {"loss": loss, "y_pred": outputs.detach()}
 
     def validation_step(self, batch, **fit_params):
         """Compute the loss of a batch without learning.

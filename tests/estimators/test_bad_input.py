@@ -1,0 +1,295 @@
+"""Bad input gets one sentence, and nothing starts."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
+from sklearn.callback import ProgressBar
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from torch import nn
+
+from skcnn import CNNClassifier, CNNRegressor, ImageReader, ImageResizer, load_image_folder
+
+X = np.random.default_rng(0).integers(0, 256, size=(20, 9, 12, 3)).astype(np.uint8)
+y = np.arange(20) % 2
+
+
+def with_value(value):
+    images = X.astype(float)
+    images[3, 2, 1, 0] = value
+    return images
+
+
+def quick(**parameters):
+    return CNNClassifier(**{"max_epochs": 1, "random_state": 0, **parameters})
+
+
+IN_FIT = {
+    "NaN": (with_value(np.nan), y, "contains NaN"),
+    "infinity": (with_value(np.inf), y, "contains infinity"),
+    "too large": (with_value(1e300), y, "too large for CNNClassifier's float32"),
+    "ragged list": ([X[0], X[1, :5]], y[:2], "images of different sizes: put an ImageResizer"),
+    "ragged array": (
+        np.array([X[0], X[1, :5]], dtype=object),
+        y[:2],
+        "images of different sizes: put an ImageResizer",
+    ),
+    "paths": (["a.png", "b.png"], y[:2], "file paths such as 'a.png': put an ImageReader"),
+    "channels first": (np.moveaxis(X, -1, 1), y, r"looks like channels first.*moveaxis"),
+    "channels first, grey": (
+        np.moveaxis(X[..., :1], -1, 1),
+        y,
+        r"\(20, 1, 9, 12\) looks like channels first",
+    ),
+    "no images": (X[:0], y[:0], r"Found 0 image\(s\)"),
+    "empty list": ([], [], r"0 image\(s\)|0 sample\(s\)"),
+    "lengths": (X, y[:-1], r"inconsistent numbers of samples: \[20, 19\]"),
+    "one image": (X[:1], y[:1], r"Found 1 image\(s\).* minimum of 2 is required"),
+    "one row": (X[:1].reshape(1, -1)[:, :64], y[:1], r"Found array with 1 sample\(s\)"),
+    "rows that are no square": (X.reshape(20, -1), y, r"rows of 324 values|image_shape=\(height"),
+    "sparse": (csr_array(X[..., 0].reshape(20, -1)), y, "Sparse data was passed"),
+    "objects": (np.array([{}] * 20, dtype=object), y, "type dict, which is no image"),
+    "strings of pixels": (X.astype(str), y, "pixels|could not convert"),
+    "complex": (X.astype(complex), y, "Complex data not supported"),
+    "five axes": (X[np.newaxis], y, "5 axes"),
+    "no pixels": (X[:, :0], y, "images without pixels"),
+    "y is None": (X, None, "requires y to be passed"),
+    "y is NaN": (X, np.where(y, np.nan, 1.0), "contains NaN"),
+    "y is continuous": (X, y + 0.5, "Unknown label type"),
+}
+
+
+@pytest.mark.parametrize("case", IN_FIT)
+def test_in_fit(case):
+    images, labels, message = IN_FIT[case]
+    if case == "rows that are no square":
+        images = images[:, :323]
+    cnn = quick()
+    with pytest.raises((ValueError, TypeError), match=message):
+        cnn.fit(images, labels)
+    assert [name for name in vars(cnn) if name.endswith("_")] == []
+    with pytest.raises(NotFittedError):
+        cnn.predict(X)
+
+
+@pytest.mark.parametrize("case", [case for case in IN_FIT if not case.startswith("y ")])
+def test_in_fit_nothing_is_lost(case):
+    images, labels, message = IN_FIT[case]
+    if case == "rows that are no square":
+        images = images[:, :323]
+    cnn = quick().fit(X, y)
+    before = cnn.predict_proba(X)
+    with pytest.raises((ValueError, TypeError), match=message):
+        cnn.fit(images, labels)
+    assert_array_equal(cnn.predict_proba(X), before)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (X[:, :8], r"8 x 12 pixels with 3 channel\(s\).*expecting 9 x 12.*ImageResizer\(\(9, 12\)"),
+        (X[:, :, :8], "9 x 8 pixels"),
+        (X[..., :1], r"with 1 channel\(s\).*ImageReader\(mode"),
+        (X[..., 0], r"with 1 channel\(s\)"),
+        (X[0], r"one image: give a collection of one, X\[np.newaxis\]"),
+        (X.reshape(20, -1)[:, :300], "X has 300 features, but CNNClassifier is expecting 324"),
+        (with_value(np.nan), "contains NaN"),
+        (np.moveaxis(X, -1, 1), "channels first"),
+        (["a.png"], "put an ImageReader"),
+        ([X[0], X[1, :5]], "put an ImageResizer"),
+        (X[:0], r"Found 0 image\(s\)"),
+    ],
+)
+def test_in_predict(images, message):
+    cnn = quick().fit(X, y)
+    for method in (cnn.predict, cnn.predict_proba, lambda images: cnn.score(images, y)):
+        with pytest.raises(ValueError, match=message):
+            method(images)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"network": "resnet999"}, "'network' parameter .* a str among {'plain'}"),
+        ({"network": 3}, "'network' parameter"),
+        ({"optimizer": "lbfgs"}, "'adam', 'adamw', 'rmsprop', 'sgd'|a str among"),
+        ({"loss": "hinge"}, "'cross_entropy'"),
+        ({"schedule": "step"}, "'one_cycle'"),
+        ({"activation": "swish"}, "'silu'"),
+        ({"padding": "full"}, "'valid'"),
+        ({"pooling": "min"}, "'max'"),
+        ({"precision": "float16"}, "'bfloat16'"),
+        ({"class_weight": "fair"}, "'balanced'"),
+        ({"learning_rate": 0}, "'learning_rate' parameter"),
+        ({"batch_size": 1}, r"'batch_size' parameter .* in the range \[2, inf\)"),
+        ({"max_epochs": 0}, "'max_epochs' parameter"),
+        ({"dropout": 1.0}, "'dropout' parameter"),
+        ({"device": "tpu9"}, 'device=\'tpu9\' cannot be used here.*device="auto"'),
+        ({"image_shape": (4, 4)}, "but image_shape=.4, 4. was asked for"),
+        ({"image_shape": (4,)}, "'image_shape' parameter .*height, width"),
+        ({"channels": (8, -1)}, "'channels' parameter .* positive integers"),
+        ({"hidden_units": (0,)}, "'hidden_units' parameter .* positive integers"),
+    ],
+    ids=str,
+)
+def test_parameters(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        quick(**parameters).fit(X, y)
+
+
+def test_too_small_for_unpadded_convolutions():
+    message = r'9 x 12 pixels are too small .* kernel_size=3; use padding="same", fewer channels'
+    with pytest.raises(ValueError, match=message):
+        quick(channels=(4, 4, 4), padding="valid").fit(X, y)
+
+
+def test_class_with_one_member_and_a_validation_split():
+    labels = np.array(["a"] * 19 + ["b"])
+    with pytest.raises(ValueError, match="class 'b' has 1 image only.*X_val"):
+        quick(early_stopping=True).fit(X, labels)
+    quick().fit(X, labels)
+
+
+def test_validation_data_that_do_not_belong_together():
+    with pytest.raises(ValueError, match="X_val and y_val belong together"):
+        quick().fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="belong together"):
+        quick().fit(X, y, y_val=y)
+    with pytest.raises(ValueError, match="9 x 8 pixels"):
+        quick().fit(X, y, X_val=X[:, :, :8], y_val=y)
+    with pytest.raises(ValueError, match=r"labels that fit did not see: \[5\]"):
+        quick().fit(X, y, X_val=X, y_val=y * 5)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.zeros(20), "at least one non-zero"),
+        (-np.ones(20), "Negative values"),
+        (np.ones(19), r"sample_weight.shape == \(19,\)"),
+        (np.full(20, np.nan), "NaN"),
+    ],
+)
+def test_weights(weights, message):
+    with pytest.raises(ValueError, match=message):
+        quick().fit(X, y, sample_weight=weights)
+
+
+def test_module_instance_as_network():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(324, 2))
+    with pytest.raises(TypeError, match="network is an instance of Sequential.* give a callable"):
+        quick(network=module).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("network", "error", "message"),
+    [
+        (lambda *shape: "a network", TypeError, "must give a torch.nn.Module .* but gave str"),
+        (
+            lambda c, h, w, n: nn.Sequential(nn.Flatten(), nn.Linear(c * h * w, n + 1)),
+            ValueError,
+            r"outputs of shape \(2, 3\) for 2 images, but must give \(2, 2\)",
+        ),
+    ],
+)
+def test_networks_that_do_not_fit(network, error, message):
+    with pytest.raises(error, match=message):
+        quick(network=network).fit(X, y)
+
+
+def test_lambda_works_but_does_not_pickle():
+    network = lambda c, h, w, n: nn.Sequential(nn.Flatten(), nn.Linear(c * h * w, n))  # noqa: E731
+    cnn = quick(network=network).fit(X, y)
+    cnn.predict(X)
+    with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
+        pickle.dumps(cnn)
+
+
+@pytest.mark.parametrize(
+    ("callbacks", "message"),
+    [
+        ([ProgressBar()], r"ProgressBar is a scikit-learn callback.*set_callbacks\(ProgressBar"),
+        ([print], "instances of skorch.callbacks.Callback"),
+    ],
+)
+def test_callbacks_that_are_not_skorchs(callbacks, message):
+    with pytest.raises(TypeError, match=message):
+        quick(callbacks=callbacks).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
+def test_diverging_loss(estimator):
+    diverging = estimator(
+        learning_rate=1e30, optimizer="sgd", max_epochs=20, batch_norm=False, random_state=0
+    )
+    message = r"training loss became (nan|inf) in epoch \d+ with learning_rate=1e\+30: a smaller"
+    with pytest.raises(ValueError, match=message):
+        diverging.fit(X, y)
+    with pytest.raises(NotFittedError):
+        diverging.predict(X)
+    good = estimator(max_epochs=1, random_state=0, warm_start=True).fit(X, y)
+    before = good.predict(X)
+    with pytest.raises(ValueError, match="loss became"):
+        good.set_params(optimizer="sgd", learning_rate=1e30, max_epochs=20).fit(X, y)
+    assert_array_equal(good.predict(X), before)
+    assert good.n_epochs_ == 1
+
+
+def test_partial_fit():
+    with pytest.raises(ValueError, match="partial_fit .* does not support early_stopping=True"):
+        quick(early_stopping=True).partial_fit(X, y)
+    with pytest.raises(ValueError, match='class_weight="balanced" has no meaning'):
+        quick(class_weight="balanced").partial_fit(X, y)
+    with pytest.raises(ValueError, match="labels that fit did not see"):
+        quick().partial_fit(X, y, classes=[0])
+    cnn = quick().partial_fit(X, y)
+    with pytest.raises(ValueError, match="9 x 8 pixels"):
+        cnn.partial_fit(X[:, :, :8], y)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "broken.png"),
+        (b"", "broken.png"),
+        (b"no image at all", "broken.png"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "broken.png"),
+    ],
+    ids=["missing", "empty", "no image", "truncated"],
+)
+def test_files_in_a_pipeline_are_named(content, message, tmp_path):
+    path = tmp_path / "broken.png"
+    if content is not None:
+        path.write_bytes(content)
+    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), quick())
+    with pytest.raises((ValueError, OSError), match=message):
+        pipe.fit([path, path], [0, 1])
+
+
+def test_folder_without_sub_folders(tmp_path):
+    (tmp_path / "image.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="sub-folder"):
+        load_image_folder(tmp_path)
+
+
+def test_ctrl_c_ends_fit_and_callbacks_do_not_swallow_it():
+    class Interrupted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(324, 2)
+
+        def forward(self, images):
+            if self.training:
+                raise KeyboardInterrupt
+            return self.layer(images.flatten(1))
+
+    cnn = quick(network=lambda *shape: Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        cnn.fit(X, y)
+    with pytest.raises(NotFittedError):
+        cnn.predict(X)
+    assert torch.is_grad_enabled()

@@ -1,0 +1,316 @@
+"""CNNClassifier: labels, weights, stopping, going on."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.datasets import make_multilabel_classification
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import DataConversionWarning
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import cross_val_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+from torch import nn
+
+from skcnn import CNNClassifier, ImageResizer
+
+
+def quick(**parameters):
+    return CNNClassifier(**{"max_epochs": 3, "batch_size": 16, "random_state": 0, **parameters})
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["zebra", "ape", "yak"]),
+        np.array(["zebra", "ape", "yak"], dtype=object),
+        np.array([30, -1, 7]),
+        np.array([2.0, 0.0, 1.0]),
+        np.array([True, False]),
+    ],
+    ids=lambda labels: str(labels.dtype),
+)
+def test_labels_come_back_as_they_went_in(digits, labels):
+    X, y = digits
+    y = labels[y % len(labels)]
+    cnn = quick().fit(X, y)
+    assert_array_equal(cnn.classes_, np.unique(y))
+    assert cnn.classes_.dtype == y.dtype
+    prediction = cnn.predict(X)
+    assert prediction.dtype == y.dtype
+    assert cnn.predict_proba(X).shape == (len(X), len(labels))
+    assert cnn.score(X, y) == accuracy_score(y, prediction)
+    assert cnn.fit(X, y.tolist()).predict(X).dtype.kind == np.asarray(y.tolist()).dtype.kind
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_every_loss_and_optimizer_learns(bars, loss, optimizer):
+    X, y = bars
+    rate = 0.02 if optimizer == "sgd" else 0.002
+    cnn = quick(loss=loss, optimizer=optimizer, learning_rate=rate, max_epochs=10)
+    assert cnn.fit(X[:60], y[:60]).score(X[60:], y[60:]) == 1
+    assert isinstance(cnn.net_.optimizer_, torch.optim.Optimizer)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"schedule": None},
+        {"schedule": "cosine"},
+        {"schedule": "one_cycle"},
+        {"label_smoothing": 0.1},
+        {"mixup": 0.2},
+        {"dropout": 0.3},
+        {"weight_decay": 0.01},
+        {"channels": ()},
+        {"channels": (), "hidden_units": (16, 16)},
+        {"channels": (8,), "hidden_units": ()},
+        {"channels": (8,), "kernel_size": 5, "stride": 2, "padding": "valid"},
+        {"pooling": "avg"},
+        {"pooling": None},
+        {"pool_size": 3},
+        {"activation": "gelu"},
+        {"batch_norm": False},
+        {"precision": "float32"},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_every_parameter_learns(bars, parameters):
+    X, y = bars
+    cnn = quick(max_epochs=15, learning_rate=0.003, **parameters).fit(X[:60], y[:60])
+    assert cnn.score(X[60:], y[60:]) > 0.7
+    assert cnn.history_[-1]["train_loss"] < cnn.history_[0]["train_loss"]
+
+
+def test_defaults_on_digits_beat_the_trees():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    ours = cross_val_score(CNNClassifier(random_state=0), X, y).mean()
+    assert ours >= 0.97
+    for rival in (DecisionTreeClassifier(random_state=0), RandomForestClassifier(random_state=0)):
+        assert ours > cross_val_score(rival, X, y).mean()
+
+
+def test_one_class_is_predicted_constantly(digits):
+    X, _ = digits
+    cnn = quick().fit(X, np.full(len(X), "cat"))
+    assert_array_equal(cnn.classes_, ["cat"])
+    assert set(cnn.predict(X)) == {"cat"}
+    assert_array_equal(cnn.predict_proba(X), np.ones((len(X), 1)))
+
+
+def test_column_of_labels_warns(digits):
+    X, y = digits
+    with pytest.warns(DataConversionWarning, match="column-vector"):
+        cnn = quick().fit(X, y[:, np.newaxis])
+    assert_array_equal(cnn.predict(X), quick().fit(X, y).predict(X))
+
+
+class TestMultilabel:
+    def data(self):
+        X, y = make_multilabel_classification(200, n_features=16, n_classes=3, random_state=0)
+        return X, y
+
+    def test_as_in_multi_layer_perceptrons(self):
+        X, y = self.data()
+        mlp = MLPClassifier(random_state=0, max_iter=20)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mlp.fit(X, y)
+        cnn = quick(max_epochs=20).fit(X, y)
+        assert_array_equal(cnn.classes_, mlp.classes_)
+        for method in ("predict", "predict_proba", "predict_log_proba"):
+            ours, theirs = getattr(cnn, method)(X), getattr(mlp, method)(X)
+            assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+        assert_array_equal(cnn.predict(X), cnn.predict_proba(X) > 0.5)
+        assert cnn.score(X, y) == (cnn.predict(X) == y).all(axis=1).mean()
+        assert cnn.score(X, y) > 0.5
+        assert cnn.history_[-1]["train_score"] > cnn.history_[0]["train_score"]
+
+    def test_focal_loss_smoothing_validation_and_partial_fit(self):
+        X, y = self.data()
+        cnn = quick(loss="focal", label_smoothing=0.1, early_stopping=True).fit(X, y)
+        assert "valid_score" in cnn.history_[-1]
+        cnn = quick().partial_fit(X, y).partial_fit(X, y)
+        assert cnn.n_epochs_ == 2
+
+    def test_refusals(self):
+        X, y = self.data()
+        with pytest.raises(ValueError, match="class_weight weighs classes"):
+            quick(class_weight="balanced").fit(X, y)
+        cnn = quick().partial_fit(X, y)
+        with pytest.raises(ValueError, match="indicators of 2 labels"):
+            cnn.partial_fit(X, y[:, :2])
+        with pytest.raises(ValueError, match="indicator matrix in the first fit"):
+            cnn.partial_fit(X, y[:, 0])
+
+
+class TestWeights:
+    def test_weights_equal_repetition_in_the_full_batch(self, digits):
+        X, y = digits
+        X, y = X[:40], y[:40]
+        weights = np.random.default_rng(0).integers(0, 4, size=40)
+        parameters = {"batch_norm": False, "precision": "float32", "batch_size": 200}
+        weighted = quick(**parameters, max_epochs=1, schedule=None)
+        repeated = quick(**parameters, max_epochs=1, schedule=None)
+        weighted.fit(X, y, sample_weight=weights)
+        repeated.fit(X.repeat(weights, axis=0), y.repeat(weights))
+        # Every class must be there in both, so that the networks have the same outputs.
+        assert_array_equal(weighted.classes_, repeated.classes_)
+        assert_allclose(
+            weighted.module_.standardize.mean, repeated.module_.standardize.mean, rtol=1e-6
+        )
+        assert_allclose(
+            weighted.history_[0]["train_loss"], repeated.history_[0]["train_loss"], rtol=1e-5
+        )
+        # Adam's first step divides by the size of the gradient, so only its direction is compared.
+        change = weighted._outputs(X) - repeated._outputs(X)
+        assert abs(change).max() < 1e-2
+
+    def test_rows_of_weight_zero_are_dropped(self, digits):
+        X, y = digits
+        weights = (np.arange(len(X)) % 2).astype(float)
+        dropped = quick().fit(X[1::2], y[1::2])
+        weighted = quick().fit(X, y, sample_weight=weights)
+        assert_array_equal(weighted.predict_proba(X), dropped.predict_proba(X))
+
+    def test_scale_of_weights_makes_no_difference(self, digits):
+        X, y = digits
+        weights = np.random.default_rng(0).uniform(0.5, 2, len(X))
+        first = quick(precision="float32").fit(X, y, sample_weight=weights)
+        second = quick(precision="float32").fit(X, y, sample_weight=1024 * weights)
+        assert_allclose(first.predict_proba(X), second.predict_proba(X), atol=1e-4)
+
+    def test_class_weights_multiply_sample_weights(self, digits):
+        X, y = digits[0], digits[1] % 2
+        by_class = quick(class_weight={0: 3.0, 1: 0.5}).fit(X, y, sample_weight=1.0 + (y == 1))
+        by_image = quick().fit(X, y, sample_weight=np.where(y == 1, 1.0, 3.0))
+        assert_array_equal(by_class.predict_proba(X), by_image.predict_proba(X))
+        assert_array_equal(by_class.class_weight_, [3.0, 0.5])
+
+    def test_balanced(self, digits):
+        X, y = digits[0], digits[1] == 3
+        cnn = quick(class_weight="balanced").fit(X, y)
+        assert_allclose(cnn.class_weight_, len(y) / (2 * np.bincount(y)))
+        assert cnn.predict(X).mean() > quick().fit(X, y).predict(X).mean() - 1e-9
+
+
+class TestStopping:
+    def test_validation_images_are_recorded_and_stop_nothing(self, digits):
+        X, y = digits
+        cnn = quick().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+        assert [record["epoch"] for record in cnn.history_] == [1, 2, 3]
+        assert set(cnn.history_[0]) == {
+            "epoch", "train_loss", "train_score", "valid_loss", "valid_score", "seconds",
+        }  # fmt: skip
+        last = cnn.history_[-1]
+        assert last["valid_score"] == cnn.score(X[300:], y[300:])
+        proba = cnn.predict_proba(X[300:])
+        assert_allclose(last["valid_loss"], log_loss(y[300:], proba), rtol=1e-5)
+        alone = quick().fit(X[:300], y[:300])
+        assert_array_equal(alone.predict_proba(X), cnn.predict_proba(X))
+        assert set(alone.history_[0]) == {"epoch", "train_loss", "train_score", "seconds"}
+
+    def test_weights_of_validation_images(self, digits):
+        X, y = digits
+        weights = np.random.default_rng(0).uniform(0, 2, 100)
+        cnn = quick().fit(
+            X[:300], y[:300], X_val=X[300:], y_val=y[300:], sample_weight_val=weights
+        )
+        expected = log_loss(y[300:], cnn.predict_proba(X[300:]), sample_weight=weights)
+        assert_allclose(cnn.history_[-1]["valid_loss"], expected, rtol=1e-4)
+
+    @pytest.mark.parametrize("given", [True, False])
+    def test_best_weights_are_restored(self, digits, given):
+        X, y = digits
+        rng = np.random.default_rng(0)
+        noisy = np.where(rng.random(len(y)) < 0.5, rng.integers(0, 10, len(y)), y)
+        cnn = quick(
+            early_stopping=True, patience=2, max_epochs=40, schedule=None, learning_rate=0.003
+        )
+        validation = {"X_val": X[300:], "y_val": noisy[300:]} if given else {}
+        cnn.fit(X[:300], noisy[:300], **validation)
+        losses = [record["valid_loss"] for record in cnn.history_]
+        assert cnn.n_epochs_ == len(losses) == np.argmin(losses) + 3 < 40
+        if given:
+            proba = cnn.predict_proba(X[300:])
+            assert_allclose(log_loss(noisy[300:], proba), min(losses), rtol=1e-5)
+
+    def test_routed_through_a_pipeline(self, digits):
+        X, y = digits
+        with config_context(enable_metadata_routing=True):
+            cnn = quick().set_fit_request(X_val=True, y_val=True)
+            pipe = Pipeline(
+                [("resize", ImageResizer((6, 6))), ("cnn", cnn)], transform_input=["X_val"]
+            )
+            pipe.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+            assert pipe[-1].history_[-1]["valid_score"] == pipe.score(X[300:], y[300:])
+            assert pipe[-1].image_shape_ == (6, 6, 1)
+        pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", quick())])
+        with pytest.raises(ValueError, match="transform_input"):
+            pipe.fit(X[:300], y[:300], cnn__X_val=X[300:], cnn__y_val=y[300:])
+
+
+class TestGoingOn:
+    def test_partial_fit_passes_over_the_data_once(self, digits):
+        X, y = digits
+        cnn = quick()
+        for _ in range(3):
+            assert cnn.partial_fit(X, y, classes=np.arange(12)) is cnn
+        assert cnn.n_epochs_ == len(cnn.history_) == 3
+        assert_array_equal(cnn.classes_, np.arange(12))
+        assert cnn.history_[2]["train_loss"] < cnn.history_[0]["train_loss"]
+        mean = cnn.module_.standardize.mean.clone()
+        cnn.partial_fit(255 - X, y)
+        assert torch.equal(cnn.module_.standardize.mean, mean)
+
+    def test_partial_fit_after_fit_goes_on(self, digits):
+        X, y = digits
+        cnn = quick(learning_rate=1e-4).fit(X, y)
+        before = cnn.predict_proba(X)
+        cnn.partial_fit(X, y)
+        assert 0 < abs(cnn.predict_proba(X) - before).max() < 0.2
+        assert cnn.n_epochs_ == 4
+
+    def test_label_that_was_not_announced(self, digits):
+        X, y = digits
+        cnn = quick().partial_fit(X, y)
+        with pytest.raises(ValueError, match=r"labels that fit did not see: \[77\]"):
+            cnn.partial_fit(X, np.where(y == 3, 77, y))
+        assert cnn.n_epochs_ == 1
+
+    def test_warm_start(self, digits):
+        X, y = digits
+        cnn = quick(warm_start=True).fit(X, y)
+        loss = cnn.history_[-1]["train_loss"]
+        cnn.set_params(max_epochs=2).fit(X, y)
+        assert cnn.n_epochs_ == 5
+        assert cnn.history_[3]["train_loss"] < 1.5 * loss
+        assert quick().fit(X, y).fit(X, y).n_epochs_ == 3
+
+
+def test_own_network(digits):
+    X, y = digits
+
+    def build(in_channels, height, width, n_outputs):
+        assert (in_channels, height, width, n_outputs) == (1, 8, 8, 10)
+        return nn.Sequential(nn.Flatten(), nn.Linear(height * width * in_channels, n_outputs))
+
+    cnn = quick(network=build, max_epochs=30, learning_rate=0.01).fit(X, y)
+    assert cnn.score(X, y) > 0.9
+    assert isinstance(cnn.module_.network[1], nn.Linear)
+
+
+def test_the_five_tutorials_networks_are_one_class(digits):
+    X, y = digits
+    assert len(quick(channels=(), hidden_units=(256,)).fit(X, y).module_.network.features) == 0
+    three = quick(channels=(16, 32, 64), batch_norm=False).fit(X, y).module_.network.features
+    assert [block[0].out_channels for block in three] == [16, 32, 64]

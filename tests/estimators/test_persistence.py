@@ -1,0 +1,89 @@
+"""Saved estimators: small, complete, and the same elsewhere."""
+
+import io
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.pipeline import make_pipeline
+from skorch.callbacks import EpochScoring
+
+from skcnn import CNNClassifier, CNNRegressor, ImageAugmenter, ImageResizer
+
+
+def size_of(estimator):
+    buffer = io.BytesIO()
+    joblib.dump(estimator, buffer)
+    return len(buffer.getvalue())
+
+
+def weights_of(estimator):
+    return sum(tensor.numel() * tensor.element_size() for tensor in estimator.module_.parameters())
+
+
+@pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"channels": (), "hidden_units": (512, 512)},
+        {"optimizer": "sgd", "early_stopping": True},
+        {"callbacks": [EpochScoring("r2", on_train=True)]},
+    ],
+    ids=str,
+)
+def test_little_more_than_the_weights(digits, estimator, parameters):
+    X, y = digits
+    fitted = estimator(max_epochs=2, random_state=0, **parameters).fit(X, y)
+    for kept in (fitted, make_pipeline(ImageResizer((8, 8)), fitted).fit(X, y)):
+        network = kept if kept is fitted else kept[-1]
+        assert size_of(kept) <= 1.1 * weights_of(network) + 50_000
+    loaded = pickle.loads(pickle.dumps(fitted))
+    assert loaded.net_.optimizer_ is None
+    assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+def test_no_training_data(digits):
+    X, y = np.tile(digits[0], (10, 4, 4)), np.tile(digits[1], 10)
+    small = CNNClassifier(channels=(4,), stride=4, hidden_units=(), max_epochs=1, random_state=0)
+    pipe = make_pipeline(ImageAugmenter(shift=0.1, random_state=0), small)
+    pipe.fit(X, y, cnnclassifier__X_val=X[:500], cnnclassifier__y_val=y[:500])
+    assert size_of(pipe) < 60_000 < X.nbytes
+
+
+def test_optimizer_is_kept_where_training_goes_on(digits):
+    X, y = digits
+    parameters = {"max_epochs": 1, "schedule": None, "random_state": 0, "warm_start": True}
+    cnn = CNNClassifier(**parameters).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(cnn))
+    assert loaded.net_.optimizer_.state_dict()["state"]
+    assert_array_equal(loaded.fit(X, y).predict_proba(X), cnn.fit(X, y).predict_proba(X))
+    forgetful = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(forgetful))
+    assert loaded.partial_fit(X, y).n_epochs_ == 2
+
+
+def test_loads_where_the_training_device_does_not_exist(digits):
+    X, y = digits
+    cnn = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
+    expected = cnn.predict_proba(X)
+    cnn.set_params(device="cuda:3").net_.device = "cuda:3"
+    assert_array_equal(pickle.loads(pickle.dumps(cnn)).predict_proba(X), expected)
+
+
+def test_loaded_in_a_fresh_process(digits, tmp_path):
+    X, y = digits
+    pipe = make_pipeline(ImageResizer((6, 6)), CNNClassifier(max_epochs=2, random_state=0))
+    joblib.dump(pipe.fit(X, y), tmp_path / "pipeline.joblib")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import joblib, numpy as np\n"
+        "pipe = joblib.load('pipeline.joblib')\n"
+        "np.save('y.npy', pipe.predict_proba(np.load('X.npy')))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert_array_equal(np.load(tmp_path / "y.npy"), pipe.predict_proba(X))

@@ -1,0 +1,97 @@
+"""CNNRegressor: one target and several."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import r2_score
+from sklearn.model_selection import cross_val_score
+from sklearn.tree import DecisionTreeRegressor
+
+from skcnn import CNNRegressor
+
+
+def blobs(n=150):
+    rng = np.random.default_rng(0)
+    place = rng.uniform(2, 9, size=(n, 2))
+    rows, columns = np.mgrid[:11, :11]
+    distance = (rows - place[:, :1, None]) ** 2 + (columns - place[:, 1:, None]) ** 2
+    return np.exp(-distance / 4), place
+
+
+def quick(**parameters):
+    return CNNRegressor(**{"max_epochs": 8, "batch_size": 16, "random_state": 0, **parameters})
+
+
+def test_beats_the_tree():
+    X, y = blobs()
+    ours = cross_val_score(quick(), X, y[:, 0], cv=3).mean()
+    tree = cross_val_score(DecisionTreeRegressor(random_state=0), X.reshape(150, -1), y[:, 0], cv=3)
+    assert ours > 0.9
+    assert ours > tree.mean()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_several_targets(loss):
+    X, y = blobs()
+    cnn = quick(loss=loss).fit(X[:100], y[:100])
+    prediction = cnn.predict(X[100:])
+    assert prediction.shape == (50, 2)
+    assert prediction.dtype == np.float64
+    assert cnn.score(X[100:], y[100:]) == r2_score(y[100:], prediction) > 0.8
+    assert_allclose(cnn.y_mean_, y[:100].mean(axis=0))
+    assert_allclose(cnn.y_scale_, y[:100].std(axis=0))
+
+
+def test_number_of_axes_of_the_targets_is_kept():
+    X, y = blobs()
+    one, column = quick().fit(X, y[:, 0]), quick().fit(X, y[:, :1])
+    assert one.predict(X).shape == (150,)
+    assert column.predict(X).shape == (150, 1)
+    assert_array_equal(one.predict(X), column.predict(X)[:, 0])
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(0, 1e-6), (1e6, 1.0), (-5, 1e9)])
+def test_scale_of_the_targets_makes_no_difference(offset, scale):
+    X, y = blobs()
+    plain = quick(precision="float32").fit(X, y)
+    other = quick(precision="float32").fit(X, offset + scale * y)
+    assert_allclose((other.predict(X) - offset) / scale, plain.predict(X), atol=0.05)
+
+
+def test_constant_target():
+    X, y = blobs()
+    y[:, 1] = 7
+    assert_allclose(quick(max_epochs=30).fit(X, y).predict(X)[:, 1], 7, atol=0.5)
+
+
+def test_weighted_statistics_equal_repetition():
+    X, y = blobs(40)
+    weights = np.arange(40) % 3
+    weighted = quick(max_epochs=1).fit(X, y, sample_weight=weights)
+    repeated = quick(max_epochs=1).fit(X.repeat(weights, axis=0), y.repeat(weights, axis=0))
+    assert_allclose(weighted.y_mean_, repeated.y_mean_)
+    assert_allclose(weighted.y_scale_, repeated.y_scale_)
+
+
+def test_history_scores_are_r_squared():
+    X, y = blobs()
+    cnn = quick().fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+    assert_allclose(cnn.history_[-1]["valid_score"], cnn.score(X[100:], y[100:]), rtol=1e-5)
+    error = ((cnn.predict(X[100:]) - y[100:]) / cnn.y_scale_) ** 2
+    assert_allclose(cnn.history_[-1]["valid_loss"], error.mean(), rtol=1e-4)
+
+
+def test_partial_fit_keeps_the_scale_of_the_targets():
+    X, y = blobs()
+    cnn = quick().partial_fit(X, y)
+    mean = cnn.y_mean_.copy()
+    cnn.partial_fit(X, y + 100)
+    assert_array_equal(cnn.y_mean_, mean)
+    with pytest.raises(ValueError, match="fit saw targets of shape"):
+        cnn.partial_fit(X, y[:, 0])
+
+
+def test_early_stopping():
+    X, y = blobs()
+    cnn = quick(early_stopping=True, patience=1, max_epochs=60, schedule=None).fit(X, y)
+    assert cnn.n_epochs_ < 60
