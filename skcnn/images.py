@@ -144,12 +144,16 @@ def recognise(X):
         if all(isinstance(item, (str, Path)) for item in column):
             return "paths", column.astype(object)
         if all(_is_image(item) for item in column):
+            if len({np.shape(item) for item in column}) == 1:
+                return recognise(list(column))
             return "ragged", column
         if X.ndim == 1:
-            odd = next(item for item in column if not (_is_image(item) or _is_path(item)))
+            odd = [item for item in column if not (_is_image(item) or _is_path(item))]
+            if not odd:
+                raise TypeError("X holds both images and paths: give a collection of one kind")
             raise TypeError(
-                f"X holds an object of type {type(odd).__name__}, which is no image: each must be "
-                "an array of shape (height, width) or (height, width, n_channels), or a path"
+                f"X holds an object of type {type(odd[0]).__name__}, which is no image: each must "
+                "be an array of shape (height, width) or (height, width, n_channels), or a path"
             )
     if X.ndim > 2 and X.dtype.kind == "O":
         return "array", X.astype(np.float64)
@@ -237,7 +241,7 @@ def _check_axes(X, image_shape, estimator, *, reset):
     if reset or image_shape == estimator.image_shape_:
         return
     (height, width, channels), seen = image_shape, estimator.image_shape_
-    if X.shape in (seen, seen[:2]):
+    if X.shape == seen:
         raise ValueError(
             f"X of shape {X.shape} is one image: give a collection of one, X[np.newaxis]"
         )
@@ -266,7 +270,7 @@ def _check_pixels(X, name):
 
 def _check_range(X, name):
     """Refuse finite values that the network's float32 cannot hold."""
-    if X.dtype == np.float64 and X.size:
+    if X.dtype.kind == "f" and X.dtype.itemsize > 4 and X.size:
         limit = np.finfo(np.float32).max
         if max(X.max(), -X.min()) > limit:
             raise ValueError(f"Input X contains a value too large for {name}'s float32 ({limit})")

@@ -61,7 +61,11 @@ class LazyImages:
     def __init__(self, source, operations=(), *, indices=None, epoch=0):
         self._source = source
         self._operations = tuple(operations)
-        self._indices = np.arange(source.shape[0]) if indices is None else np.asarray(indices)
+        indices = np.arange(source.shape[0]) if indices is None else np.asarray(indices)
+        if indices.flags.writeable:
+            indices = indices.copy()
+            indices.flags.writeable = False
+        self._indices = indices
         self._epoch = epoch
 
     source = property(lambda self: self._source, doc="What is read.")
@@ -117,6 +121,8 @@ class LazyImages:
             key = np.asarray(key) if np.size(key) else np.zeros(0, dtype=int)
             if key.ndim == 0 and key.dtype != bool:
                 return self._replace(indices=self._indices[key.reshape(1)]).read()[0]
+            if key.ndim != 1:
+                raise IndexError(f"LazyImages takes indices of one axis, got shape {key.shape}")
         return self._replace(indices=self._indices[key])
 
     def __array__(self, dtype=None, copy=None):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
+from skcnn.estimators._learned import all_or_nothing
 from skcnn.estimators._parameters import CONSTRAINTS, build_network, check_parts
 from skcnn.images import check_images
 from skcnn.networks import Standardize
@@ -60,10 +59,10 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             Targets.
         sample_weight : array-like of shape (n_images,), default=None
             Weights of the images' losses; None weighs all alike.
-        X_val : images of the same height, width and channels, default=None
-            Validation images. Their loss and score stand in `history_`; they end the training
-            only where `early_stopping` is set. A Pipeline does not transform them unless
-            ``transform_input=["X_val"]`` says so.
+        X_val : images of shape (n_val_images, ...), default=None
+            Validation images, of the height, width and channels of `X`. Their loss and score
+            stand in `history_`; they end the training only where `early_stopping` is set. A
+            Pipeline does not transform them unless ``transform_input=["X_val"]`` says so.
         y_val : array-like of shape (n_val_images,) or (n_val_images, n_outputs), default=None
             Their targets.
         sample_weight_val : array-like of shape (n_val_images,), default=None
@@ -80,8 +79,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             If the input cannot be trained on, or the loss diverges. What an earlier fit learned
             is kept then.
         """
-        with _all_or_nothing(self):
-            go_on = self.warm_start and hasattr(self, "net_")
+        go_on = self.warm_start and hasattr(self, "net_")
+        with all_or_nothing(self, net=self.net_ if go_on else None) as net:
             images, targets, weights = self._check(X, y, sample_weight, reset=not go_on)
             rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
             valid = None
@@ -93,7 +92,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             self._train(
                 _dataset(images, targets, weights, rows),
                 valid,
-                net=self.net_ if go_on else None,
+                net=net,
                 epochs=self.max_epochs,
                 schedule=SCHEDULES.get(self.schedule, constant),
                 data=_fit_data(X, y, sample_weight),
@@ -107,8 +106,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
                 "partial_fit makes one pass and sets nothing aside: it does not support "
                 "early_stopping=True"
             )
-        with _all_or_nothing(self):
-            go_on = hasattr(self, "net_")
+        go_on = hasattr(self, "net_")
+        with all_or_nothing(self, net=self.net_ if go_on else None) as net:
             images, targets, weights = self._check(
                 X, y, sample_weight, reset=not go_on, classes=classes
             )
@@ -116,7 +115,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             self._train(
                 _dataset(images, targets, weights, rows),
                 None,
-                net=self.net_ if go_on else None,
+                net=net,
                 epochs=1,
                 schedule=constant,
                 data=_fit_data(X, y, sample_weight),
@@ -179,6 +178,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         context.call_on_fit_task_begin(estimator=self, **data)
         with seeded(seed if net is None else seed + self.n_epochs_, device):
             net = self._build(dataset, seed) if net is None else net
+            net.reconfigure(**self._running())
             net.to_device(device)
             n_batches = epochs * len(net.get_iterator(dataset, training=True))
             own = [Schedule(schedule, self.learning_rate, n_batches)]
@@ -205,25 +205,31 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         module = nn.Sequential(
             OrderedDict(standardize=standardize, network=build_network(self, self._n_outputs()))
         )
-        optimizer, options = OPTIMIZERS[self.optimizer]
-        options = {**options, "weight_decay": self.weight_decay}
         net = ImageNet(
             module.to(memory_format=torch.channels_last),
             Criterion(self._loss_function(target_type)),
-            optimizer=optimizer,
-            **{f"optimizer__{name}": value for name, value in options.items()},
-            lr=self.learning_rate,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
             target_type=target_type,
-            mixup=self.mixup,
-            precision=self.precision,
             predict_batch_size=_predict_batch_size(self.image_shape_),
             seed=seed,
-            warm_start=self.warm_start,
-            verbose=int(self.verbose),
+            **self._running(),
         )
         return net.initialize()
+
+    def _running(self):
+        """Give the net's parameters that may change from one call to the next."""
+        optimizer, options = OPTIMIZERS[self.optimizer]
+        return {
+            "optimizer": optimizer,
+            "optimizer__weight_decay": self.weight_decay,
+            **{f"optimizer__{name}": value for name, value in options.items()},
+            "lr": self.learning_rate,
+            "batch_size": self.batch_size,
+            "max_epochs": self.max_epochs,
+            "mixup": self.mixup,
+            "precision": self.precision,
+            "warm_start": self.warm_start,
+            "verbose": int(self.verbose),
+        }
 
     def _loss_function(self, target_type):
         return LOSSES[target_type][self.loss]
@@ -273,28 +279,3 @@ def _predict_batch_size(image_shape):
     """As many images as fill the caches' worth of a megapixel, within reason."""
     height, width, _ = image_shape
     return int(np.clip(2**20 // (height * width), 16, 512))
-
-
-@contextmanager
-def _all_or_nothing(estimator):
-    """Put back what an estimator had learned if anything goes wrong while it learns more."""
-    before = _learned(estimator)
-    net = before.get("net_")
-    weights = copy.deepcopy(net.module_.state_dict()) if net is not None else None
-    try:
-        yield
-    except BaseException:
-        for name in _learned(estimator):
-            delattr(estimator, name)
-        vars(estimator).update(before)
-        if net is not None:
-            net.module_.load_state_dict(weights)
-        raise
-
-
-def _learned(estimator):
-    return {
-        name: value
-        for name, value in vars(estimator).items()
-        if name.endswith("_") and not name.startswith("_")
-    }

@@ -44,7 +44,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         The activation function.
     batch_norm : bool, default=True
         Whether a batch normalisation follows each convolution.
-    dropout : float, default=0.0
+    dropout : float, default=0.3
         The fraction of the features dropped before each dense layer in training.
     hidden_units : sequence of int, default=(128,)
         The sizes of the dense layers before the last one.
@@ -55,14 +55,14 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     loss : {"absolute_error", "huber", "squared_error"}, default="squared_error"
         What training minimises, of standardised targets; "huber" is quadratic up to one standard
         deviation and linear beyond.
-    optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adam"
+    optimizer : {"adam", "adamw", "rmsprop", "sgd"}, default="adamw"
         How. "sgd" has a Nesterov momentum of 0.9.
-    learning_rate : float, default=0.001
+    learning_rate : float, default=0.003
         The largest step size.
     schedule : {"cosine", "one_cycle"} or None, default="one_cycle"
         How the step size runs over the epochs of a `fit`: falling to 0, rising and falling [3]_,
         or constant.
-    weight_decay : float, default=0.0
+    weight_decay : float, default=0.05
         The strength of the L2 penalty; decoupled from the gradient for "adamw".
     batch_size : int, default=64
         Images in a training batch.
@@ -98,7 +98,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     ----------
     n_features_in_ : int
         Height x width x channels.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Names of the columns, where `X` is a frame.
     image_shape_ : tuple of (int, int, int)
         Height, width and number of channels.
@@ -169,14 +169,14 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         pool_size: int = 2,
         activation: str = "relu",
         batch_norm: bool = True,
-        dropout: float = 0.0,
+        dropout: float = 0.3,
         hidden_units: Sequence[int] = (128,),
         image_shape: Sequence[int] | None = None,
         loss: str = "squared_error",
-        optimizer: str = "adam",
-        learning_rate: float = 0.001,
+        optimizer: str = "adamw",
+        learning_rate: float = 0.003,
         schedule: str | None = "one_cycle",
-        weight_decay: float = 0.0,
+        weight_decay: float = 0.05,
         batch_size: int = 64,
         max_epochs: int = 20,
         mixup: float = 0.0,

@@ -32,6 +32,8 @@ class Standardize(nn.Module):
     def __init__(self, mean, scale) -> None:
         super().__init__()
         shape = (1, -1, 1, 1)
+        self.mean: torch.Tensor
+        self.factor: torch.Tensor
         self.register_buffer("mean", _float32(mean).reshape(shape))
         self.register_buffer("factor", _float32(1.0 / np.asarray(scale, np.float64)).reshape(shape))
 
@@ -103,9 +105,9 @@ class BatchNorm2d(nn.BatchNorm2d):
 class Linear(nn.Linear):
     """Dense layer whose predictions for an image do not depend on the rest of the batch.
 
-    A matrix product of another height is summed in another order, which shows in the last digits.
-    Outside training, this layer therefore multiplies 16 rows at a time, the last ones filled up
-    with zeros.
+    A matrix product of another height, or of rows that lie otherwise in memory, is summed in
+    another order, which shows in the last digits. Outside training, this layer therefore multiplies
+    16 rows at a time, rows and features filled up with zeros to multiples of 16.
 
     Parameters
     ----------
@@ -126,6 +128,9 @@ class Linear(nn.Linear):
 
     n_rows = 16
 
+    def __init__(self, in_features: int, out_features: int) -> None:
+        super().__init__(in_features, out_features)
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Multiply and add.
 
@@ -142,8 +147,10 @@ class Linear(nn.Linear):
         if self.training or torch.is_grad_enabled():
             return super().forward(features)
         n_images = len(features)
-        filled = functional.pad(features, (0, 0, 0, -n_images % self.n_rows))
-        blocks = [functional.linear(b, self.weight, self.bias) for b in filled.split(self.n_rows)]
+        n_filling = -self.in_features % self.n_rows
+        filled = functional.pad(features, (0, n_filling, 0, -n_images % self.n_rows))
+        weight = functional.pad(self.weight, (0, n_filling)) if n_filling else self.weight
+        blocks = [functional.linear(b, weight, self.bias) for b in filled.split(self.n_rows)]
         return torch.cat(blocks)[:n_images]
 
 

@@ -92,19 +92,19 @@ class PlainNetwork(nn.Module):
         if isinstance(channels, str):
             channels = automatic_channels(height, width)
         blocks = []
-        size = (height, width)
+        size: tuple[int, ...] = (height, width)
         for number, out_channels in enumerate(channels, start=1):
-            pad = kernel_size // 2 if padding == "same" else 0
+            pad = kernel_size - 1 if padding == "same" else 0  # on both sides together
             _check_size(size, pad, kernel_size, number, (height, width))
-            size = tuple((axis + 2 * pad - kernel_size) // stride + 1 for axis in size)
-            window = tuple(pool_size if axis >= pool_size else 1 for axis in size)
-            if pooling is None or max(window) == 1:
-                window = None
-            else:
-                size = tuple(axis // step for axis, step in zip(size, window, strict=True))
-            layers: list[nn.Module] = [
-                nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad, bias=not batch_norm)
-            ]
+            size = tuple((axis + pad - kernel_size) // stride + 1 for axis in size)
+            window = tuple(pool_size if pooling and axis >= pool_size else 1 for axis in size)
+            size = tuple(axis // step for axis, step in zip(size, window, strict=True))
+            # An even kernel takes one more zero on the far side, which nn.Conv2d cannot.
+            layers: list[nn.Module] = [nn.ZeroPad2d((0, 1, 0, 1))] if pad % 2 else []
+            bias = not batch_norm
+            layers.append(
+                nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad // 2, bias=bias)
+            )
             if batch_norm:
                 layers.append(BatchNorm2d(out_channels))
             layers += _activate_and_pool(activation, pooling, window)
@@ -177,7 +177,7 @@ def automatic_channels(height: int, width: int) -> tuple[int, ...]:
 def _activate_and_pool(activation, pooling, window):
     """Activate after pooling, on the smaller image, where that changes nothing."""
     activate = ACTIVATIONS[activation]()
-    if window is None:
+    if max(window) == 1:
         return [activate]
     pool = POOLINGS[pooling](window)
     if pooling == "max" and activation not in _NOT_MONOTONE:
@@ -190,7 +190,7 @@ def _dropout(dropout):
 
 
 def _check_size(size, pad, kernel_size, number, image_size):
-    if min(size) + 2 * pad < kernel_size:
+    if min(size) + pad < kernel_size:
         raise ValueError(
             f"images of {image_size[0]} x {image_size[1]} pixels are too small for the network: "
             f"convolution {number} is left with {size[0]} x {size[1]}, less than its "

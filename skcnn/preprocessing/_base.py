@@ -86,7 +86,7 @@ class ImageTransformer(
 
         Parameters
         ----------
-        input_features : array-like of str, default=None
+        input_features : array-like of str of shape (n_features,), default=None
             Names of what went in; None takes those that fit saw.
 
         Returns

@@ -86,7 +86,7 @@ class ImageAugmenter(ImageTransformer):
         Height, width and number of channels of the images seen in `fit`.
     n_features_in_ : int
         Height times width times number of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         The names of the columns, where `fit` was given a frame of flat rows.
 
     See Also

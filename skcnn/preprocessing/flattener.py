@@ -30,7 +30,7 @@ class ImageFlattener(ImageTransformer):
         width) or (height, width, n_channels), or (n_features,) after a fit on flat rows.
     n_features_in_ : int
         Height x width x channels of the images seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
         Height, width and channels of the images seen in fit.
@@ -76,12 +76,12 @@ class ImageFlattener(ImageTransformer):
 
         Parameters
         ----------
-        X : array-like of shape (n_images, n_features_in_)
+        X : array-like of shape (n_images, n_features)
             Rows, such as `transform` gives.
 
         Returns
         -------
-        images : array of shape (n_images, *form_)
+        images : array of shape ``(n_images, *form_)``
             Images in the form seen in fit.
         """
         check_is_fitted(self)

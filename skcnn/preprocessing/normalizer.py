@@ -44,7 +44,7 @@ class ImageNormalizer(ImageTransformer):
         range; 1 where it would be zero.
     n_features_in_ : int
         Height x width x channels of the images seen in fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
         Height, width and channels of the images seen in fit.

@@ -60,7 +60,7 @@ class ImageResizer(ImageTransformer):
         Channels of the images seen in fit; images given later must have as many.
     n_features_in_ : int
         Height x width x channels of the images seen in fit. Defined only if they had one size.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
         Height, width and channels of the images seen in fit. Defined only if they had one size.
@@ -77,8 +77,9 @@ class ImageResizer(ImageTransformer):
     Notes
     -----
     Images may be an array, flat rows, a list of images of different sizes or `LazyImages`, and in
-    `transform` have another height and width than in `fit`. The result has shape (n_images, *size)
-    for grey images that came without an axis for the channels, else (n_images, *size, n_channels).
+    `transform` have another height and width than in `fit`. The result has shape
+    ``(n_images, *size)`` for grey images that came without an axis for the channels, else
+    ``(n_images, *size, n_channels)``.
     Its dtype is that of the images for uint8 and uint16 (rounded), float32 and float64, and float32
     for all other dtypes. Images that already have the size are returned as they are.
 

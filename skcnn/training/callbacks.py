@@ -7,7 +7,9 @@ from skorch.utils import noop
 
 
 class Schedule(Callback):
-    """Set the learning rate before every batch.
+    """Set the learning rate at the beginning and wherever the factor changes it.
+
+    A constant factor leaves it to the schedulers among the user's callbacks.
 
     Parameters
     ----------
@@ -33,15 +35,24 @@ class Schedule(Callback):
             The callback.
         """
         self.batch_ = 0
+        self.rate_ = None
         return self
+
+    def on_train_begin(self, net, **kwargs):  # noqa: D102
+        self._set(net, 0.0)
 
     def on_batch_begin(self, net, batch=None, training=False, **kwargs):  # noqa: D102
         if not training:
             return
-        rate = self.learning_rate * self.factor(self.batch_ / self.n_batches)
-        for group in net.optimizer_.param_groups:
-            group["lr"] = rate
+        self._set(net, self.batch_ / self.n_batches)
         self.batch_ += 1
+
+    def _set(self, net, done):
+        rate = self.learning_rate * self.factor(done)
+        if rate != self.rate_:
+            for group in net.optimizer_.param_groups:
+                group["lr"] = rate
+        self.rate_ = rate
 
 
 class Progress(Callback):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from threading import RLock
 
 import torch
+
+# torch's random numbers are the process's, so fits in several threads take turns.
+_RANDOM_NUMBERS = RLock()
 
 
 def resolve_device(device):
@@ -95,7 +99,7 @@ def seeded(seed, device):
         Nothing.
     """
     on_cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+    with _RANDOM_NUMBERS, torch.random.fork_rng(devices=[device] if on_cuda else []):
         torch.default_generator.manual_seed(seed)
         if on_cuda:
             with torch.cuda.device(device):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -107,7 +108,7 @@ squared_error = partial(_of_each_image, functional.mse_loss)
 absolute_error = partial(_of_each_image, functional.l1_loss)
 huber = partial(_of_each_image, functional.huber_loss)
 
-LOSSES = {
+LOSSES: dict[str, dict[str, Callable]] = {
     "multiclass": {"cross_entropy": cross_entropy, "focal": focal},
     "multilabel": {"cross_entropy": binary_cross_entropy, "focal": binary_focal},
     "continuous": {

@@ -6,6 +6,7 @@ import copy
 import io
 import math
 from contextlib import suppress
+from functools import partial
 
 import torch
 from skorch import NeuralNet
@@ -108,19 +109,72 @@ class ImageNet(NeuralNet):
         own, of_user = callbacks
         self.callbacks = [*own, *copy.deepcopy(list(of_user or []))]
         self.initialize_callbacks()
-        if self.optimizer_ is None:  # the net was loaded without it
-            self.initialize_optimizer()
         self.train_split = predefined_split(valid) if valid is not None else None
         try:
             self.notify("on_train_begin", X=dataset, y=None)
-            with suppress(StopTraining):
-                self.fit_loop(dataset, epochs=epochs)
+            self.fit_loop(dataset, epochs=epochs)
             self.notify("on_train_end", X=dataset, y=None)
         finally:
             # These hold training data, validation data and a second set of weights.
             self.callbacks = self.train_split = None
             self.callbacks_ = [(name, cb) for name, cb in self.callbacks_ if cb not in own]
         return self
+
+    def on_train_begin(self, net, **kwargs):
+        """Make an optimizer where the net was loaded without one.
+
+        Parameters
+        ----------
+        net : ImageNet
+            The net itself.
+        **kwargs : dict
+            What it learns from.
+        """
+        if self.optimizer_ is None:
+            self.initialize_optimizer()
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Go through the epochs, until the end or until a callback stops it.
+
+        Parameters
+        ----------
+        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
+            What to learn from.
+        y : array of shape (n_images,) or (n_images, n_outputs), default=None
+            Encoded targets, where `X` holds none.
+        epochs : int, default=None
+            The number of passes; None is `max_epochs`.
+        **fit_params : dict
+            Further arguments for the module.
+
+        Returns
+        -------
+        self : object
+            The net.
+        """
+        with suppress(StopTraining):
+            super().fit_loop(X, y, epochs, **fit_params)
+        return self
+
+    def reconfigure(self, **parameters):
+        """Take parameters that may change between two trainings of the same module.
+
+        Parameters
+        ----------
+        **parameters : dict
+            Any but those of the module and the criterion. Another optimizer, or another of its
+            parameters but the learning rate, makes a new one.
+        """
+        before = self._of_optimizer()
+        for name in before:
+            del vars(self)[name]
+        vars(self).update(parameters)
+        if self._of_optimizer() != before:
+            self.initialize_optimizer()
+
+    def _of_optimizer(self):
+        names = [name for name in vars(self) if name.startswith("optimizer__")]
+        return {name: vars(self)[name] for name in ("optimizer", *names)}
 
     def notify(self, method_name, **cb_kwargs):
         """Call a method of all callbacks.
@@ -135,6 +189,8 @@ class ImageNet(NeuralNet):
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt:
+            if method_name in ("on_train_begin", "on_train_end"):  # there is nothing to end
+                raise
             raise StopTraining from None
 
     def get_iterator(self, dataset, training=False):
@@ -157,7 +213,7 @@ class ImageNet(NeuralNet):
         return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Go through all batches once, and record the mean loss and the score.
+        """Go through all batches once, and record the mean loss, whether it is best, and the score.
 
         Parameters
         ----------
@@ -180,15 +236,21 @@ class ImageNet(NeuralNet):
             step = step_fn(batch, **fit_params)
             total = total + step["loss"].detach() * len(batch[1])
             score.update(step["y_pred"], batch[1].to(self.device))
+            self.history.record_batch(prefix + "_batch_size", len(batch[1]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
         loss = float(total) / score.n_images
-        self.history[-1]["batches"] = [record for record in self.history[-1]["batches"] if record]
+        # Sizes stay where callbacks recorded something; skorch's own look for a last batch.
+        *batches, last = self.history[-1]["batches"]
+        self.history[-1]["batches"] = [*(record for record in batches if len(record) > 1), last]
         if not math.isfinite(loss):
             raise ValueError(
                 f"the {_SETS[prefix]} loss became {loss} in epoch {len(self.history)} with "
                 f"learning_rate={self.lr}: a smaller one, such as {self.lr / 10:g}, should help"
             )
-        self.history.record(prefix + "_loss", loss)
+        name = prefix + "_loss"
+        best = min(epoch.get(name, math.inf) for epoch in list(self.history))
+        self.history.record(name, loss)
+        self.history.record(name + "_best", loss < best)
         self.history.record(prefix + "_score", score.value())
 
     def train_step_single(self, batch, **fit_params):
@@ -260,6 +322,32 @@ class ImageNet(NeuralNet):
             return super().evaluation_step((images.expand(2, -1, -1, -1), None), training)[:1]
         return super().evaluation_step(batch, training)
 
+    def forward_iter(self, X, training=False, device="cpu"):
+        """Give the outputs batch by batch, in the order of the images whatever the mode.
+
+        Parameters
+        ----------
+        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
+            The images.
+        training : bool, default=False
+            Whether dropout and the like are on.
+        device : str or torch.device, default="cpu"
+            Where the outputs are wanted.
+
+        Yields
+        ------
+        outputs : tensor of shape (n_images_in_batch, n_outputs)
+            Logits, or standardised targets.
+        """
+        for batch in self.get_iterator(self.get_dataset(X), training=False):
+            yield self.evaluation_step(batch, training=training).to(device)
+
+    def _get_predict_nonlinearity(self):
+        if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
+            multiclass = self.target_type == "multiclass"
+            return partial(torch.softmax, dim=1) if multiclass else torch.sigmoid
+        return super()._get_predict_nonlinearity()
+
     def predict(self, X):
         """Give class indices, label indicators or numbers, as skorch's scoring callbacks expect.
 
@@ -311,7 +399,8 @@ class ImageNet(NeuralNet):
     def __getstate__(self):
         """Keep what predicting needs; an optimizer only where training is to go on."""
         state = vars(self).copy()
-        state.update(callbacks=None, callbacks_=[], module=None, optimizer_=None, device="cpu")
+        state.update(callbacks=None, callbacks_=[], train_split=None)  # callbacks pickle midway
+        state.update(module=None, optimizer_=None, device="cpu")
         optimizer = self.optimizer_.state_dict() if self.warm_start and self.optimizer_ else None
         buffer = io.BytesIO()
         torch.save({"module": self.module_, "optimizer": optimizer}, buffer)

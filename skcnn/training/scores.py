@@ -51,6 +51,7 @@ class R2:
     def __init__(self):
         self.n_images = 0
         self.sums = 0
+        self.origin = None
 
     def update(self, outputs, y):
         """Add a batch.
@@ -62,9 +63,13 @@ class R2:
         y : tensor of shape (n_images, n_outputs)
             Targets, about 0 and of about unit size.
         """
-        y = y.double()
+        # Taken about the first target, so that constant ones have no variation at all.
+        self.origin = y[0] if self.origin is None else self.origin
+        dtype = torch.float32 if y.device.type == "mps" else torch.float64  # Apple's has no double
+        origin = self.origin.to(dtype)
+        y, outputs = y.to(dtype) - origin, outputs.to(dtype) - origin
         self.n_images += len(y)
-        squares = (y - outputs.double()) ** 2
+        squares = (y - outputs) ** 2
         self.sums = self.sums + torch.stack([y.sum(0), (y**2).sum(0), squares.sum(0)])
 
     def value(self):

@@ -128,7 +128,7 @@ def test_in_predict(images, message):
         ({"batch_size": 1}, r"'batch_size' parameter .* in the range \[2, inf\)"),
         ({"max_epochs": 0}, "'max_epochs' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
-        ({"device": "tpu9"}, 'device=\'tpu9\' cannot be used here.*device="auto"'),
+        ({"device": "tpu9"}, "device='tpu9' cannot be used here.*device=\"auto\""),
         ({"image_shape": (4, 4)}, "but image_shape=.4, 4. was asked for"),
         ({"image_shape": (4,)}, "'image_shape' parameter .*height, width"),
         ({"channels": (8, -1)}, "'channels' parameter .* positive integers"),
@@ -149,7 +149,7 @@ def test_too_small_for_unpadded_convolutions():
 
 def test_class_with_one_member_and_a_validation_split():
     labels = np.array(["a"] * 19 + ["b"])
-    with pytest.raises(ValueError, match="class 'b' has 1 image only.*X_val"):
+    with pytest.raises(ValueError, match=r"class 'b' has 1 image only.*X_val"):
         quick(early_stopping=True).fit(X, labels)
     quick().fit(X, labels)
 
@@ -181,7 +181,7 @@ def test_weights(weights, message):
 
 def test_module_instance_as_network():
     module = nn.Sequential(nn.Flatten(), nn.Linear(324, 2))
-    with pytest.raises(TypeError, match="network is an instance of Sequential.* give a callable"):
+    with pytest.raises(TypeError, match=r"network is an instance of Sequential.* give a callable"):
         quick(network=module).fit(X, y)
 
 
@@ -240,7 +240,7 @@ def test_diverging_loss(estimator):
 
 
 def test_partial_fit():
-    with pytest.raises(ValueError, match="partial_fit .* does not support early_stopping=True"):
+    with pytest.raises(ValueError, match=r"partial_fit .* does not support early_stopping=True"):
         quick(early_stopping=True).partial_fit(X, y)
     with pytest.raises(ValueError, match='class_weight="balanced" has no meaning'):
         quick(class_weight="balanced").partial_fit(X, y)

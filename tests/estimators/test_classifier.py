@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from joblib import Parallel, delayed, parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.datasets import make_multilabel_classification
@@ -15,6 +16,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
+from skorch.callbacks import Callback
 from torch import nn
 
 from skcnn import CNNClassifier, ImageResizer
@@ -158,9 +160,9 @@ class TestWeights:
         X, y = digits
         X, y = X[:40], y[:40]
         weights = np.random.default_rng(0).integers(0, 4, size=40)
-        parameters = {"batch_norm": False, "precision": "float32", "batch_size": 200}
-        weighted = quick(**parameters, max_epochs=1, schedule=None)
-        repeated = quick(**parameters, max_epochs=1, schedule=None)
+        parameters = {"batch_norm": False, "dropout": 0.0, "precision": "float32"}
+        parameters |= {"batch_size": 200, "max_epochs": 1, "schedule": None}
+        weighted, repeated = quick(**parameters), quick(**parameters)
         weighted.fit(X, y, sample_weight=weights)
         repeated.fit(X.repeat(weights, axis=0), y.repeat(weights))
         # Every class must be there in both, so that the networks have the same outputs.
@@ -222,9 +224,7 @@ class TestStopping:
     def test_weights_of_validation_images(self, digits):
         X, y = digits
         weights = np.random.default_rng(0).uniform(0, 2, 100)
-        cnn = quick().fit(
-            X[:300], y[:300], X_val=X[300:], y_val=y[300:], sample_weight_val=weights
-        )
+        cnn = quick().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:], sample_weight_val=weights)
         expected = log_loss(y[300:], cnn.predict_proba(X[300:]), sample_weight=weights)
         assert_allclose(cnn.history_[-1]["valid_loss"], expected, rtol=1e-4)
 
@@ -295,6 +295,59 @@ class TestGoingOn:
         assert cnn.n_epochs_ == 5
         assert cnn.history_[3]["train_loss"] < 1.5 * loss
         assert quick().fit(X, y).fit(X, y).n_epochs_ == 3
+
+    def test_changed_parameters_count(self, digits):
+        X, y = digits
+        cnn = quick(warm_start=True, callbacks=[Count()]).fit(X, y)
+        assert dict(cnn.net_.callbacks_)["Count"].n_batches == 3 * 25
+        cnn.set_params(batch_size=100, max_epochs=1, precision="float32", mixup=0.3).fit(X, y)
+        assert dict(cnn.net_.callbacks_)["Count"].n_batches == 4
+        assert (cnn.net_.precision, cnn.net_.mixup) == ("float32", 0.3)
+        for optimizer in ("sgd", "rmsprop", "adam"):
+            cnn.set_params(optimizer=optimizer, weight_decay=0.1).fit(X, y)
+            assert type(cnn.net_.optimizer_).__name__.lower() == optimizer
+            assert cnn.net_.optimizer_.param_groups[0]["weight_decay"] == 0.1
+
+    def test_failed_continuation_leaves_no_trace(self, digits):
+        X, y = digits
+        good, failed = (quick(warm_start=True, max_epochs=1).fit(X, y) for _ in range(2))
+        with pytest.raises(ValueError, match="loss became"):
+            failed.set_params(learning_rate=1e38, optimizer="sgd").fit(X, y)
+        for cnn in (good, failed):
+            assert_array_equal(cnn.predict_proba(X), good.predict_proba(X))
+            assert len(cnn.net_.history) == cnn.n_epochs_ == 1
+        failed.set_params(learning_rate=0.003).fit(X, y)
+        assert np.isfinite(failed.predict_proba(X)).all()
+
+
+class Count(Callback):
+    """Count the batches of one training."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_batches = 0
+
+    def on_batch_end(self, net, training, **kwargs):
+        self.n_batches += training
+
+
+def test_threads_take_turns(digits):
+    X, y = digits
+    alone = [quick(random_state=seed).fit(X, y).predict_proba(X) for seed in range(4)]
+    with parallel_config(backend="threading"):
+        together = Parallel(n_jobs=4)(delayed(quick(random_state=s).fit)(X, y) for s in range(4))
+    for cnn, expected in zip(together, alone, strict=True):
+        assert_array_equal(cnn.predict_proba(X), expected)
+
+
+def test_weights_are_routed(digits):
+    X, y = digits
+    weights = np.random.default_rng(0).uniform(size=len(X))
+    with config_context(enable_metadata_routing=True):
+        cnn = quick().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", cnn)])
+        weighted = cross_val_score(pipe, X, y, cv=2, params={"sample_weight": weights})
+        plain = cross_val_score(pipe, X, y, cv=2, params={"sample_weight": np.ones(len(X))})
+    assert not np.array_equal(weighted, plain)
 
 
 def test_own_network(digits):

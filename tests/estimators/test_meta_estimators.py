@@ -47,6 +47,7 @@ def quick(**parameters):
         **{
             "channels": (8,),
             "hidden_units": (16,),
+            "dropout": 0.0,
             "learning_rate": 0.005,
             "max_epochs": 4,
             "batch_size": 32,
@@ -180,7 +181,9 @@ def test_bagging_and_boosting_on_rows(rows):
 
 def test_tuned_threshold(digits):
     X, y = digits[0][:200], digits[1][:200] == 3
-    tuned = TunedThresholdClassifierCV(pipeline(), scoring="balanced_accuracy", cv=2).fit(X, y)
+    tuned = TunedThresholdClassifierCV(
+        pipeline(max_epochs=12), scoring="balanced_accuracy", cv=2
+    ).fit(X, y)
     assert 0 <= tuned.best_threshold_ <= 1
     assert tuned.score(X, y) > 0.8
 

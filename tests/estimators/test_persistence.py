@@ -34,7 +34,7 @@ def weights_of(estimator):
         {"optimizer": "sgd", "early_stopping": True},
         {"callbacks": [EpochScoring("r2", on_train=True)]},
     ],
-    ids=str,
+    ids=["defaults", "dense", "early stopping", "skorch's callbacks"],
 )
 def test_little_more_than_the_weights(digits, estimator, parameters):
     X, y = digits

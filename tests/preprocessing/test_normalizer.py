@@ -160,7 +160,9 @@ def test_method_is_one_of_two():
 
 @pytest.mark.parametrize("shape", [4, (2,), (2, 2, 2, 2), (0, 4), "ab"])
 def test_image_shape_is_two_or_three_numbers(shape):
-    with pytest.raises(ValueError, match=r"'image_shape' parameter .* must be a tuple of positive integers"):
+    with pytest.raises(
+        ValueError, match=r"'image_shape' parameter .* must be a tuple of positive integers"
+    ):
         ImageNormalizer(image_shape=shape).fit(np.zeros((2, 4)))
 
 

@@ -300,7 +300,8 @@ def test_names_of_pixels_through_a_pipeline(photo_files):
 @pytest.mark.parametrize("size", [64, (64,), (8, 8, 3), (0, 8), (8, -1), (8.0, 8), "88", (True, 1)])
 def test_size_is_a_pair(size):
     with pytest.raises(
-        ValueError, match=r"'size' parameter of ImageResizer must be a tuple of positive.*\(height, width\)\."
+        ValueError,
+        match=r"'size' parameter of ImageResizer must be a tuple of positive.*\(height, width\)\.",
     ):
         ImageResizer(size).fit(np.zeros((1, 4, 4)))
 

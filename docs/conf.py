@@ -1,0 +1,47 @@
+"""How Sphinx builds the site: ``sphinx-build -W --keep-going docs docs/_build``."""
+
+import skcnn
+
+project = "skcnn"
+author = "The skcnn developers"
+project_copyright = "2026, The skcnn developers"
+version = release = skcnn.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates"]
+templates_path = ["_templates"]
+default_role = "literal"
+add_module_names = False
+
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's sections say the types
+numpydoc_show_class_members = False  # the class template lists them
+numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "abort_on_example_error": True,
+    "min_reported_time": 1,
+    "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False runs none
+    "remove_config_comments": True,
+    "show_memory": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skcnn {version}"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

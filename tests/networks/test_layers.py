@@ -1,0 +1,132 @@
+"""The layers against naive numpy and plain PyTorch."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
+
+from skcnn.networks import BatchNorm2d, Linear, Standardize
+
+RNG = np.random.default_rng(0)
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+# --- Standardize -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i4", "f2", "f4", "f8", "bool"])
+def test_standardize(dtype):
+    images = RNG.integers(0, 256, size=(5, 3, 4, 6)).astype(dtype)
+    mean, scale = np.array([100.0, 0.0, -3.0]), np.array([50.0, 1.0, 0.25])
+    found = Standardize(mean, scale)(torch.from_numpy(images))
+    expected = (images.astype(float) - mean[:, None, None]) / scale[:, None, None]
+    assert found.dtype == torch.float32
+    assert_allclose(found, expected, rtol=1e-6, atol=1e-5)
+
+
+def test_standardize_changes_neither_its_input_nor_its_layout():
+    images = random(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    before = images.clone()
+    found = Standardize([1.0] * 3, [2.0] * 3)(images)
+    assert torch.equal(images, before)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_standardize_passes_gradients_on():
+    images = random(2, 1, 3, 3).requires_grad_()
+    Standardize([5.0], [4.0])(images).sum().backward()
+    assert_allclose(images.grad, np.full((2, 1, 3, 3), 0.25))
+
+
+def test_standardize_is_saved_and_not_trained():
+    layer = Standardize([1.0, 2.0], [3.0, 4.0])
+    assert list(layer.parameters()) == []
+    assert_allclose(layer.state_dict()["mean"].flatten(), [1, 2])
+    assert_allclose(layer.state_dict()["factor"].flatten(), [1 / 3, 1 / 4], rtol=1e-7)
+
+
+# --- BatchNorm2d -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 3, 10, 11, 25])
+def test_running_statistics_are_an_average_then_a_moving_one(n_batches):
+    layer = BatchNorm2d(3)
+    mean = variance = 0.0
+    for number in range(1, n_batches + 1):
+        batch = (number + random(4, 3, 5, 6, seed=number) * number).double()
+        layer(batch.float())
+        share = max(1 / number, 0.1)
+        mean = (1 - share) * mean + share * batch.mean(dim=(0, 2, 3))
+        variance = (1 - share) * variance + share * batch.var(dim=(0, 2, 3), unbiased=True)
+    assert_allclose(layer.running_mean, mean, rtol=1e-4)
+    assert_allclose(layer.running_var, variance, rtol=1e-4)
+
+
+def test_ten_batches_are_averaged_evenly():
+    layer = BatchNorm2d(1)
+    batches = [random(3, 1, 2, 2, seed=seed) + seed for seed in range(10)]
+    for batch in batches:
+        layer(batch)
+    assert_allclose(layer.running_mean, [np.mean([batch.mean() for batch in batches])], rtol=1e-6)
+
+
+def test_training_normalises_by_the_batch():
+    batch = random(6, 3, 5, 4) * 3 + 7
+    found = BatchNorm2d(3)(batch)
+    deviation = (batch - batch.mean((0, 2, 3), keepdim=True)).numpy()
+    expected = deviation / np.sqrt(batch.numpy().var((0, 2, 3), keepdims=True) + 1e-5)
+    assert_allclose(found.detach(), expected, atol=1e-5)
+
+
+def test_evaluation_normalises_by_the_running_statistics_and_leaves_them():
+    layer, plain = BatchNorm2d(3), nn.BatchNorm2d(3)
+    layer(random(6, 3, 5, 4) * 3 + 7)
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+    plain.load_state_dict(before)
+    batch = random(2, 3, 5, 4, seed=1)
+    assert torch.equal(layer.eval()(batch), plain.eval()(batch))
+    assert layer.n_batches == 1
+    for name, value in layer.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+# --- Linear ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 3, 7, 15, 16, 17, 33, 256])
+@pytest.mark.parametrize("n_features", [1, 5, 10, 31, 300, 2048])
+@pytest.mark.parametrize("n_outputs", [1, 2, 10, 128])
+def test_a_row_does_not_depend_on_the_others(n_images, n_features, n_outputs):
+    layer = Linear(n_features, n_outputs).eval()
+    features = random(256, n_features)
+    with torch.no_grad():
+        assert torch.equal(layer(features)[:n_images], layer(features[:n_images]))
+        assert torch.equal(layer(features)[-n_images:], layer(features[-n_images:]))
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation", "gradients"])
+@pytest.mark.parametrize("n_images", [0, 1, 5, 16, 40])
+def test_linear_is_a_matrix_product(mode, n_images):
+    layer = Linear(20, 3).train(mode == "training")
+    features = random(n_images, 20)
+    with torch.set_grad_enabled(mode != "evaluation"):
+        found = layer(features)
+    expected = features.double() @ layer.weight.double().T + layer.bias.double()
+    assert found.shape == (n_images, 3)
+    assert found.requires_grad == (mode != "evaluation")
+    assert_allclose(found.detach(), expected.detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_linear_has_the_gradients_of_pytorch(training):
+    layer, plain = Linear(20, 3).train(training), nn.Linear(20, 3)
+    plain.load_state_dict(layer.state_dict())
+    features = random(5, 20)
+    for module in (layer, plain):
+        module(features).pow(2).sum().backward()
+    assert_array_equal(layer.weight.grad, plain.weight.grad)
+    assert_array_equal(layer.bias.grad, plain.bias.grad)

@@ -1,0 +1,303 @@
+"""The import table of DESIGN and what `import skcnn` may do: nothing but define names."""
+
+import ast
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import skcnn
+
+ROOT = Path(skcnn.__file__).parent
+
+# ------------------------------------------------------------------------------------------------
+# The table. A level may import the levels below it; within a level only what PEERS lists.
+# The longest matching prefix decides, so `robustness` can have two rooms on two levels.
+
+LEVELS = {
+    "skcnn.images": 0,
+    "skcnn.lazy": 0,
+    "skcnn.networks": 0,
+    "skcnn.preprocessing": 1,
+    "skcnn.training": 1,
+    "skcnn.datasets": 1,
+    "skcnn.robustness": 3,
+    "skcnn.robustness.attacks": 1,
+    "skcnn.quality": 1,
+    "skcnn.estimators": 2,
+    "skcnn.inspection": 3,
+    "skcnn.imbalance": 3,
+    "skcnn.export": 3,
+}
+MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
+PEERS = {("skcnn.images", "skcnn.lazy")}  # (who imports, what it imports)
+
+BASE = {"numpy", "sklearn", "torch", "scipy.sparse"}  # scipy.sparse: part of scikit-learn's API
+TRAINING = {"skorch", "skimage", "joblib", "cloudpickle", "PIL", "tifffile", "imageio"}
+SCIPY = {"scipy.special"}  # scipy comes with scikit-learn; what is not listed has no need yet
+ALL = BASE | TRAINING | SCIPY
+MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
+
+# Packages of the extras: any level may import them, but only inside a function.
+OPTIONAL = {"matplotlib", "onnx", "onnxruntime", "pandas", "polars", "rich", "timm", "torchvision"}
+
+MAX_LINES_OF_A_FILE = 300  # docstrings not counted
+MAX_LINES_OF_A_FUNCTION = 60
+
+
+# ------------------------------------------------------------------------------------------------
+# Reading the imports
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name, in full, and where it stands."""
+
+    target: str
+    line: int
+    deferred: bool  # inside a function, or only seen by a type checker
+
+
+def module_name(path):
+    """Give the dotted name of a file of the package."""
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(source, module, *, is_package):
+    """List all imports of a module, relative ones resolved, `from a import b` as ``a.b``."""
+
+    found = []
+
+    def visit(node, deferred):
+        if isinstance(node, ast.Import):
+            found.extend(Import(alias.name, node.lineno, deferred) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(node, module, is_package=is_package)
+            found.extend(
+                Import(f"{base}.{alias.name}", node.lineno, deferred) for alias in node.names
+            )
+        deferred = deferred or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        deferred = deferred or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+        for child in ast.iter_child_nodes(node):
+            visit(child, deferred)
+
+    visit(ast.parse(source), False)
+    return found
+
+
+def absolute(node, module, *, is_package):
+    """Give the full name of what stands after `from`."""
+    if not node.level:
+        return node.module
+    parents = module.split(".")
+    parents = parents[: len(parents) - node.level + is_package]
+    return ".".join([*parents, node.module] if node.module else parents)
+
+
+def room_of(name):
+    """Give the entry of LEVELS that a module or a name belongs to, None for the package itself."""
+    parts = name.split(".")
+    for stop in range(len(parts), 1, -1):
+        if ".".join(parts[:stop]) in LEVELS:
+            return ".".join(parts[:stop])
+    return None
+
+
+def allowed_inside(module, target):
+    """Say whether the table lets a module import a name of the package."""
+    here, there = room_of(module), room_of(target)
+    if here is None or there is None:  # skcnn/__init__.py imports all; nothing imports it
+        return here is None
+    if here == there or (here, there) in PEERS:
+        return True
+    return LEVELS[there] in MAY_IMPORT_LEVELS[LEVELS[here]]
+
+
+def allowed_outside(module, imported):
+    """Say whether the table lets a module import a name of another package."""
+    package = imported.target.split(".")[0]
+    if package in sys.stdlib_module_names:
+        return True
+    if package in OPTIONAL:
+        return imported.deferred
+    room = room_of(module)
+    allowed = MAY_IMPORT_PACKAGES[LEVELS[room]] if room else set()
+    return package in allowed or any(
+        f"{imported.target}.".startswith(f"{name}.") for name in allowed
+    )
+
+
+def violations(source, module, *, is_package):
+    """List the imports of a module that the table forbids."""
+    found = []
+    for imported in imports_of(source, module, is_package=is_package):
+        inside = imported.target.split(".")[0] == "skcnn"
+        if not (
+            allowed_inside(module, imported.target) if inside else allowed_outside(module, imported)
+        ):
+            found.append(f"{module}:{imported.line} imports {imported.target}")
+    return found
+
+
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_imports_what_the_table_allows(path):
+    found = violations(
+        path.read_text(encoding="utf-8"), module_name(path), is_package=path.stem == "__init__"
+    )
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_stands_in_the_table(path):
+    assert path == ROOT / "__init__.py" or room_of(module_name(path)) is not None
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "allowed"),
+    [
+        ("skcnn.images", "from skcnn.lazy import LazyImages", True),
+        ("skcnn.lazy", "from skcnn.images import check_images", False),
+        ("skcnn.lazy", "from .images import check_images", False),
+        ("skcnn.lazy", "from . import images", False),
+        ("skcnn.networks.vgg", "from .plain import Plain", True),
+        ("skcnn.networks.vgg", "from ..training import losses", False),
+        ("skcnn.networks.vgg", "import skcnn.training.losses", False),
+        ("skcnn.networks.vgg", "def f():\n    from skcnn.training import losses", False),
+        ("skcnn.networks.vgg", "import skorch", False),
+        ("skcnn.images", "from scipy.sparse import issparse", True),
+        ("skcnn.images", "from scipy import sparse", True),
+        ("skcnn.images", "from scipy import ndimage", False),
+        ("skcnn.preprocessing.resizer", "from skimage.transform import resize", True),
+        ("skcnn.preprocessing.resizer", "from skcnn.training import batches", False),
+        ("skcnn.preprocessing.resizer", "import pandas as pd", False),
+        ("skcnn.preprocessing.resizer", "def f():\n    import pandas as pd", True),
+        ("skcnn.preprocessing.resizer", "def f():\n    import cv2", False),
+        (
+            "skcnn.preprocessing.resizer",
+            "if TYPE_CHECKING:\n    from pandas import DataFrame",
+            True,
+        ),
+        ("skcnn.preprocessing.resizer", "from skcnn import CNNClassifier", False),
+        ("skcnn.estimators.classifier", "from skcnn.preprocessing import ImageResizer", True),
+        ("skcnn.estimators.classifier", "from ._base import BaseCNN", True),
+        ("skcnn.estimators.classifier", "from skcnn.inspection import saliency", False),
+        ("skcnn.inspection.saliency", "from skcnn.estimators import CNNClassifier", False),
+        ("skcnn.inspection.saliency", "from skcnn.export import onnx", False),
+        ("skcnn.robustness.evaluation", "from skcnn.robustness.attacks import fgsm", True),
+        ("skcnn.robustness.attacks.fgsm", "from skcnn.robustness import evaluation", False),
+    ],
+)
+def test_the_table_is_read_as_it_is_meant(module, source, allowed):
+    assert (not violations(source, module, is_package=False)) is allowed
+
+
+def test_a_relative_import_in_a_package_starts_at_the_package():
+    found = imports_of("from .plain import Plain", "skcnn.networks", is_package=True)
+    assert [imported.target for imported in found] == ["skcnn.networks.plain.Plain"]
+
+
+# ------------------------------------------------------------------------------------------------
+# The package's front door, and the size of its files
+
+
+def test_the_package_defines_nothing_but_its_public_names():
+    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
+    names = []
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in node.names]
+        elif isinstance(node, ast.Assign):
+            assert isinstance(ast.literal_eval(node.value), (str, list)), ast.unparse(node)
+            names += [target.id for target in node.targets]
+        else:
+            assert node is tree.body[0], ast.unparse(node)
+            assert ast.get_docstring(tree) is not None
+    assert sorted(names) == sorted({*skcnn.__all__, "__all__"})
+    assert sorted(set(skcnn.__all__)) == sorted(skcnn.__all__)
+    assert all(not name.startswith("_") for name in set(skcnn.__all__) - {"__version__"})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_files_and_functions_stay_readable(path):
+    text = path.read_text(encoding="utf-8")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "a file says its subject in its first line"
+    lines = text.count("\n")
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
+            node
+        ):
+            lines -= node.body[0].end_lineno - node.body[0].lineno + 1
+        if isinstance(node, ast.FunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            length = node.end_lineno - body[0].lineno + 1 if body else 0
+            assert length <= MAX_LINES_OF_A_FUNCTION, f"{node.name} has {length} lines"
+    assert lines <= MAX_LINES_OF_A_FILE
+
+
+# ------------------------------------------------------------------------------------------------
+# Importing
+
+IMPORT_SCRIPT = """
+import contextlib, io, json, sys
+for name in {optional}:
+    sys.modules[name] = None  # as if it were not installed
+import importlib, multiprocessing, os, pkgutil, random, signal, threading, warnings
+import joblib, numpy, skimage, sklearn, skorch, torch
+import sklearn.callback, sklearn.experimental, skimage.io, skimage.transform
+
+
+def state():
+    return {{
+        "python's random state": random.getstate(),
+        "numpy's random state": str(numpy.random.get_state()),
+        "torch's random state": torch.get_rng_state().tolist(),
+        "torch's threads": (torch.get_num_threads(), torch.get_num_interop_threads()),
+        "torch's default dtype": str(torch.get_default_dtype()),
+        "torch's determinism": torch.are_deterministic_algorithms_enabled(),
+        "torch's gradient mode": torch.is_grad_enabled(),
+        "torch's cudnn flags": (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "torch's precision": torch.get_float32_matmul_precision(),
+        "CUDA": torch.cuda.is_initialized(),
+        "numpy's errors": numpy.geterr(),
+        "warning filters": [str(entry) for entry in warnings.filters],
+        "scikit-learn's configuration": sklearn.get_config(),
+        "scikit-learn's classes": sorted(vars(sklearn.base.BaseEstimator)),
+        "signal handlers": str([signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]),
+        "start method": multiprocessing.get_start_method(allow_none=True),
+        "threads": threading.active_count(),
+        "environment": dict(os.environ),
+        "folder": sorted(os.listdir(".")),
+    }}
+
+
+before = state()
+printed = io.StringIO()
+with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    import skcnn
+    for module in pkgutil.walk_packages(skcnn.__path__, "skcnn."):
+        importlib.import_module(module.name)
+after = state()
+print(json.dumps({{
+    "changed": [name for name in before if before[name] != after[name]],
+    "imported": [name for name in {optional} if sys.modules.get(name) is not None],
+    "printed": printed.getvalue(),
+}}))
+"""
+
+
+def test_importing_does_nothing_but_define(tmp_path):
+    script = IMPORT_SCRIPT.format(optional=sorted(OPTIONAL))
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"changed": [], "imported": [], "printed": ""}
+    assert list(tmp_path.iterdir()) == []

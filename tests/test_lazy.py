@@ -1,0 +1,349 @@
+"""LazyImages against the array that it shows."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import KFold, cross_val_predict, train_test_split
+from sklearn.utils import _safe_indexing, check_consistent_length, resample, shuffle
+from sklearn.utils.validation import _num_samples
+
+from skcnn.lazy import LazyImages, Reshape
+
+IMAGES = np.random.default_rng(0).integers(0, 256, size=(10, 4, 5, 3)).astype(np.uint8)
+
+
+class Counted:
+    """A source that remembers which rows were read."""
+
+    def __init__(self, images):
+        self.images = images
+        self.shape, self.dtype = images.shape, images.dtype
+        self.reads = []
+
+    def __getitem__(self, indices):
+        self.reads.append(np.array(indices))
+        return self.images[indices]
+
+
+class Ragged:
+    """A source of images of different sizes."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, heights):
+        self.heights = np.array(heights)
+        self.shape = (len(heights), None, 5)
+
+    def __getitem__(self, indices):
+        return [np.full((self.heights[row], 5), row, np.uint8) for row in indices]
+
+
+class Halve:
+    """An operation that is not random and changes the dtype."""
+
+    random = False
+
+    def __call__(self, batch, indices, epoch):
+        return batch / np.float32(2)
+
+    def output(self, shape, dtype):
+        return shape, np.float32
+
+
+class Add:
+    """A random operation: what it adds is a function of epoch and row."""
+
+    random = True
+
+    def __call__(self, batch, indices, epoch):
+        amount = (100 * epoch + np.asarray(indices)).reshape(-1, *[1] * (batch.ndim - 1))
+        return batch.astype(int) + amount
+
+    def output(self, shape, dtype):
+        return shape, np.dtype(int)
+
+
+class Mean(BaseEstimator):
+    """An estimator that predicts the mean pixel value of the images it was fitted on."""
+
+    def fit(self, X, y):
+        self.mean_ = np.asarray(X).mean()
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+ROWS = np.arange(10).reshape(-1, 1, 1, 1)
+
+
+def test_what_it_says_of_itself():
+    view = LazyImages(IMAGES)
+    assert (len(view), view.shape, view.ndim) == (10, (10, 4, 5, 3), 4)
+    assert view.dtype == np.uint8
+    assert not view.is_random
+    assert repr(view) == "LazyImages(shape=(10, 4, 5, 3), dtype=uint8, operations=())"
+
+
+def test_operations_say_what_comes_out():
+    view = LazyImages(IMAGES).then(Halve()).then(Reshape((60,)))
+    assert view.shape == (10, 60)
+    assert view.ndim == 2
+    assert view.dtype == np.float32
+    assert_array_equal(np.asarray(view), IMAGES.reshape(10, 60) / np.float32(2))
+
+
+def test_nothing_is_read_before_it_is_asked_for():
+    source = Counted(IMAGES)
+    view = LazyImages(source).then(Halve())
+    view = view[2:].at_epoch(3).clean()[[1, 2]]
+    view.shape, view.dtype, len(view), repr(view)
+    assert source.reads == []
+    view[1]
+    assert_array_equal(source.reads, [[4]])
+
+
+@pytest.mark.parametrize("row", [0, 3, -1, -10, np.int64(2), np.uint8(2), np.array(2)])
+def test_an_integer_gives_an_image(row):
+    image = LazyImages(IMAGES)[row]
+    assert type(image) is np.ndarray
+    assert_array_equal(image, IMAGES[row])
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        slice(None),
+        slice(2, 7),
+        slice(None, None, -1),
+        slice(-3, None),
+        slice(8, 2),
+        np.array([4, 1, 1, -1]),
+        np.array([4, 1], dtype=np.uint8),
+        [4, 1, 1],
+        [-1],
+        range(3),
+        np.arange(10) % 3 == 0,
+        (np.arange(10) % 3 == 0).tolist(),
+        np.zeros(10, dtype=bool),
+        np.ones(10, dtype=bool),
+        np.zeros(0, dtype=int),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("with_ellipsis", [False, True])
+def test_anything_else_gives_a_view(key, with_ellipsis):
+    view = LazyImages(IMAGES)[(key, Ellipsis) if with_ellipsis else key]
+    assert isinstance(view, LazyImages)
+    expected = IMAGES[list(key) if isinstance(key, range) else key]
+    assert view.shape == expected.shape
+    assert_array_equal(np.asarray(view), expected)
+    assert_array_equal(view.read(), expected)
+
+
+@pytest.mark.parametrize("key", [[], np.array([])])
+def test_an_empty_key(key):
+    view = LazyImages(IMAGES)
+    assert view[key].shape == (0, 4, 5, 3)
+    assert np.asarray(view[key]).shape == (0, 4, 5, 3)
+    assert np.asarray(view[key]).dtype == np.uint8
+    assert list(view[key]) == []
+
+
+@pytest.mark.parametrize("key", [slice(3, 9), [8, 2, 5], np.arange(10) % 2 == 0])
+@pytest.mark.parametrize("second", [slice(1, 3), [0, 2], -1])
+def test_a_view_of_a_view(key, second):
+    found = LazyImages(IMAGES)[key][second]
+    assert_array_equal(np.asarray(found), IMAGES[key][second])
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ((), "indexed along its images only"),
+        ((0, 1), "indexed along its images only, got \\(0, 1\\): read the values with np.asarray"),
+        ((slice(None), slice(2)), "indexed along its images only"),
+        ((Ellipsis, 0), "indexed along its images only"),
+        ((0, Ellipsis, 1), "indexed along its images only"),
+        (10, "out of bounds"),
+        (-11, "out of bounds"),
+        ([3, 10], "out of bounds"),
+        (np.ones(9, dtype=bool), "boolean index did not match"),
+        (1.0, "integer"),
+        ([1.0, 2.0], "integer"),
+        ("a", "integer"),
+        (None, "integer"),
+        (True, "indices of one axis"),
+        (np.array([[0, 1]]), r"indices of one axis, got shape \(1, 2\)"),
+    ],
+    ids=str,
+)
+def test_bad_keys(key, message):
+    with pytest.raises(IndexError, match=message):
+        LazyImages(IMAGES)[key]
+
+
+def test_iteration():
+    images = list(LazyImages(IMAGES).then(Halve()))
+    assert len(images) == 10
+    assert_array_equal(images, IMAGES / np.float32(2))
+
+
+@pytest.mark.parametrize("n_images", [1, 63, 64, 65, 200])
+@pytest.mark.parametrize("dtype", [None, np.uint8, np.float32, np.float64, bool])
+def test_conversion_in_chunks(n_images, dtype):
+    images = np.random.default_rng(1).integers(0, 256, size=(n_images, 2, 2)).astype(np.uint8)
+    source = Counted(images)
+    converted = np.asarray(LazyImages(source), dtype=dtype)
+    assert converted.dtype == (dtype or np.uint8)
+    assert_array_equal(converted, images if dtype is None else images.astype(dtype))
+    assert max(map(len, source.reads)) <= 64
+    assert_array_equal(np.concatenate(source.reads), np.arange(n_images))
+
+
+def test_conversion_never_shares_memory():
+    view = LazyImages(IMAGES)
+    assert not np.shares_memory(np.asarray(view), IMAGES)
+    assert not np.shares_memory(np.array(view, copy=True), IMAGES)
+    with pytest.raises(ValueError, match="always makes a copy"):
+        np.array(view, copy=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["shape", "dtype", "ndim", "source", "operations", "indices", "epoch", "other"]
+)
+def test_attributes_cannot_be_set(name):
+    with pytest.raises(AttributeError):
+        setattr(LazyImages(IMAGES), name, 0)
+
+
+def test_values_cannot_be_set():
+    view = LazyImages(IMAGES)
+    with pytest.raises(TypeError, match="item assignment"):
+        view[0] = 1
+    for part in (view, view[2:], view[[3, 1]]):
+        with pytest.raises(ValueError, match="read-only"):
+            part.indices[0] = 5
+    assert isinstance(view.operations, tuple)
+
+
+def test_indices_given_are_not_shared():
+    rows = np.array([3, 4])
+    view = LazyImages(IMAGES, indices=rows)
+    rows[:] = 0
+    assert_array_equal(np.asarray(view), IMAGES[[3, 4]])
+
+
+def test_every_change_is_a_new_view():
+    view = LazyImages(IMAGES, [Add()], epoch=2)
+    before = np.asarray(view)
+    view.at_epoch(5), view.clean(), view.then(Halve()), view[1:]
+    assert_array_equal(np.asarray(view), before)
+    assert view.epoch == 2
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_a_realisation_is_a_function_of_epoch_and_row(epoch):
+    view = LazyImages(IMAGES).then(Add()).at_epoch(epoch)
+    expected = IMAGES.astype(int) + 100 * epoch + ROWS
+    assert view.is_random
+    assert_array_equal(np.asarray(view), expected)
+    assert_array_equal(np.asarray(view[[7, 2, 2]]), expected[[7, 2, 2]])
+    assert_array_equal(view[::-1][0], expected[9])
+    assert_array_equal(list(view), expected)
+
+
+def test_clean_keeps_what_is_not_random():
+    view = LazyImages(IMAGES).then(Halve()).then(Add()).then(Reshape((60,))).at_epoch(3)
+    clean = view.clean()
+    assert not clean.is_random
+    assert clean.dtype == np.float32
+    assert_array_equal(np.asarray(clean), IMAGES.reshape(10, 60) / np.float32(2))
+    assert clean.epoch == 3
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_pickle(protocol):
+    view = LazyImages(IMAGES, [Reshape((60,)), Add()], epoch=4)[[8, 1]]
+    for loaded in (pickle.loads(pickle.dumps(view, protocol)), copy.deepcopy(view)):
+        assert loaded.epoch == 4
+        assert loaded.shape == (2, 60)
+        assert_array_equal(np.asarray(loaded), np.asarray(view))
+
+
+# --- images of different sizes -----------------------------------------------------------------
+
+
+def test_ragged_images_one_by_one():
+    view = LazyImages(Ragged([2, 3, 3]))
+    assert view.shape == (3, None, 5)
+    assert view.ndim == 3
+    assert [image.shape for image in view] == [(2, 5), (3, 5), (3, 5)]
+    assert isinstance(view.read(), list)
+
+
+def test_ragged_images_are_no_array():
+    with pytest.raises(ValueError, match=r"2 different shapes, from \(2, 5\) to \(3, 5\).*Resizer"):
+        np.asarray(LazyImages(Ragged([2, 3, 3])))
+
+
+def test_images_that_happen_to_be_of_one_size_are_an_array():
+    images = np.asarray(LazyImages(Ragged([2, 3, 3]))[1:], dtype=np.float32)
+    assert images.dtype == np.float32
+    assert_array_equal(images[:, 0, 0], [1, 2])
+
+
+def test_no_ragged_images():
+    assert np.asarray(LazyImages(Ragged([2, 3]))[:0]).shape == (0, 0, 5)
+
+
+# --- scikit-learn's ways of taking a part ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key", [[3, 1], np.array([3, 1]), np.arange(10) < 4, slice(2, 6), [True] * 4 + [False] * 6]
+)
+def test_safe_indexing(key):
+    part = _safe_indexing(LazyImages(IMAGES), key)
+    assert isinstance(part, LazyImages)
+    assert_array_equal(np.asarray(part), IMAGES[key])
+
+
+def test_num_samples():
+    assert _num_samples(LazyImages(IMAGES)) == 10
+    check_consistent_length(LazyImages(IMAGES), np.zeros(10))
+
+
+@pytest.mark.parametrize("stratify", [None, np.arange(10) % 2])
+def test_train_test_split(stratify):
+    options = {"random_state": 0, "stratify": stratify}
+    parts = train_test_split(LazyImages(IMAGES), **options)
+    for part, expected in zip(parts, train_test_split(IMAGES, **options), strict=True):
+        assert isinstance(part, LazyImages)
+        assert_array_equal(np.asarray(part), expected)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_k_fold(shuffled):
+    view = LazyImages(IMAGES)
+    folds = KFold(3, shuffle=shuffled, random_state=0 if shuffled else None)
+    for train, test in folds.split(view):
+        assert_array_equal(np.asarray(view[train]), IMAGES[train])
+        assert_array_equal(np.asarray(view[test]), IMAGES[test])
+
+
+@pytest.mark.parametrize("function", [shuffle, resample])
+def test_shuffle_and_resample(function):
+    found = function(LazyImages(IMAGES), random_state=0)
+    assert isinstance(found, LazyImages)
+    assert_array_equal(np.asarray(found), function(IMAGES, random_state=0))
+
+
+def test_cross_validation_reads_the_fold_alone():
+    y, folds = np.arange(10.0), KFold(5)
+    found = cross_val_predict(Mean(), LazyImages(IMAGES), y, cv=folds)
+    assert_array_equal(found, cross_val_predict(Mean(), IMAGES, y, cv=folds))

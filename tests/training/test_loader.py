@@ -1,0 +1,271 @@
+"""Batches: what is read, in which order, and from what."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from skcnn.lazy import LazyImages
+from skcnn.training.loader import Batch, BatchLoader, ImageDataset, as_tensor
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, size=(23, 4, 5, 3)).astype(np.uint8)
+LABELS = np.arange(23)
+
+
+class Add:
+    """A random operation: what it adds is a function of epoch and row."""
+
+    random = True
+
+    def __call__(self, batch, indices, epoch):
+        return batch + (100.0 * epoch + indices).reshape(-1, 1, 1, 1)
+
+    def output(self, shape, dtype):
+        return shape, np.dtype(float)
+
+
+class Failing:
+    """An operation that fails at one image."""
+
+    random = False
+
+    def __init__(self, row):
+        self.row = row
+
+    def __call__(self, batch, indices, epoch):
+        if self.row in indices:
+            raise OSError(f"image {self.row} cannot be read")
+        return batch
+
+    def output(self, shape, dtype):
+        return shape, dtype
+
+
+def channels_first(images):
+    return np.moveaxis(images, -1, 1)
+
+
+def read(loader):
+    """All batches of a pass: images, targets."""
+    batches = list(loader)
+    assert len(batches) == len(loader)
+    return [(images.numpy(), y.numpy()) for images, y in batches]
+
+
+def order_of(loader):
+    return [y.tolist() for _, y in loader]
+
+
+# --- tensors -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", ">u2", "i8", "f2", "f4", ">f4", "f8", "bool"])
+def test_as_tensor(dtype):
+    images = IMAGES.astype(dtype)
+    tensor = as_tensor(images)
+    assert tensor.dtype == (torch.uint8 if dtype == "u1" else torch.float32)
+    assert tensor.is_contiguous(memory_format=torch.channels_last)
+    assert_array_equal(tensor, channels_first(images).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_as_tensor_copies_only_what_it_must(dtype, tmp_path):
+    images = IMAGES.astype(dtype)
+    assert np.shares_memory(as_tensor(images).numpy(), images)
+    fixed = images.copy()
+    fixed.flags.writeable = False
+    tensor = as_tensor(fixed)  # PyTorch warns of tensors that must not be written to
+    assert not np.shares_memory(tensor.numpy(), fixed)
+    assert_array_equal(tensor, channels_first(images))
+    assert_array_equal(as_tensor(images[:, ::-1, ::2]), channels_first(images[:, ::-1, ::2]))
+
+
+# --- the set -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [None, np.array([5, 2, 9])])
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_a_batch(rows, wrap):
+    weights = np.linspace(1, 2, 23)
+    dataset = ImageDataset(wrap(IMAGES), LABELS, weights, rows)
+    seen = np.arange(23) if rows is None else rows
+    assert len(dataset) == len(seen)
+    batch = dataset.batch(np.array([2, 0]))
+    assert isinstance(batch, Batch)
+    images, y = batch
+    assert_array_equal(images, channels_first(IMAGES[seen[[2, 0]]]))
+    assert_array_equal(y, seen[[2, 0]])
+    assert batch.weights.dtype == torch.float32
+    assert_array_equal(batch.weights, weights[seen[[2, 0]]].astype(np.float32))
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_images_without_targets(wrap):
+    images, y = batch = ImageDataset(wrap(IMAGES)).batch(np.arange(4))
+    assert images.shape == (4, 3, 4, 5)
+    assert y.shape == (4,)
+    assert batch.weights is None
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_grey_images_without_channels(wrap):
+    images, _ = ImageDataset(wrap(IMAGES[..., 0])).batch(np.arange(4))
+    assert_array_equal(images, IMAGES[:4, np.newaxis, :, :, 0])
+
+
+def test_targets_of_several_columns():
+    y = RNG.normal(size=(23, 2)).astype(np.float32)
+    batch = ImageDataset(IMAGES, y).batch(np.array([3, 1]))
+    assert_array_equal(batch[1], y[[3, 1]])
+
+
+def test_one_image_as_pytorch_asks_for_it():
+    image, y = ImageDataset(IMAGES, LABELS)[7]
+    assert_array_equal(image, channels_first(IMAGES)[7])
+    assert int(y) == 7
+
+
+def test_pytorch_takes_the_set():
+    batches = list(torch.utils.data.DataLoader(ImageDataset(IMAGES, LABELS), batch_size=10))
+    assert_array_equal(torch.cat([images for images, _ in batches]), channels_first(IMAGES))
+    assert_array_equal(torch.cat([y for _, y in batches]), LABELS)
+
+
+def test_a_random_view_is_read_at_its_epoch_and_clean():
+    dataset = ImageDataset(LazyImages(IMAGES).then(Add()), LABELS, rows=np.array([4, 8]))
+    found = dataset.batch(np.array([1, 0]), epoch=3)[0]
+    expected = channels_first(IMAGES[[8, 4]]) + np.array([308, 304]).reshape(-1, 1, 1, 1)
+    assert_array_equal(found, expected)
+    clean = dataset.clean()
+    assert_array_equal(clean.batch(np.array([1, 0]), epoch=3)[0], channels_first(IMAGES[[8, 4]]))
+    assert_array_equal(clean.batch(np.array([0, 1]))[1], [4, 8])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_only_reading_shows(value):
+    images = IMAGES.astype(float)
+    images[11, 0, 0] = value
+    loader = BatchLoader(ImageDataset(LazyImages(images), LABELS), 5)
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+        list(loader)
+
+
+# --- batches -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_images", "batch_size", "sizes"),
+    [
+        (23, 5, [5, 5, 5, 5, 3]),
+        (20, 5, [5, 5, 5, 5]),
+        (21, 5, [5, 5, 5, 6]),
+        (5, 5, [5]),
+        (6, 5, [6]),
+        (4, 5, [4]),
+        (1, 5, [1]),
+        (2, 2, [2]),
+        (3, 2, [3]),
+        (23, 100, [23]),
+    ],
+)
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_a_last_batch_of_one_joins_the_one_before(n_images, batch_size, sizes, seed, wrap):
+    dataset = ImageDataset(wrap(IMAGES[:n_images]), LABELS[:n_images])
+    loader = BatchLoader(dataset, batch_size, seed=seed)
+    batches = read(loader)
+    assert [len(y) for _, y in batches] == sizes
+    seen = np.concatenate([y for _, y in batches])
+    assert_array_equal(np.sort(seen), np.arange(n_images))
+    for images, y in batches:
+        assert_array_equal(images, channels_first(IMAGES[y]))
+
+
+def test_without_a_seed_the_order_is_that_of_the_set():
+    dataset = ImageDataset(IMAGES, LABELS, rows=np.array([9, 3, 7, 1, 8]))
+    assert order_of(BatchLoader(dataset, 2)) == [[9, 3], [7, 1, 8]]
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    dataset = ImageDataset(IMAGES, LABELS)
+    loader = BatchLoader(dataset, 5, seed=1)
+    passes = [order_of(loader) for _ in range(3)]
+    assert passes[0] != passes[1] != passes[2] != passes[0]
+    for epoch in (2, 0, 1):
+        np.random.default_rng().random()
+        torch.rand(1)
+        assert order_of(BatchLoader(dataset, 5, seed=1, epoch=epoch)) == passes[epoch]
+        flat = np.concatenate(order_of(BatchLoader(dataset, 7, seed=1, epoch=epoch)))
+        assert_array_equal(flat, np.concatenate(passes[epoch]))
+        assert order_of(BatchLoader(dataset, 5, seed=2, epoch=epoch)) != passes[epoch]
+
+
+def test_global_random_numbers_are_left_alone():
+    before, torch_before = np.random.get_state(), torch.get_rng_state()
+    list(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 5, seed=1))
+    assert_array_equal(np.random.get_state()[1], before[1])
+    assert torch.equal(torch.get_rng_state(), torch_before)
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize("rows", [None, RNG.permutation(23)[:13]])
+@pytest.mark.parametrize("batch_size", [2, 6, 40])
+def test_lazy_batches_are_those_of_the_array(seed, rows, batch_size):
+    weights = RNG.uniform(size=23)
+    lazy, array = (
+        BatchLoader(ImageDataset(images, LABELS, weights, rows), batch_size, seed=seed)
+        for images in (LazyImages(IMAGES), IMAGES)
+    )
+    for _ in range(2):
+        for one, other in zip(lazy, array, strict=True):
+            assert torch.equal(one[0], other[0])
+            assert torch.equal(one[1], other[1])
+            assert torch.equal(one.weights, other.weights)
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_every_pass_reads_the_variants_of_its_epoch(first):
+    dataset = ImageDataset(LazyImages(IMAGES).then(Add()), LABELS)
+    loader = BatchLoader(dataset, 5, seed=1, epoch=first)
+    for epoch in range(first, first + 3):
+        for images, y in read(loader):
+            amount = (100.0 * epoch + y).reshape(-1, 1, 1, 1)
+            assert_array_equal(images, (channels_first(IMAGES[y]) + amount).astype(np.float32))
+
+
+@pytest.mark.parametrize("row", [0, 11, 22])
+def test_what_fails_while_reading_ahead_surfaces(row):
+    loader = BatchLoader(ImageDataset(LazyImages(IMAGES).then(Failing(row)), LABELS), 5)
+    batches = iter(loader)
+    seen = [next(batches)[1].tolist() for _ in range(row // 5)]
+    assert [y for batch in seen for y in batch] == list(range(row - row % 5))
+    with pytest.raises(OSError, match=f"image {row} cannot be read"):
+        next(batches)
+
+
+def test_leaving_in_the_middle_ends_the_reading():
+    n_threads = threading.active_count()
+    batches = iter(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 5))
+    next(batches)
+    assert threading.active_count() == n_threads + 1
+    batches.close()
+    assert threading.active_count() == n_threads
+
+
+def test_one_batch_is_read_ahead_and_no_more():
+    reads = []
+
+    class Source:
+        shape, dtype = IMAGES.shape, IMAGES.dtype
+
+        def __getitem__(self, indices):
+            reads.append(list(indices))
+            return IMAGES[indices]
+
+    batches = iter(BatchLoader(ImageDataset(LazyImages(Source()), LABELS), 5))
+    next(batches)
+    batches.close()
+    assert reads == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]

@@ -1,0 +1,720 @@
+"""The net against plain PyTorch loops, and as skorch's."""
+
+import copy
+import pickle
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, log_softmax, softmax
+from sklearn.metrics import log_loss, r2_score
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    Freezer,
+    GradientNormClipping,
+    LRScheduler,
+    ProgressBar,
+)
+from torch import nn
+
+from skcnn.lazy import LazyImages
+from skcnn.networks import PlainNetwork, Standardize
+from skcnn.training.callbacks import Schedule, early_stopping
+from skcnn.training.device import seeded
+from skcnn.training.loader import ImageDataset
+from skcnn.training.losses import LOSSES, Criterion
+from skcnn.training.net import OPTIMIZERS, ImageNet
+from skcnn.training.schedules import constant, cosine, one_cycle
+
+CPU = torch.device("cpu")
+RNG = np.random.default_rng(0)
+N_IMAGES = 41  # leaves one over in batches of 8
+IMAGES = RNG.integers(0, 256, size=(N_IMAGES, 7, 6, 2)).astype(np.uint8)
+CLASSES = RNG.integers(0, 3, size=N_IMAGES)
+LABELS = RNG.integers(0, 2, size=(N_IMAGES, 3)).astype(np.float32)
+NUMBERS = RNG.normal(size=(N_IMAGES, 3)).astype(np.float32)
+TARGETS = {"multiclass": CLASSES, "multilabel": LABELS, "continuous": NUMBERS}
+WEIGHTS = RNG.uniform(0.1, 3, size=N_IMAGES)
+WEIGHTS /= WEIGHTS.mean()
+
+MEAN, SCALE = [128.0, 120.0], [70.0, 60.0]
+LEARNING_RATE = 0.003
+OPTIMIZER_OF = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
+
+
+def build_module(seed=0, **options):
+    options = {"channels": (4, 5), "hidden_units": (10,), **options}
+    with seeded(seed, CPU):
+        network = PlainNetwork(2, 7, 6, 3, **options)
+        nn.init.kaiming_normal_(network.output.weight)  # more to see than from nearly nothing
+    return nn.Sequential(Standardize(MEAN, SCALE), network)
+
+
+def build_net(module=None, target_type="multiclass", *, loss=None, optimizer="adam", **options):
+    optimizer_class, defaults = OPTIMIZERS[optimizer]
+    loss = loss or next(iter(LOSSES[target_type].values()))
+    if target_type == "continuous":
+        loss = LOSSES["continuous"]["squared_error"]
+    return ImageNet(
+        copy.deepcopy(module or build_module()).to(memory_format=torch.channels_last),
+        Criterion(loss),
+        target_type=target_type,
+        optimizer=optimizer_class,
+        **{f"optimizer__{name}": value for name, value in defaults.items()},
+        **{"lr": LEARNING_RATE, "batch_size": 8, "verbose": 0, "seed": 3, **options},
+    ).initialize()
+
+
+def rate_of(schedule, learning_rate=LEARNING_RATE, *, n_batches):
+    return Schedule(schedule, learning_rate, n_batches)
+
+
+def naive_loss(outputs, y, weights):
+    if y.ndim == 1:
+        losses = nn.functional.cross_entropy(outputs, y, reduction="none")
+    elif set(np.unique(y)) == {0, 1}:
+        losses = -(y * nn.functional.logsigmoid(outputs))
+        losses = (losses - (1 - y) * nn.functional.logsigmoid(-outputs)).mean(dim=1)
+    else:
+        losses = ((outputs - y) ** 2).mean(dim=1)
+    return (losses * weights).mean()
+
+
+def naive_training(module, y, *, weights=None, optimizer, factor, epochs, batch_size=8, seed=3):
+    """Train as a tutorial does: the module, and the mean loss of each epoch."""
+    module = copy.deepcopy(module).train()
+    X, y = torch.tensor(np.moveaxis(IMAGES, -1, 1), dtype=torch.float32), torch.as_tensor(y)
+    weights = torch.ones(len(X)) if weights is None else torch.tensor(weights, dtype=torch.float32)
+    steps = OPTIMIZER_OF[optimizer](module.parameters(), lr=LEARNING_RATE)
+    starts = list(range(0, len(X) - 1, batch_size))
+    step, losses = 0, []
+    for epoch in range(epochs):
+        order = np.random.default_rng((seed, epoch)).permutation(len(X))
+        total = 0.0
+        for start in starts:
+            rows = order[start:] if start == starts[-1] else order[start : start + batch_size]
+            for group in steps.param_groups:
+                group["lr"] = LEARNING_RATE * factor(step / (epochs * len(starts)))
+            loss = naive_loss(module(X[rows]), y[rows], weights[rows])
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+            step += 1
+            total += loss.item() * len(rows)
+        losses.append(total / len(X))
+    return module, losses
+
+
+def assert_same_weights(module, other, tolerance=1e-4):
+    expected = other.state_dict()
+    for name, value in module.state_dict().items():
+        assert_allclose(value, expected[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def n_differing(module, other):
+    expected = other.state_dict()
+    return sum(
+        not torch.equal(value, expected[name]) for name, value in module.state_dict().items()
+    )
+
+
+# --- training is what a plain loop does --------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("factor", [constant, cosine, one_cycle])
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_training_is_a_plain_loop(optimizer, factor, wrap):
+    module = build_module()
+    expected, losses = naive_training(module, CLASSES, optimizer=optimizer, factor=factor, epochs=3)
+    net = build_net(module, optimizer=optimizer)
+    net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 3, ([rate_of(factor, n_batches=15)], None))
+    assert_same_weights(net.module_, expected)
+    assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-4)
+    assert n_differing(net.module_, module) >= 12  # all that can be learned was learned
+
+
+@pytest.mark.parametrize("target_type", TARGETS)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
+def test_every_target_and_weights(target_type, weights):
+    module, y = build_module(), TARGETS[target_type]
+    expected, losses = naive_training(
+        module, y, weights=weights, optimizer="adam", factor=constant, epochs=3
+    )
+    net = build_net(module, target_type)
+    net.train(ImageDataset(IMAGES, y, weights), None, 3)
+    assert_same_weights(net.module_, expected)
+    assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_training_in_two_parts_is_one(optimizer):
+    once, twice = build_net(optimizer=optimizer), build_net(optimizer=optimizer)
+    dataset = ImageDataset(IMAGES, CLASSES)
+    once.train(dataset, None, 4)
+    for _ in range(2):
+        twice.train(dataset, None, 2)
+    assert n_differing(once.module_, twice.module_) == 0
+    assert once.history[:, "train_loss"] == twice.history[:, "train_loss"]
+    assert twice.history[:, "epoch"] == [1, 2, 3, 4]
+
+
+def options_of(optimizer, **options):
+    """Give what the estimators pass to `reconfigure`."""
+    optimizer_class, defaults = OPTIMIZERS[optimizer]
+    defaults = {f"optimizer__{name}": value for name, value in {**defaults, **options}.items()}
+    return {"optimizer": optimizer_class, **defaults}
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        (options_of("adam"), True),
+        (options_of("adam", weight_decay=0.1), False),
+        (options_of("sgd"), False),
+    ],
+)
+def test_another_optimizer_starts_anew(options, kept):
+    net = build_net()
+    net.train(ImageDataset(IMAGES, CLASSES), None, 1)
+    optimizer = net.optimizer_
+    net.reconfigure(**options, lr=0.5, batch_size=20, max_epochs=7)
+    assert (net.optimizer_ is optimizer) == kept
+    assert isinstance(net.optimizer_, options["optimizer"])
+    group = net.optimizer_.param_groups[0]
+    assert group["weight_decay"] == options.get("optimizer__weight_decay", 0)
+    assert (net.lr, net.batch_size, net.max_epochs) == (0.5, 20, 7)
+    net.train(ImageDataset(IMAGES, CLASSES), None, 1)
+    assert n_differing(net.module_, build_module()) >= 12
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("target_type", TARGETS)
+def test_weights_are_repetitions_in_the_full_batch(optimizer, target_type):
+    module, y = build_module(batch_norm=False), TARGETS[target_type]
+    times = np.arange(N_IMAGES) % 4 + 1
+    rows = np.repeat(np.arange(N_IMAGES), times)
+    net, other = (
+        build_net(module, target_type, optimizer=optimizer, batch_size=1000) for _ in range(2)
+    )
+    net.train(ImageDataset(IMAGES, y, times / times.mean()), None, 3)
+    other.train(ImageDataset(IMAGES, y, rows=rows), None, 3)
+    assert_same_weights(net.module_, other.module_)
+    losses = other.history[:, "train_loss"]
+    assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-5)
+
+
+def test_random_views_are_read_at_their_epoch():
+    epochs = []
+
+    class Watch:
+        random = True
+
+        def __call__(self, batch, indices, epoch):
+            epochs.append(epoch)
+            return batch
+
+        def output(self, shape, dtype):
+            return shape, dtype
+
+    net = build_net(batch_size=100)
+    dataset = ImageDataset(LazyImages(IMAGES).then(Watch()), CLASSES)
+    net.train(dataset, dataset.clean(), 3)
+    net.train(dataset, None, 2)
+    assert epochs == [0, 1, 2, 3, 4]
+
+
+# --- what is recorded --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target_type", TARGETS)
+def test_validation_loss_and_score(target_type):
+    y = TARGETS[target_type]
+    net = build_net(target_type=target_type, predict_batch_size=5)
+    net.train(ImageDataset(IMAGES, y), ImageDataset(IMAGES, y, WEIGHTS, np.arange(9, 30)), 2)
+    outputs = net.forward(IMAGES[9:30])
+    weights = torch.tensor(WEIGHTS[9:30])
+    loss = naive_loss(outputs.double(), torch.as_tensor(y[9:30]), weights)
+    assert_allclose(net.history[-1, "valid_loss"], loss, rtol=1e-5)
+    predicted = net.predict(IMAGES[9:30])
+    if target_type == "continuous":
+        assert_array_equal(predicted, outputs)
+        score = r2_score(y[9:30], predicted)
+    else:
+        right = predicted == y[9:30]
+        score = (right if right.ndim == 1 else right.all(axis=1)).mean()
+    assert_allclose(net.history[-1, "valid_score"], score, atol=1e-6)
+
+
+def test_whether_a_loss_is_the_best_yet():
+    net = build_net(lr=0.05)
+    net.train(ImageDataset(IMAGES, CLASSES), ImageDataset(IMAGES, (CLASSES + 1) % 3), 6)
+    for name in ("train_loss", "valid_loss"):
+        losses = net.history[:, name]
+        best = [loss < min(losses[:epoch], default=np.inf) for epoch, loss in enumerate(losses)]
+        assert net.history[:, name + "_best"] == best
+    assert False in net.history[:, "valid_loss_best"]
+
+
+def test_no_record_of_single_batches_is_kept():
+    net = build_net()
+    net.train(ImageDataset(IMAGES, CLASSES), ImageDataset(IMAGES, CLASSES), 2)
+    assert all(len(batches) <= 2 for batches in net.history[:, "batches"])
+
+
+# --- mixup -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target_type", TARGETS)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_mixup(target_type, weights, alpha):
+    module, y = build_module(batch_norm=False), TARGETS[target_type]
+    net = build_net(module, target_type, mixup=alpha)
+    rows = np.arange(12)
+    with seeded(5, CPU):
+        step = net.train_step_single(ImageDataset(IMAGES, y, weights).batch(rows))
+    with seeded(5, CPU):
+        share = torch.distributions.Beta(alpha, alpha).sample().item()
+        partner = torch.randperm(12).numpy()
+    X = np.moveaxis(IMAGES[rows], -1, 1).astype(float)
+    mixed = torch.tensor(share * X + (1 - share) * X[partner], dtype=torch.float32)
+    with torch.no_grad():
+        outputs = module(mixed).double().numpy()
+
+    def losses(rows):
+        if target_type == "multiclass":
+            return -log_softmax(outputs, axis=1)[np.arange(12), y[rows]]
+        if target_type == "continuous":
+            return ((outputs - y[rows]) ** 2).mean(axis=1)
+        p = expit(outputs)
+        return -(y[rows] * np.log(p) + (1 - y[rows]) * np.log1p(-p)).mean(axis=1)
+
+    w = np.ones(N_IMAGES) if weights is None else weights
+    own, other = (w[rows] * losses(rows)).mean(), (w[partner] * losses(partner)).mean()
+    assert_allclose(step["loss"].item(), share * own + (1 - share) * other, rtol=1e-5)
+    assert_allclose(step["y_pred"], outputs, rtol=1e-4, atol=1e-5)
+
+
+def test_mixup_learns():
+    net = build_net(mixup=0.3)
+    with seeded(0, CPU):
+        net.train(ImageDataset(IMAGES, CLASSES), None, 10)
+    assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
+
+
+# --- what goes wrong ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_a_diverging_loss_is_an_error(wrap):
+    net = build_net(optimizer="sgd", lr=1e30, batch_size=41)
+    message = (
+        r"the training loss became (nan|inf) in epoch [23] with learning_rate=1e\+30: a smaller "
+        r"one, such as 1e\+29, should help"
+    )
+    with pytest.raises(ValueError, match=message):
+        net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 5)
+    assert_clean(net)
+
+
+def test_a_validation_loss_that_is_no_number_is_an_error():
+    net = build_net()
+    valid = ImageDataset(np.full((4, 7, 6, 2), np.nan), CLASSES[:4])
+    with pytest.raises(ValueError, match="the validation loss became nan in epoch 1 with"):
+        net.train(ImageDataset(IMAGES, CLASSES), valid, 5)
+    assert_clean(net)
+
+
+def test_what_cannot_be_read_stops_the_training_and_the_reading():
+    images = IMAGES.astype(float)
+    images[20] = np.nan
+    n_threads = threading.active_count()
+    net = build_net()
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        net.train(ImageDataset(LazyImages(images), CLASSES), None, 5)
+    assert threading.active_count() == n_threads
+    assert_clean(net)
+
+
+def assert_clean(net):
+    """Check that no data of a training hangs on."""
+    assert net.callbacks is None
+    assert net.train_split is None
+    assert not any(isinstance(cb, (Schedule, EarlyStopping)) for _, cb in net.callbacks_)
+
+
+class Stop(Callback):
+    """A callback that ends the training at one of its methods."""
+
+    def __init__(self, method, epoch):
+        setattr(self, method, partial(self.stop, epoch))
+
+    @staticmethod
+    def stop(epoch, net, **kwargs):
+        if len(net.history) == epoch:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("method", "n_trained"),
+    [("on_epoch_begin", 1), ("on_batch_begin", 1), ("on_batch_end", 1), ("on_epoch_end", 2)],
+)
+@pytest.mark.parametrize("directly", [False, True])
+def test_a_callback_ends_the_training(method, n_trained, directly):
+    dataset = ImageDataset(IMAGES, CLASSES)
+    if directly:  # as skorch's own users do
+        net = build_net(callbacks=[Stop(method, 2)])
+        assert net.partial_fit(dataset) is net
+    else:
+        net = build_net()
+        assert net.train(dataset, None, 5, ([], [Stop(method, 2)])) is net
+        assert_clean(net)
+    assert len(net.history) == 2
+    assert len(net.history[:, "train_loss"]) == n_trained
+
+
+class Interrupted(nn.Module):
+    """A network in which the user's Ctrl-C arrives."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(84, 3)
+        self.n_calls = 0
+
+    def forward(self, images):
+        self.n_calls += 1
+        if self.n_calls == 8:
+            raise KeyboardInterrupt
+        return self.layer(images.float().flatten(1))
+
+
+def test_an_interruption_goes_on_to_the_user():
+    net = build_net(Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        net.train(ImageDataset(IMAGES, CLASSES), None, 5)
+    assert_clean(net)
+    assert len(net.history) == 2
+
+
+@pytest.mark.parametrize("method", ["on_train_begin", "on_train_end"])
+def test_outside_the_epochs_nothing_is_there_to_end(method):
+    callback = Callback()
+    setattr(callback, method, lambda net, **kwargs: Stop.stop(len(net.history), net))
+    with pytest.raises(KeyboardInterrupt):
+        build_net().train(ImageDataset(IMAGES, CLASSES), None, 1, ([callback], None))
+
+
+# --- early stopping ----------------------------------------------------------------------------
+
+
+class Recorder(Callback):
+    """A callback that remembers the weights after every epoch."""
+
+    def __init__(self):
+        self.states = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.states.append(copy.deepcopy(net.module_.state_dict()))
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(2, 30), (4, 30), (30, 5)])
+def test_the_best_weights_are_restored(patience, epochs):
+    net, recorder = build_net(lr=0.01), Recorder()
+    valid = ImageDataset(IMAGES[:20], (CLASSES[:20] + 1) % 3)
+    own = [recorder, early_stopping(patience)]
+    net.train(ImageDataset(IMAGES[20:], CLASSES[20:]), valid, epochs, (own, None))
+    losses = net.history[:, "valid_loss"]
+    best = int(np.argmin(losses))
+    assert len(losses) == min(epochs, best + 1 + patience)
+    assert best < len(losses) - 1
+    for name, value in net.module_.state_dict().items():
+        assert torch.equal(value, recorder.states[best][name])
+    found = log_loss((CLASSES[:20] + 1) % 3, net.predict_proba(IMAGES[:20]), labels=[0, 1, 2])
+    assert_allclose(found, losses[best], rtol=1e-5)
+    assert_clean(net)
+
+
+# --- pickling ----------------------------------------------------------------------------------
+
+
+def weights_size(module):
+    return sum(value.nbytes for value in module.state_dict().values())
+
+
+@pytest.mark.parametrize("copied", [lambda net: pickle.loads(pickle.dumps(net)), copy.deepcopy])
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_a_copy_predicts_the_same(copied, warm_start):
+    net = build_net(warm_start=warm_start)
+    net.train(ImageDataset(IMAGES, CLASSES), None, 2)
+    loaded = copied(net)
+    assert torch.equal(loaded.forward(IMAGES), net.forward(IMAGES))
+    assert loaded.history == net.history
+    assert loaded.module_ is not net.module_
+    assert (loaded.optimizer_ is None) == (not warm_start)
+    assert net.optimizer_ is not None
+
+
+def test_a_pickle_is_little_more_than_the_weights():
+    module = build_module(hidden_units=(500, 500))
+    sizes = {}
+    for warm_start in (False, True):
+        net = build_net(module, warm_start=warm_start)
+        net.train(
+            ImageDataset(IMAGES, CLASSES),
+            ImageDataset(np.zeros((500, 7, 6, 2)), np.zeros(500, int)),
+            3,
+            ([rate_of(constant, n_batches=15), early_stopping(9)], [EpochScoring("accuracy")]),
+        )
+        sizes[warm_start] = len(pickle.dumps(net))
+    assert sizes[False] <= 1.1 * weights_size(module) + 50_000
+    assert sizes[True] >= 2.9 * weights_size(module)  # Adam's two moments
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_warm_start_goes_on_after_pickling(optimizer):
+    net = build_net(optimizer=optimizer, warm_start=True)
+    dataset = ImageDataset(IMAGES, CLASSES)
+    net.train(dataset, None, 2)
+    loaded = pickle.loads(pickle.dumps(net))
+    net.train(dataset, None, 2)
+    loaded.train(dataset, None, 2)
+    assert_same_weights(loaded.module_, net.module_, 1e-6)
+    assert loaded.history[:, "train_loss"] == net.history[:, "train_loss"]
+
+
+def test_a_net_loaded_without_optimizer_learns_on():
+    net = build_net()
+    dataset = ImageDataset(IMAGES, CLASSES)
+    net.train(dataset, None, 1)
+    loaded = pickle.loads(pickle.dumps(net))
+    loaded.train(dataset, None, 3)
+    assert n_differing(loaded.module_, net.module_) >= 12
+    assert loaded.history[-1, "train_loss"] < loaded.history[0, "train_loss"]
+
+
+def test_a_pickle_names_no_device():
+    net = build_net()
+    net.device = "cuda:7"
+    assert b"cuda:7" not in pickle.dumps(net)
+    loaded = pickle.loads(pickle.dumps(net))
+    assert loaded.device == "cpu"
+    assert {value.device for value in loaded.module_.state_dict().values()} == {CPU}
+
+
+# --- precision and devices ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["auto", "bfloat16"])
+def test_lower_precision_trains_float32_weights(precision):
+    expected, found = build_net(), build_net(precision=precision)
+    for net in (expected, found):
+        net.train(ImageDataset(IMAGES, CLASSES), None, 3)
+    assert {p.dtype for p in found.module_.parameters()} == {torch.float32}
+    outputs = found.forward(IMAGES)
+    assert outputs.dtype == torch.float32
+    assert_allclose(found.history[:, "train_loss"], expected.history[:, "train_loss"], rtol=0.05)
+    if precision == "bfloat16":
+        assert n_differing(found.module_, expected.module_) >= 12
+
+
+class WhatComes(nn.Module):
+    """A network that remembers the dtype of what its layer computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(84, 3)
+        self.seen = []
+
+    def forward(self, images):
+        outputs = self.layer(images.float().flatten(1))
+        self.seen.append((self.training, outputs.dtype))
+        return outputs
+
+
+def test_only_training_computes_in_lower_precision():
+    net = build_net(WhatComes(), precision="bfloat16")
+    dataset = ImageDataset(IMAGES, CLASSES)
+    net.train(dataset, dataset, 1)
+    net.forward(IMAGES)
+    assert set(net.module_.seen) == {(True, torch.bfloat16), (False, torch.float32)}
+
+
+def test_moving_to_where_it_is_does_nothing():
+    net = build_net()
+    weights = net.module_[1].output.weight.data_ptr()
+    net.to_device(CPU)
+    assert net.module_[1].output.weight.data_ptr() == weights
+
+
+# --- prediction --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 7, 16, 33])
+@pytest.mark.parametrize("hidden_units", [(), (10,), (64,)])
+def test_predictions_do_not_depend_on_the_batch(batch_size, hidden_units):
+    net = build_net(build_module(hidden_units=hidden_units))
+    net.train(ImageDataset(IMAGES, CLASSES), None, 1)
+    expected = net.forward(IMAGES)
+    assert torch.equal(net.forward(IMAGES[:batch_size]), expected[:batch_size])
+    assert torch.equal(net.forward(IMAGES[-batch_size:]), expected[-batch_size:])
+    net.predict_batch_size = batch_size
+    assert torch.equal(net.forward(IMAGES), expected)
+    assert torch.equal(net.forward(LazyImages(IMAGES)), expected)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "f4", "f8"])
+def test_predictions_do_not_depend_on_the_dtype(dtype):
+    net = build_net()
+    assert torch.equal(net.forward(IMAGES.astype(dtype)), net.forward(IMAGES))
+
+
+@pytest.mark.parametrize("target_type", TARGETS)
+def test_probabilities_and_predictions(target_type):
+    net = build_net(target_type=target_type)
+    outputs = net.forward(IMAGES).numpy()
+    nonlinearity = {"multiclass": partial(softmax, axis=1), "multilabel": expit}
+    expected = nonlinearity.get(target_type, np.asarray)(outputs)
+    assert_allclose(net.predict_proba(IMAGES), expected, rtol=1e-5)
+    predicted = {"multiclass": outputs.argmax(axis=1), "multilabel": (outputs > 0).astype(int)}
+    assert_array_equal(net.predict(IMAGES), predicted.get(target_type, outputs))
+
+
+def test_a_nonlinearity_of_the_users():
+    net = build_net(predict_nonlinearity=torch.exp)
+    assert_allclose(net.predict_proba(IMAGES), np.exp(net.forward(IMAGES).numpy()), rtol=1e-6)
+
+
+def test_outputs_in_training_mode_keep_the_order():
+    module = build_module(batch_norm=False)
+    net = build_net(module)
+    assert_allclose(net.forward(IMAGES, training=True).detach(), net.forward(IMAGES), atol=1e-5)
+    dropped = build_net(build_module(batch_norm=False, dropout=0.5))
+    assert not torch.equal(
+        dropped.forward(IMAGES, training=True), dropped.forward(IMAGES, training=True)
+    )
+
+
+# --- skorch's callbacks ------------------------------------------------------------------------
+
+
+def train_with(*callbacks, net=None, epochs=3, **options):
+    net = net or build_net(**options)
+    dataset = ImageDataset(IMAGES, CLASSES)
+    return net.train(dataset, dataset, epochs, ([], list(callbacks)))
+
+
+@pytest.mark.parametrize("caching", [True, False])
+def test_epoch_scoring_on_validation_images(caching):
+    def accuracy(net, X, y=None):
+        return np.mean(net.predict(X) == CLASSES)
+
+    scoring = "accuracy" if caching else accuracy
+    net = train_with(
+        EpochScoring(scoring, lower_is_better=False, name="right", use_caching=caching)
+    )
+    assert_allclose(net.history[:, "right"], net.history[:, "valid_score"], atol=1e-7)
+
+
+def test_epoch_scoring_on_training_images():
+    net = train_with(EpochScoring("accuracy", lower_is_better=False, on_train=True))
+    assert_allclose(net.history[:, "accuracy"], net.history[:, "train_score"], atol=1e-7)
+
+
+@pytest.mark.parametrize("on_train", [True, False])
+def test_batch_scoring(on_train):
+    net = train_with(BatchScoring("accuracy", lower_is_better=False, on_train=on_train))
+    score = net.history[:, "train_score" if on_train else "valid_score"]
+    assert_allclose(net.history[:, "accuracy"], score, atol=1e-7)
+
+
+def test_checkpoint_as_it_comes(tmp_path):
+    net = train_with(Checkpoint(dirname=tmp_path, f_pickle="net.pkl"), epochs=3)
+    assert net.history[:, "event_cp"] == net.history[:, "valid_loss_best"]
+    other = build_net(build_module(seed=1))
+    other.load_params(f_params=tmp_path / "params.pt", f_optimizer=tmp_path / "optimizer.pt")
+    with open(tmp_path / "net.pkl", "rb") as file:
+        loaded = pickle.load(file)
+    best = net.history[int(np.argmin(net.history[:, "valid_loss"])), "valid_loss"]
+    for one in (other, loaded):
+        found = log_loss(CLASSES, one.predict_proba(IMAGES))
+        assert_allclose(found, best, rtol=1e-5)
+    assert loaded.train_split is None
+
+
+def test_learning_rate_schedulers_are_not_overruled():
+    class Rates(Callback):
+        rates = []
+
+        def on_batch_end(self, net, training, **kwargs):
+            if training:
+                self.rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    net = build_net(lr=0.7)
+    callbacks = [LRScheduler("StepLR", step_size=1, gamma=0.1), Rates()]
+    own = [rate_of(constant, 0.01, n_batches=15)]
+    net.train(ImageDataset(IMAGES, CLASSES), None, 3, (own, callbacks))
+    assert_allclose(Rates.rates, np.repeat([0.01, 0.001, 0.0001], 5))
+
+
+def test_gradient_clipping():
+    net = train_with(GradientNormClipping(1e-3), optimizer="sgd", lr=1.0, epochs=1)
+    before = build_net()
+    moved = sum(
+        (one - other).pow(2).sum()
+        for one, other in zip(net.module_.parameters(), before.module_.parameters(), strict=True)
+    )
+    # Nesterov's momentum of 0.9 makes at most 10 gradients of each of the 5 steps.
+    assert 0 < moved.sqrt().item() <= 5 * 10 * 1e-3
+
+
+def test_freezing():
+    module = build_module()
+    net = train_with(Freezer("1.features*"), net=build_net(module))
+    for name, value in net.module_.named_parameters():
+        same = torch.equal(value, module.state_dict()[name])
+        assert same == name.startswith("1.features")
+
+
+def test_printing(capsys):
+    train_with(verbose=1)
+    printed = capsys.readouterr().out
+    assert "valid_loss" in printed
+    assert "train_score" in printed
+    assert "_best" not in printed
+    train_with()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_progress_bar(capsys):
+    train_with(ProgressBar(detect_notebook=False), epochs=1)
+    assert capsys.readouterr().err
+
+
+def test_callbacks_of_the_user_are_copied():
+    mine = EpochScoring("accuracy", lower_is_better=False)
+    before = vars(mine).copy()
+    train_with(mine)
+    assert vars(mine) == before
+
+
+def test_skorch_takes_arrays():
+    expected, net = build_net(), build_net()
+    expected.train(ImageDataset(IMAGES, CLASSES), None, 3)
+    net.set_params(max_epochs=3)
+    net.partial_fit(IMAGES, CLASSES)
+    assert n_differing(net.module_, expected.module_) == 0
+    assert "ImageNet" in repr(net)
+    assert net.get_params()["batch_size"] == 8

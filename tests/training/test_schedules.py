@@ -1,0 +1,93 @@
+"""The schedules, and the callback that follows them."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from skcnn.training.callbacks import Schedule
+from skcnn.training.schedules import SCHEDULES, constant, cosine, one_cycle
+
+DONE = np.linspace(0, 1, 101)
+
+
+def test_constant():
+    assert [constant(done) for done in DONE] == [1.0] * 101
+
+
+def test_cosine():
+    assert_allclose([cosine(done) for done in DONE], np.cos(np.pi * DONE / 2) ** 2, atol=1e-15)
+
+
+@pytest.mark.parametrize("warm_up", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("start", [0.0, 0.04, 1.0])
+def test_one_cycle(warm_up, start):
+    found = np.array([one_cycle(done, warm_up=warm_up, start=start) for done in DONE])
+    rising = start + (1 - start) * np.sin(np.pi / 2 * DONE / warm_up) ** 2
+    falling = np.cos(np.pi / 2 * (DONE - warm_up) / (1 - warm_up)) ** 2
+    assert_allclose(found, np.where(warm_up > DONE, rising, falling), atol=1e-15)
+
+
+@pytest.mark.parametrize("steps", [40, 100])
+def test_one_cycle_is_that_of_pytorch(steps):
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=1)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=steps + 1, pct_start=0.25, div_factor=25, final_div_factor=1e9
+    )
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        theirs.step()
+    # PyTorch's rise ends one step earlier, since it counts from 0 to the last step.
+    ours = [
+        one_cycle(step / steps, warm_up=(0.25 * (steps + 1) - 1) / steps) for step in range(steps)
+    ]
+    assert_allclose(rates, ours, atol=1e-8)
+
+
+def test_the_ends():
+    assert one_cycle(0) == 0.04
+    assert one_cycle(0.25) == 1
+    assert_allclose([cosine(0), cosine(1), one_cycle(1)], [1, 0, 0], atol=1e-15)
+    assert {"cosine": cosine, "one_cycle": one_cycle} == SCHEDULES
+
+
+def net_of(*rates):
+    return SimpleNamespace(optimizer_=SimpleNamespace(param_groups=[{"lr": r} for r in rates]))
+
+
+def rates_of(net):
+    return [group["lr"] for group in net.optimizer_.param_groups]
+
+
+@pytest.mark.parametrize("factor", [constant, cosine, one_cycle])
+def test_the_rate_of_every_batch(factor):
+    net, schedule = net_of(5.0, 6.0), Schedule(factor, 0.1, n_batches=8).initialize()
+    schedule.on_train_begin(net)
+    for batch in range(8):
+        schedule.on_batch_begin(net, training=True)
+        assert_allclose(rates_of(net), [0.1 * factor(batch / 8)] * 2)
+        schedule.on_batch_begin(net, training=False)  # validation is no progress
+        assert_allclose(rates_of(net), [0.1 * factor(batch / 8)] * 2)
+
+
+def test_a_constant_rate_is_left_to_other_callbacks():
+    net, schedule = net_of(5.0), Schedule(constant, 0.1, n_batches=8).initialize()
+    schedule.on_train_begin(net)
+    assert rates_of(net) == [0.1]
+    net.optimizer_.param_groups[0]["lr"] = 0.03
+    schedule.on_batch_begin(net, training=True)
+    assert rates_of(net) == [0.03]
+
+
+def test_a_second_training_starts_anew():
+    net, schedule = net_of(5.0), Schedule(cosine, 0.1, n_batches=4)
+    for _ in range(2):
+        schedule.initialize()
+        for batch in range(4):
+            schedule.on_batch_begin(net, training=True)
+            assert_allclose(rates_of(net), 0.1 * cosine(batch / 4))

@@ -1,0 +1,75 @@
+"""The scores that are added up by the batch, against scikit-learn's of the whole."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.metrics import accuracy_score, r2_score
+
+from skcnn.training.scores import R2, SCORES, Accuracy
+
+RNG = np.random.default_rng(0)
+CUTS = [[0, 50], [0, 1, 50], [0, 16, 32, 48, 50]]
+
+
+def added_up(score, outputs, y, cuts, dtype=torch.float32):
+    for start, stop in pairwise(cuts):
+        score.update(
+            torch.as_tensor(outputs[start:stop], dtype=dtype), torch.as_tensor(y[start:stop])
+        )
+    assert score.n_images == len(y)
+    value = score.value()
+    assert type(value) is float
+    return value
+
+
+@pytest.mark.parametrize("cuts", CUTS)
+def test_accuracy_of_classes(cuts):
+    outputs, y = RNG.normal(size=(50, 3)), RNG.integers(0, 3, size=50)
+    expected = accuracy_score(y, outputs.argmax(axis=1))
+    assert 0 < expected < 1
+    assert added_up(Accuracy(), outputs, y, cuts) == expected
+
+
+@pytest.mark.parametrize("cuts", CUTS)
+def test_accuracy_of_labels(cuts):
+    y = RNG.integers(0, 2, size=(50, 3)).astype(np.float32)
+    outputs = np.where(RNG.random(size=y.shape) < 0.8, y - 0.5, 0.5 - y)
+    expected = accuracy_score(y, outputs > 0)
+    assert 0 < expected < 1
+    assert added_up(Accuracy(), outputs, y, cuts) == expected
+
+
+@pytest.mark.parametrize("cuts", CUTS)
+@pytest.mark.parametrize("n_outputs", [1, 4])
+def test_r2(cuts, n_outputs):
+    y = RNG.normal(size=(50, n_outputs)).astype(np.float32)
+    outputs = (y + RNG.normal(scale=np.arange(1, n_outputs + 1), size=y.shape)).astype(np.float32)
+    expected = r2_score(y.astype(float), outputs.astype(float))
+    assert_allclose(added_up(R2(), outputs, y, cuts), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, -3.0, 1e3])
+def test_r2_of_targets_with_an_offset(offset):
+    y = (RNG.normal(size=(50, 2)) + offset).astype(np.float32)
+    outputs = y + RNG.normal(size=y.shape).astype(np.float32)
+    expected = r2_score(y.astype(float), outputs.astype(float))
+    assert_allclose(added_up(R2(), outputs, y, CUTS[2]), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -7.3])
+@pytest.mark.parametrize("error", [0.0, 0.5])
+@pytest.mark.parametrize("cuts", CUTS)
+def test_r2_of_constant_targets(constant, error, cuts):
+    y = np.full((50, 2), constant, np.float32)
+    y[:, 1] = RNG.normal(size=50)
+    outputs = y + np.float32(error)
+    # scikit-learn's own rule for a constant target, which rounding hides from it in float32.
+    expected = np.mean([float(error == 0), r2_score(y[:, 1], outputs[:, 1])])
+    assert_allclose(added_up(R2(), outputs, y, cuts), expected, rtol=1e-6)
+
+
+def test_the_table():
+    assert {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy} == SCORES

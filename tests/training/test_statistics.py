@@ -1,0 +1,133 @@
+"""Mean and spread of the channels, against numpy."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skcnn.lazy import LazyImages
+from skcnn.training.statistics import MAX_IMAGES, channel_statistics
+
+RNG = np.random.default_rng(0)
+
+
+class Unclean:
+    """A random operation that would spoil every figure."""
+
+    random = True
+
+    def __call__(self, batch, indices, epoch):
+        return batch * 0 + 99
+
+    def output(self, shape, dtype):
+        return shape, dtype
+
+
+def naive(images):
+    images = np.asarray(images, np.float64)
+    return images.mean(axis=(0, 1, 2)), images.std(axis=(0, 1, 2))
+
+
+def skewed(n_images, n_channels=3, dtype=np.float64):
+    images = RNG.gamma(2.0, 20.0, size=(n_images, 5, 4, n_channels)) * np.arange(1, n_channels + 1)
+    return images.clip(0, 255).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f2", "f4", "f8", "bool"])
+@pytest.mark.parametrize("n_images", [1, 2, 63, 64, 65, 300])
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_all_images(dtype, n_images, wrap):
+    images = skewed(n_images, dtype=dtype)
+    mean, scale = channel_statistics(wrap(images))
+    expected = naive(images)
+    assert mean.dtype == scale.dtype == np.float64
+    assert_allclose(mean, expected[0], rtol=1e-12)
+    assert_allclose(scale, np.where(expected[1] == 0, 1, expected[1]), rtol=1e-9)
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
+def test_some_rows(wrap):
+    images, rows = skewed(200), RNG.permutation(200)[:90]
+    for found, expected in zip(
+        channel_statistics(wrap(images), rows=rows), naive(images[rows]), strict=True
+    ):
+        assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(100)[::3]])
+def test_weights_are_repetitions(rows):
+    images, weights = skewed(100), RNG.integers(1, 5, size=100)
+    chosen = np.arange(100) if rows is None else rows
+    repeated = np.repeat(images[chosen], weights[chosen], axis=0)
+    for factor in (1.0, 1e-6, 1e6):
+        found = channel_statistics(images, weights * factor, rows)
+        for one, expected in zip(found, naive(repeated), strict=True):
+            assert_allclose(one, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("offset", [1e4, -1e7, 1e9])
+def test_an_offset_costs_no_digits(offset):
+    images = RNG.normal(size=(150, 6, 6, 2))
+    mean, scale = channel_statistics(images + offset)
+    assert_allclose(mean, images.mean(axis=(0, 1, 2)) + offset, rtol=1e-15)
+    assert_allclose(scale, images.std(axis=(0, 1, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e-20, 1e-3, 1e20])
+def test_the_unit_does_not_matter(factor):
+    images = RNG.normal(size=(20, 6, 6, 2))
+    mean, scale = channel_statistics(images * factor)
+    assert_allclose(mean, images.mean(axis=(0, 1, 2)) * factor, rtol=1e-9)
+    assert_allclose(scale, images.std(axis=(0, 1, 2)) * factor, rtol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 255.0, -1e9 / 3])
+@pytest.mark.parametrize("weights", [None, RNG.uniform(size=70)])
+def test_a_constant_channel_has_scale_one(constant, weights):
+    images = RNG.normal(size=(70, 3, 3, 2))
+    images[..., 0] = constant
+    mean, scale = channel_statistics(images, weights)
+    assert_allclose(mean[0], constant, rtol=1e-15)
+    assert scale[0] == 1
+    assert scale[1] < 1.2
+    assert scale[1] != 1
+
+
+def test_one_pixel_that_stands_out_first():
+    images = RNG.normal(size=(100, 8, 8, 1))
+    images[0, 0, 0] = 1e6
+    mean, scale = channel_statistics(images)
+    assert_allclose([mean, scale], naive(images), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_images", [MAX_IMAGES, MAX_IMAGES + 1, 5000])
+def test_of_many_images_evenly_spaced_ones_are_read(n_images):
+    images = np.arange(n_images, dtype=float).reshape(-1, 1, 1, 1)
+    mean, scale = channel_statistics(images)
+    assert_allclose(mean, (n_images - 1) / 2, rtol=1e-3)
+    assert_allclose(scale, n_images / np.sqrt(12), rtol=1e-3)
+
+    class Source:
+        shape, dtype, seen = images.shape, images.dtype, []
+
+        def __getitem__(self, indices):
+            self.seen.extend(indices)
+            return images[indices]
+
+    found = channel_statistics(LazyImages(Source()))
+    assert_array_equal(found, [mean, scale])
+    assert len(set(Source.seen)) == MAX_IMAGES
+    assert {0, n_images - 1} < set(Source.seen)
+
+
+def test_weights_go_with_the_images_that_are_read():
+    n_images = 3000
+    images = np.arange(n_images, dtype=float).reshape(-1, 1, 1, 1)
+    weights = np.where(np.arange(n_images) < 1000, 3.0, 1e-9)
+    mean, scale = channel_statistics(images, weights)
+    assert_allclose([mean, scale], [[499.5], [1000 / np.sqrt(12)]], rtol=2e-3)
+
+
+def test_a_random_view_is_read_clean():
+    images = skewed(30)
+    found = channel_statistics(LazyImages(images).then(Unclean()))
+    assert_allclose(found, naive(images), rtol=1e-10)
