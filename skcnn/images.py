@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import isqrt, prod
 from numbers import Integral
 from pathlib import Path
@@ -125,6 +126,11 @@ def recognise(X):
         return "lazy", X
     if issparse(X):
         return "flat", X
+    if isinstance(X, Mapping):
+        raise TypeError(
+            f"X is a {type(X).__name__}, not a collection of images: give its data, and its target "
+            "as y"
+        )
     if hasattr(X, "iloc") or hasattr(X, "iter_rows"):  # a pandas or polars frame or series
         values = np.asarray(X) if len(np.shape(X)) == 1 or np.shape(X)[1] == 1 else None
         if values is None or values.dtype.kind not in "OUT":
@@ -207,6 +213,8 @@ def _check_rows(estimator, X, *, reset, min_samples):
         stand_in = np.broadcast_to(np.uint8(0), rows.shape)  # counts and names, without reading
         validate_data(estimator, stand_in, reset=reset, ensure_min_samples=min_samples)
     else:
+        if not reset and np.shape(X) == estimator.image_shape_[:2] != (1, estimator.n_features_in_):
+            _refuse_one_image(X)
         rows = validate_data(
             estimator, X, reset=reset, ensure_min_samples=min_samples, order=None, copy=False
         )
@@ -224,27 +232,24 @@ def _remember(estimator, image_shape):
 def _check_axes(X, image_shape, estimator, *, reset):
     """Refuse images that are laid out another way than they should be."""
     name = type(estimator).__name__
-    _, second, third, last = (*X.shape, 1)[:4]
-    if X.ndim == 4 and second in (1, 3, 4) and min(third, last) > MAX_CHANNELS_ON_SIGHT:
-        raise ValueError(
-            f"X of shape {X.shape} looks like channels first, (n_images, n_channels, height, "
-            f"width), but {name} takes channels last: use np.moveaxis(X, 1, -1)"
-        )
+    asked = getattr(estimator, "image_shape", None)
+    asked = None if asked is None else (*asked, 1)[:3]
+    expected = asked if reset else estimator.image_shape_
+    if expected != image_shape:
+        _check_order_of_axes(X, name)
     if 0 in image_shape:
         raise ValueError(f"X of shape {X.shape} holds images without pixels")
-    asked = getattr(estimator, "image_shape", None)
-    if reset and asked is not None and (*asked, 1)[:3] != image_shape:
+    if reset and asked is not None and asked != image_shape:
         raise ValueError(
-            f"X holds images of shape {X.shape[1:]}, but image_shape={tuple(asked)} was asked for: "
-            "image_shape describes flat rows, and images need none"
+            f"X holds images of shape {X.shape[1:]}, but image_shape="
+            f"{tuple(estimator.image_shape)} was asked for: image_shape describes flat rows, and "
+            "images need none"
         )
     if reset or image_shape == estimator.image_shape_:
         return
     (height, width, channels), seen = image_shape, estimator.image_shape_
     if X.shape == seen:
-        raise ValueError(
-            f"X of shape {X.shape} is one image: give a collection of one, X[np.newaxis]"
-        )
+        _refuse_one_image(X)
     advice = (
         "choose the channels with ImageReader(mode=...) or convert them"
         if channels != seen[2]
@@ -252,8 +257,26 @@ def _check_axes(X, image_shape, estimator, *, reset):
     )
     raise ValueError(
         f"X holds images of {height} x {width} pixels with {channels} channel(s), but {name} is "
-        f"expecting {seen[0]} x {seen[1]} with {seen[2]}, as in fit: {advice} (validation images "
-        'given to a Pipeline arrive untransformed unless transform_input=["X_val"] routes them)'
+        f"expecting {seen[0]} x {seen[1]} with {seen[2]}, as in fit: {advice}"
+    )
+
+
+def _check_order_of_axes(X, name):
+    """Refuse what looks like channels first, or like one image; `image_shape` overrules it."""
+    _, second, third, last = (*X.shape, 1)[:4]
+    if X.ndim == 4 and second in (1, 3, 4) and min(third, last) > MAX_CHANNELS_ON_SIGHT:
+        raise ValueError(
+            f"X of shape {X.shape} looks like channels first, (n_images, n_channels, height, "
+            f"width), but {name} takes channels last: use np.moveaxis(X, 1, -1) (or say that it is "
+            f"right with image_shape={X.shape[1:]})"
+        )
+    if X.ndim == 3 and third in (3, 4) and min(X.shape[:2]) > 2 * MAX_CHANNELS_ON_SIGHT:
+        _refuse_one_image(X)
+
+
+def _refuse_one_image(X):
+    raise ValueError(
+        f"X of shape {np.shape(X)} looks like one image: give a collection of one, X[np.newaxis]"
     )
 
 
@@ -264,7 +287,7 @@ def _check_pixels(X, name):
     if X.dtype.kind not in "buif":
         raise ValueError(f"X has dtype {X.dtype}, and pixels are numbers")
     if not isinstance(X, LazyImages):
-        assert_all_finite(X, estimator_name=name, input_name="X")
+        assert_all_finite(X, input_name="X")
         _check_range(X, name)
 
 
@@ -278,7 +301,9 @@ def _check_range(X, name):
 
 def _as_array(X):
     """Make an array of a list or array-like, a one-dimensional object array where sizes differ."""
-    if isinstance(X, (list, tuple)) and len(X) and (_is_path(X[0]) or _is_image(X[0])):
+    if isinstance(X, (list, tuple)):  # images of Pillow's, say, become arrays
+        X = [np.asarray(item) if _is_array_like_image(item) else item for item in X]
+    if isinstance(X, list) and len(X) and (_is_path(X[0]) or _is_image(X[0])):
         shapes = {np.shape(item) for item in X}
         if _is_image(X[0]) and len(shapes) == 1:
             return np.asarray(X)
@@ -307,6 +332,10 @@ def _is_image(item):
         and all(isinstance(axis, Integral) for axis in shape)
         and getattr(getattr(item, "dtype", None), "kind", "f") != "O"
     )
+
+
+def _is_array_like_image(item):
+    return hasattr(item, "__array_interface__") and not hasattr(item, "shape")
 
 
 def _first(X):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _READ_SIZE = 64  # images read at once when the whole view is asked for
+_PHOTO_SIZE = 8  # photos of different, maybe large sizes that are held at once
 
 
 class LazyImages:
@@ -145,10 +146,32 @@ class LazyImages:
         images : array of shape (n_images, ...) or list of arrays
             A list where the images differ in size.
         """
-        batch = self._source[self._indices]
-        for operation in self._operations:
-            batch = operation(batch, self._indices, self._epoch)
+        n_sizing = self._n_sizing_operations()
+        sizing, others = self._operations[:n_sizing], self._operations[n_sizing:]
+        starts = range(0, len(self), _PHOTO_SIZE) if sizing else ()
+        parts = [self._apply(sizing, rows, None) for rows in map(self._rows_from, starts)]
+        batch = np.concatenate(parts) if parts else None
+        return self._apply(others, self._indices, batch)
+
+    def _rows_from(self, start):
+        return self._indices[start : start + _PHOTO_SIZE]
+
+    def _apply(self, operations, rows, batch):
+        """Read rows of the source, unless they are given, and operate on them."""
+        batch = self._source[rows] if batch is None else batch
+        for operation in operations:
+            batch = operation(batch, rows, self._epoch)
         return batch
+
+    def _n_sizing_operations(self):
+        """Count the operations up to the one that gives images of different sizes one size."""
+        shape, dtype = self._source.shape[1:], self._source.dtype
+        for number, operation in enumerate(self._operations, start=1):
+            unsized = None in shape
+            shape, dtype = operation.output(shape, dtype)
+            if unsized and None not in shape:
+                return number
+        return 0
 
     def then(self, operation):
         """Append an operation.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,13 @@ from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
-from skcnn.estimators._learned import all_or_nothing
-from skcnn.estimators._parameters import CONSTRAINTS, build_network, check_parts
+from skcnn.estimators._learned import all_or_nothing, restored_on_failure
+from skcnn.estimators._parameters import (
+    CONSTRAINTS,
+    build_network,
+    check_parts,
+    network_parameters,
+)
 from skcnn.images import check_images
 from skcnn.networks import Standardize
 from skcnn.training.callbacks import Progress, Schedule, early_stopping
@@ -30,8 +36,8 @@ from skcnn.training.statistics import channel_statistics
 class BaseCNN(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators: their parameters' ranges, `fit` and `partial_fit`.
 
-    A subclass encodes targets (``_encode``), says what they are (``_target_type``) and how many
-    outputs they take (``_n_outputs``), weighs classes (``_class_weights``), and decodes outputs.
+    A subclass encodes targets (``_encode``, which sets ``target_type_``), says how many outputs
+    they take (``_n_outputs``), weighs classes, and decodes outputs.
     """
 
     _parameter_constraints: dict = CONSTRAINTS
@@ -79,20 +85,22 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             If the input cannot be trained on, or the loss diverges. What an earlier fit learned
             is kept then.
         """
-        go_on = self.warm_start and hasattr(self, "net_")
-        with all_or_nothing(self, net=self.net_ if go_on else None) as net:
-            images, targets, weights = self._check(X, y, sample_weight, reset=not go_on)
-            rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
+        with all_or_nothing(self):
+            net = self.net_ if self.warm_start and hasattr(self, "net_") else None
+            seed = self._draw_seed()
+            images, targets, weights = self._check(X, y, sample_weight, net=net)
+            rows = _counting(weights, images)
             valid = None
-            if X_val is not None or y_val is not None:
+            if not (X_val is None and y_val is None and sample_weight_val is None):
                 valid = self._check_valid(X_val, y_val, sample_weight_val)
             elif self.early_stopping:
-                rows, valid_rows = self._split(rows, targets)
-                valid = _dataset(images, targets, weights, valid_rows).clean()
+                rows, valid_rows = self._split(rows, targets, seed)
+                valid = ImageDataset(images, targets, weights, valid_rows).clean()
             self._train(
-                _dataset(images, targets, weights, rows),
+                ImageDataset(images, targets, weights, rows),
                 valid,
                 net=net,
+                seed=seed,
                 epochs=self.max_epochs,
                 schedule=SCHEDULES.get(self.schedule, constant),
                 data=_fit_data(X, y, sample_weight),
@@ -106,90 +114,96 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
                 "partial_fit makes one pass and sets nothing aside: it does not support "
                 "early_stopping=True"
             )
-        go_on = hasattr(self, "net_")
-        with all_or_nothing(self, net=self.net_ if go_on else None) as net:
-            images, targets, weights = self._check(
-                X, y, sample_weight, reset=not go_on, classes=classes
-            )
-            rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
+        with all_or_nothing(self):
+            net = getattr(self, "net_", None)
+            images, targets, weights = self._check(X, y, sample_weight, net=net, classes=classes)
             self._train(
-                _dataset(images, targets, weights, rows),
+                ImageDataset(images, targets, weights, _counting(weights, images)),
                 None,
                 net=net,
+                seed=self._draw_seed(),
                 epochs=1,
                 schedule=constant,
                 data=_fit_data(X, y, sample_weight),
             )
         return self
 
-    def _check(self, X, y, sample_weight, *, reset, classes=None):
+    def _check(self, X, y, sample_weight, *, net, classes=None):
         """Turn what the user gave into images, encoded targets and the weights of their losses."""
-        check_parts(self)
+        check_parts(self, net)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        images = check_images(self, X, reset=reset, min_samples=2)
-        return images, *self._check_targets(y, images, sample_weight, reset=reset, classes=classes)
+        images = check_images(self, X, reset=net is None, min_samples=2)
+        weights = _check_weights(sample_weight, images)
+        check_consistent_length(images, y)
+        targets = self._encode(y, reset=net is None, sample_weight=weights, classes=classes)
+        self._learn_class_weights(targets, weights)
+        weights = self._weigh_classes(targets, weights)
+        if net is None:  # later chunks of partial_fit keep the scale of the first
+            rows = _counting(weights, images)
+            self.weight_scale_ = 1.0 if weights is None else weights[rows].mean()
+        return images, targets, None if weights is None else weights / self.weight_scale_
 
     def _check_valid(self, X_val, y_val, sample_weight_val):
         if X_val is None or y_val is None:
-            raise ValueError("X_val and y_val belong together: one of them is None")
-        images = check_images(self, X_val, reset=False)
-        targets, weights = self._check_targets(y_val, images, sample_weight_val, reset=False)
-        return _dataset(images, targets, weights, np.arange(len(images))).clean()
+            raise ValueError("X_val, y_val and sample_weight_val belong together: one is missing")
+        try:
+            images = check_images(self, X_val, reset=False)
+        except ValueError as error:
+            raise ValueError(
+                f"X_val cannot be used. {error} (a Pipeline does not transform X_val unless "
+                'transform_input=["X_val"] says so)'
+            ) from None
+        weights = _check_weights(sample_weight_val, images)
+        check_consistent_length(images, y_val)
+        targets = self._encode(y_val, reset=False)
+        weights = self._weigh_classes(targets, weights)
+        if weights is not None:
+            weights = weights / weights.mean()
+        return ImageDataset(images, targets, weights).clean()
 
-    def _check_targets(self, y, images, sample_weight, *, reset, classes=None):
-        """Encode targets, and multiply the weights of images and classes; None: all are alike."""
-        check_consistent_length(images, y)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight,
-                np.empty(len(images)),  # the length of the images is all that is looked at
-                dtype=np.float64,
-                ensure_non_negative=True,
-                allow_all_zero_weights=False,
-            )
-        targets = self._encode(y, reset=reset, sample_weight=sample_weight, classes=classes)
-        of_classes = self._class_weights(targets, sample_weight, reset=reset)
-        if of_classes is None:
-            return targets, sample_weight
-        return targets, of_classes if sample_weight is None else of_classes * sample_weight
+    def _learn_class_weights(self, targets, sample_weight):
+        """Learn what an image of each class counts for; nothing, but for classes."""
 
-    def _class_weights(self, targets, sample_weight, *, reset):
-        return None
+    def _weigh_classes(self, targets, weights):
+        """Multiply the weights of images by those of their classes; None: all count alike."""
+        return weights
 
-    def _split(self, rows, targets):
+    def _split(self, rows, targets, seed):
         """Set validation images aside."""
         n_valid = max(1, round(self.validation_fraction * len(rows)))
-        if n_valid >= len(rows):
+        if n_valid > len(rows) - 2:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} of {len(rows)} images leaves "
-                "nothing to learn from"
+                "fewer than 2 to learn from"
             )
-        return train_test_split(rows, test_size=n_valid, random_state=self._draw_seed())
+        return train_test_split(rows, test_size=n_valid, random_state=seed)
 
-    def _train(self, dataset, valid, *, net, epochs, schedule, data):
+    def _train(self, dataset, valid, *, net, seed, epochs, schedule, data):
         """Build a net, or take the one that is there, and let skorch train it."""
         device = resolve_device(self.device)
-        seed = self._draw_seed()
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, **data)
-        with seeded(seed if net is None else seed + self.n_epochs_, device):
-            net = self._build(dataset, seed) if net is None else net
-            net.reconfigure(**self._running())
+        with ExitStack() as stack:
+            stack.enter_context(seeded(seed if net is None else seed + self.n_epochs_, device))
+            if net is None:
+                net = self._build(dataset, seed)
+            else:
+                stack.enter_context(restored_on_failure(net))
+                net.reconfigure(**self._running())
+                net.criterion_ = Criterion(self._loss_function(net.target_type))
             net.to_device(device)
             n_batches = epochs * len(net.get_iterator(dataset, training=True))
             own = [Schedule(schedule, self.learning_rate, n_batches)]
-            if self.early_stopping:
-                own.append(early_stopping(self.patience))
             if hasattr(self, "_skl_callbacks"):
                 own.append(Progress(self, context, lambda net: {"net_": net}, data))
+            if self.early_stopping:
+                own.append(early_stopping(self.patience))
             net.train(dataset, valid, epochs, callbacks=(own, self.callbacks))
         self.net_ = net
-        self.history_ = [_record(epoch) for epoch in net.history]
-        self.n_epochs_ = len(self.history_)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=lambda: {"net_": net}, **data
         )
@@ -199,18 +213,18 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
 
     def _build(self, dataset, seed):
         """Put the network, its loss and its optimizer into a skorch net."""
-        target_type = self._target_type(dataset.y)
         mean, scale = channel_statistics(dataset.images, dataset.weights, dataset.rows)
         standardize = Standardize(mean, scale)
         module = nn.Sequential(
             OrderedDict(standardize=standardize, network=build_network(self, self._n_outputs()))
-        )
+        ).float()
         net = ImageNet(
             module.to(memory_format=torch.channels_last),
-            Criterion(self._loss_function(target_type)),
-            target_type=target_type,
+            Criterion(self._loss_function(self.target_type_)),
+            target_type=self.target_type_,
             predict_batch_size=_predict_batch_size(self.image_shape_),
             seed=seed,
+            built_with=network_parameters(self),
             **self._running(),
         )
         return net.initialize()
@@ -239,13 +253,26 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
         self.net_.to_device(available_device(self.device))
-        return self.net_.forward(ImageDataset(images).clean()).double().numpy()
+        with torch.autocast(self.net_.device.split(":")[0], enabled=False):
+            return self.net_.forward(ImageDataset(images).clean()).double().numpy()
 
     @property
     def module_(self) -> nn.Module:
         """The trained torch module, input standardisation included."""
         check_is_fitted(self)
         return self.net_.module_
+
+    @property
+    def history_(self) -> list[dict]:
+        """A record of every epoch."""
+        check_is_fitted(self)
+        return [_record(epoch) for epoch in self.net_.history]
+
+    @property
+    def n_epochs_(self) -> int:
+        """The number of epochs in which the network was trained."""
+        check_is_fitted(self)
+        return len(self.net_.history)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -256,11 +283,28 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         return tags
 
 
-def _dataset(images, targets, weights, rows):
-    """Scale the weights to mean 1, so that the learning rate means the same with and without."""
-    if weights is not None:
-        weights = weights / weights[rows].mean()
-    return ImageDataset(images, targets, weights, rows)
+def _check_weights(sample_weight, images):
+    """Check the weights of images; None stays None."""
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(
+        sample_weight,
+        np.empty(len(images)),  # the length of the images is all that is looked at
+        dtype=np.float64,
+        ensure_non_negative=True,
+        allow_all_zero_weights=False,
+    )
+
+
+def _counting(weights, images):
+    """Give the rows of the images that count."""
+    rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
+    if len(rows) < 2:
+        raise ValueError(
+            f"{len(rows)} of {len(images)} images have a weight above 0 (class_weight included), "
+            "and at least 2 are needed"
+        )
+    return rows
 
 
 def _fit_data(X, y, sample_weight):

@@ -7,34 +7,59 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def all_or_nothing(estimator, net):
-    """Put back what an estimator had learned if anything goes wrong while it learns more.
+def all_or_nothing(estimator):
+    """Put back the learned attributes of an estimator if anything goes wrong within.
 
     Parameters
     ----------
     estimator : estimator
         Who is being fitted.
-    net : ImageNet or None
-        The net that is trained further, if there is one.
 
     Yields
     ------
-    net : ImageNet or None
-        The same.
+    None
+        Nothing.
     """
     before = _learned(estimator)
-    if net is not None:
-        weights, n_epochs = copy.deepcopy(net.module_.state_dict()), len(net.history)
     try:
-        yield net
+        yield
     except BaseException:
         for name in _learned(estimator):
             delattr(estimator, name)
         vars(estimator).update(before)
-        if net is not None:
-            net.module_.load_state_dict(weights)
-            net.optimizer_ = None  # its moments may hold what made the loss diverge
-            del net.history[n_epochs:]
+        raise
+
+
+@contextmanager
+def restored_on_failure(net):
+    """Put back the weights and the optimizer of a net if its training goes wrong.
+
+    Parameters
+    ----------
+    net : ImageNet
+        The net that is trained further.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    parameters = {name: value for name, value in vars(net).items() if not name.endswith("_")}
+    module = copy.deepcopy(net.module_.state_dict())
+    optimizer = net.optimizer_ and copy.deepcopy(net.optimizer_.state_dict())
+    n_epochs = len(net.history)
+    try:
+        yield
+    except BaseException:
+        for name in [name for name in vars(net) if not name.endswith("_")]:
+            del vars(net)[name]
+        vars(net).update(parameters)
+        net.module_.load_state_dict(module)
+        net.optimizer_ = None
+        if optimizer:
+            net.initialize_optimizer()
+            net.optimizer_.load_state_dict(optimizer)
+        del net.history[n_epochs:]
         raise
 
 

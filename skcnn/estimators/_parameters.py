@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral, Real
 
 import torch
 from sklearn.callback import FitCallback
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from skcnn.networks import NETWORKS
@@ -61,20 +62,46 @@ CONSTRAINTS: dict = {
 }
 
 
-def check_parts(estimator):
-    """Refuse objects given as parameters that the table of constraints cannot tell apart.
+def network_parameters(estimator):
+    """Give the parameters that a network is built with.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        Whose parameters.
+
+    Returns
+    -------
+    parameters : dict
+        By name.
+    """
+    return {name: getattr(estimator, name) for name in ("network", *PLAIN_OPTIONS)}
+
+
+def check_parts(estimator, net):
+    """Refuse parameters that the table of constraints cannot judge.
 
     Parameters
     ----------
     estimator : BaseCNN
         Whose parameters are checked.
+    net : ImageNet or None
+        The net that is to be trained further, if there is one.
 
     Raises
     ------
     TypeError
         If `network` is a module that is built already, or an element of `callbacks` is none of
         skorch's callbacks.
+    ValueError
+        If two parameters contradict each other, or one asks for another network than `net`.
     """
+    for name, value in ({} if net is None else network_parameters(estimator)).items():
+        if value != net.built_with[name]:
+            raise ValueError(
+                f"the network was built with {name}={net.built_with[name]!r} and cannot go on with "
+                f"{value!r}: clone the estimator to start anew"
+            )
     if isinstance(estimator.network, nn.Module):
         raise TypeError(
             f"network is an instance of {type(estimator.network).__name__}, which every fit would "
@@ -82,6 +109,11 @@ def check_parts(estimator):
         )
     for item in estimator.callbacks or []:
         callback = item[1] if isinstance(item, tuple) else item
+        if isinstance(callback, LRScheduler) and estimator.schedule is not None:
+            raise ValueError(
+                f"callbacks holds an LRScheduler, and schedule={estimator.schedule!r} sets the "
+                "learning rate too: use schedule=None"
+            )
         if isinstance(callback, Callback):
             continue
         if isinstance(callback, FitCallback) and not isinstance(callback, type):
@@ -121,17 +153,20 @@ def build_network(estimator, n_outputs):
     if isinstance(estimator.network, str):
         options = {name: getattr(estimator, name) for name in PLAIN_OPTIONS}
         return NETWORKS[estimator.network](n_channels, height, width, n_outputs, **options)
-    network = estimator.network(n_channels, height, width, n_outputs)
-    if not isinstance(network, nn.Module):
-        raise TypeError(
-            "network must give a torch.nn.Module when called with (in_channels, height, width, "
-            f"n_outputs), but gave {type(network).__name__}"
-        )
-    with torch.no_grad():
-        outputs = network.eval()(torch.zeros(2, n_channels, height, width))
+    call = f"network(in_channels={n_channels}, {height=}, {width=}, {n_outputs=})"
+    try:
+        # A copy, since a callable may give the same module again.
+        network = copy.deepcopy(estimator.network(n_channels, height, width, n_outputs))
+        if not isinstance(network, nn.Module):
+            raise TypeError(f"it gives {type(network).__name__}, and must give a torch.nn.Module")
+        with torch.no_grad():
+            outputs = network.float().eval()(torch.zeros(2, n_channels, height, width))
+    except Exception as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{call} failed: {error}") from error
     if tuple(outputs.shape) != (2, n_outputs):
         raise ValueError(
-            f"network gives outputs of shape {tuple(outputs.shape)} for 2 images, but must give "
+            f"{call} gives outputs of shape {tuple(outputs.shape)} for 2 images, but must give "
             f"(2, {n_outputs})"
         )
     return network

@@ -114,8 +114,12 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         Names of the columns, where `X` is a frame.
     image_shape_ : tuple of (int, int, int)
         Height, width and number of channels.
+    target_type_ : {"multiclass", "multilabel"}
+        What `y` held: labels, or indicators of labels.
     class_weight_ : array of shape (n_classes,)
         The weight of each class.
+    weight_scale_ : float
+        What the weights of images are divided by, so that they are 1 on average.
     net_ : skorch.NeuralNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -332,19 +336,29 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
 
     @property
     def _is_multilabel(self):
-        return self.net_.target_type == "multilabel"
+        return self.target_type_ == "multilabel"
 
     def _encode(self, y, *, reset, sample_weight=None, classes=None):
         """Turn labels into class indices, or indicators of labels into floats."""
         y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
         check_classification_targets(y)
-        if type_of_target(y) == "multilabel-indicator":
-            return self._encode_indicators(y, reset=reset)
-        y = column_or_1d(y, warn=True)
+        multilabel = type_of_target(y) == "multilabel-indicator"
         if reset:
-            self.classes_ = np.unique(y if classes is None else classes)
-        elif self._fitted_on_indicators():
-            raise ValueError("y holds single labels, but was an indicator matrix in the first fit")
+            self.target_type_ = "multilabel" if multilabel else "multiclass"
+            self.classes_ = np.arange(y.shape[1]) if multilabel else np.unique(y)
+        if reset and classes is not None:
+            self.classes_ = np.unique(classes)
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={list(classes)} is not what the first partial_fit was given: "
+                f"{self.classes_.tolist()}"
+            )
+        return self._encode_indicators(y) if multilabel else self._encode_labels(y)
+
+    def _encode_labels(self, y):
+        if self._is_multilabel:
+            raise ValueError("y holds single labels, but fit saw an indicator matrix")
+        y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
@@ -354,40 +368,45 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
             )
         return np.searchsorted(self.classes_, y)
 
-    def _encode_indicators(self, y, *, reset):
+    def _encode_indicators(self, y):
         if self.class_weight is not None:
             raise ValueError(
                 "class_weight weighs classes, and y is an indicator matrix of labels: weigh the "
                 "images with sample_weight instead"
             )
-        if reset:
-            self.classes_ = np.arange(y.shape[1])
-        elif y.shape[1] != len(self.classes_) or not self._fitted_on_indicators(default=True):
+        if not self._is_multilabel or y.shape[1] != len(self.classes_):
             raise ValueError(
-                f"y has indicators of {y.shape[1]} labels, but fit saw {len(self.classes_)} classes"
+                f"y has indicators of {y.shape[1]} labels, but fit saw {len(self.classes_)} "
+                f"{'labels' if self._is_multilabel else 'classes'}"
             )
         return y.astype(np.float32)
 
-    def _fitted_on_indicators(self, default=False):
-        return self._is_multilabel if hasattr(self, "net_") else default
+    def _learn_class_weights(self, targets, sample_weight):
+        self.class_weight_ = np.ones(len(self.classes_))
+        if self.class_weight is None:
+            return
+        self.class_weight_ = compute_class_weight(
+            self.class_weight,
+            classes=self.classes_,
+            y=self.classes_[targets],
+            sample_weight=sample_weight,
+        )
+        if min(self.class_weight_) < 0:
+            raise ValueError(f"class_weight={self.class_weight} holds a negative weight")
 
-    def _class_weights(self, targets, sample_weight, *, reset):
-        """Give the class weight of each image, or None where all are alike."""
-        if reset:
-            self.class_weight_ = np.ones(len(self.classes_))
-            if self.class_weight is not None:
-                self.class_weight_ = compute_class_weight(
-                    self.class_weight,
-                    classes=self.classes_,
-                    y=self.classes_[targets],
-                    sample_weight=sample_weight,
-                )
-        return None if self.class_weight is None else self.class_weight_[targets]
+    def _weigh_classes(self, targets, weights):
+        if self.class_weight is None:
+            return weights
+        of_images = self.class_weight_[targets]
+        weights = of_images if weights is None else of_images * weights
+        if not weights.any():
+            raise ValueError(f"class_weight={self.class_weight} leaves no image any weight")
+        return weights
 
-    def _split(self, rows, targets):
+    def _split(self, rows, targets, seed):
         """Set validation images aside, as many of each class as it has of all images."""
         if targets.ndim > 1:
-            return super()._split(rows, targets)
+            return super()._split(rows, targets, seed)
         counts = np.bincount(targets[rows], minlength=len(self.classes_))
         if 1 in counts:
             label = self.classes_.tolist()[counts.tolist().index(1)]
@@ -395,13 +414,14 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
                 f"class {label!r} has 1 image only, and early_stopping=True sets images of every "
                 "class aside: give fit X_val and y_val, or more images of that class"
             )
-        n_valid = max(round(self.validation_fraction * len(rows)), np.count_nonzero(counts))
-        return train_test_split(
-            rows, test_size=n_valid, stratify=targets[rows], random_state=self._draw_seed()
-        )
-
-    def _target_type(self, targets):
-        return "multiclass" if targets.ndim == 1 else "multilabel"
+        n_classes = np.count_nonzero(counts)
+        n_valid = max(round(self.validation_fraction * len(rows)), n_classes)
+        if n_valid > len(rows) - max(n_classes, 2):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(rows)} images leaves "
+                f"fewer to learn from than there are classes, {n_classes}"
+            )
+        return train_test_split(rows, test_size=n_valid, stratify=targets[rows], random_state=seed)
 
     def _n_outputs(self):
         return len(self.classes_)

@@ -102,10 +102,14 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         Names of the columns, where `X` is a frame.
     image_shape_ : tuple of (int, int, int)
         Height, width and number of channels.
+    target_type_ : {"continuous"}
+        What `y` held.
     y_mean_ : float64 array of shape () or (n_outputs,)
         The mean of the targets, in their unit.
     y_scale_ : float64 array of shape () or (n_outputs,)
         Their standard deviation, or 1 where they are constant.
+    weight_scale_ : float
+        What the weights of images are divided by, so that they are 1 on average.
     net_ : skorch.NeuralNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -274,17 +278,13 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="y")
         y = y if y.ndim == 2 else column_or_1d(y)
         if reset:
-            self.y_mean_ = np.average(y, axis=0, weights=sample_weight)
-            variance = np.average((y - self.y_mean_) ** 2, axis=0, weights=sample_weight)
-            self.y_scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
+            self.target_type_ = "continuous"
+            self.y_mean_, self.y_scale_ = _mean_and_scale(y, sample_weight)
         if y.shape[1:] != self.y_mean_.shape:
             raise ValueError(
                 f"y has shape {y.shape}, but fit saw targets of shape {self.y_mean_.shape} an image"
             )
         return ((y - self.y_mean_) / self.y_scale_).reshape(len(y), -1).astype(np.float32)
-
-    def _target_type(self, targets):
-        return "continuous"
 
     def _n_outputs(self):
         return self.y_mean_.size
@@ -293,3 +293,16 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _mean_and_scale(y, sample_weight):
+    """Compute the weighted mean and standard deviation of each target, 1 for a constant one."""
+    mean = np.average(y, axis=0, weights=sample_weight)
+    offset = y - mean
+    largest = abs(offset).max(axis=0)
+    # What rounding leaves of a constant target is no spread.
+    varies = largest > 1e-12 * abs(y).max(axis=0)
+    largest = np.where(varies, largest, 1.0)
+    # Divided first, so that squares neither overflow nor vanish.
+    variance = np.average((offset / largest) ** 2, axis=0, weights=sample_weight)
+    return mean, np.where(varies & (variance > 0), largest * np.sqrt(variance), 1.0)

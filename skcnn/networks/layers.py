@@ -7,6 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+_MOMENTUM = 0.1
+
 
 class Standardize(nn.Module):
     """Subtract a mean and divide by a scale, each channel its own.
@@ -80,8 +82,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     """
 
     def __init__(self, num_features: int) -> None:
-        super().__init__(num_features)
-        self.n_batches = 0
+        super().__init__(num_features, momentum=1.0)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalise images by the batch in training, by the running statistics otherwise.
@@ -96,10 +97,13 @@ class BatchNorm2d(nn.BatchNorm2d):
         images : tensor of shape (n_images, n_channels, height, width)
             Normalised activations.
         """
-        if self.training:
-            self.n_batches += 1
-            self.momentum = max(0.1, 1 / self.n_batches)
+        if self.training and self.momentum > _MOMENTUM:  # only then, since a GPU has to be asked
+            self.momentum = max(_MOMENTUM, 1 / (int(self.num_batches_tracked) + 1))
         return super().forward(images)
+
+    def _load_from_state_dict(self, *arguments):
+        super()._load_from_state_dict(*arguments)
+        self.momentum = 1.0  # until the number of batches that was loaded is looked at
 
 
 class Linear(nn.Linear):

@@ -214,10 +214,15 @@ class ImageResizer(ImageTransformer):
         # more parts than threads, since photos differ in size
         n_parts = min(len(images), 8 * n_threads if n_threads > 1 else 1)
         with one_blas_thread():
-            Parallel(n_jobs=n_threads, require="sharedmem")(
+            tasks = (
                 delayed(_fill_rows)(out, images, rows, self.size, self.aspect)
                 for rows in gen_even_slices(len(images), n_parts)
             )
+            try:
+                Parallel(n_jobs=n_threads, require="sharedmem")(tasks)
+            except (OSError, ValueError) as error:
+                # The sentence alone: joblib's account of its threads hides it.
+                raise error.with_traceback(None) from None
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
-from contextlib import suppress
+from dis import opmap
 from functools import partial
+from itertools import chain
 
 import torch
 from skorch import NeuralNet
@@ -16,6 +16,7 @@ from torch.distributions import Beta
 
 from skcnn.training.device import autocast
 from skcnn.training.loader import BatchLoader, ImageDataset
+from skcnn.training.pickling import pack, unpack
 from skcnn.training.scores import SCORES
 
 OPTIMIZERS = {
@@ -31,6 +32,14 @@ _SETS = {"train": "training", "valid": "validation"}
 
 class StopTraining(Exception):  # noqa: N818 - no error
     """A callback asked for the end of the training."""
+
+
+def _was_raised(interrupt):
+    """Tell a ``raise KeyboardInterrupt`` from Ctrl-C, which comes in the middle of anything."""
+    place = interrupt.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    return place.tb_frame.f_code.co_code[place.tb_lasti] == opmap["RAISE_VARARGS"]
 
 
 class ImageNet(NeuralNet):
@@ -56,6 +65,8 @@ class ImageNet(NeuralNet):
         Images in a batch outside training.
     seed : int, default=0
         Seeds the order of the images.
+    built_with : dict, default=None
+        The estimator's parameters that shaped the module.
     **kwargs : dict
         skorch's parameters.
     """
@@ -70,6 +81,7 @@ class ImageNet(NeuralNet):
         precision="float32",
         predict_batch_size=256,
         seed=0,
+        built_with=None,
         **kwargs,
     ):
         kwargs = {"dataset": ImageDataset, "train_split": None, **kwargs}
@@ -79,6 +91,7 @@ class ImageNet(NeuralNet):
         self.precision = precision
         self.predict_batch_size = predict_batch_size
         self.seed = seed
+        self.built_with = built_with
 
     @property
     def _default_callbacks(self):
@@ -152,9 +165,22 @@ class ImageNet(NeuralNet):
         self : object
             The net.
         """
-        with suppress(StopTraining):
+        try:
             super().fit_loop(X, y, epochs, **fit_params)
+        except StopTraining:
+            if "dur" not in self.history[-1]:  # the epoch did not end
+                del self.history[-1]
+        self._set_training(False)
+        tensors = chain(self.module_.parameters(), self.module_.buffers())
+        if not all(tensor.isfinite().all() for tensor in tensors):
+            raise self._diverged("weights", math.nan)
         return self
+
+    def _diverged(self, what, value):
+        return ValueError(
+            f"the {what} became {value} in epoch {len(self.history)} with "
+            f"learning_rate={self.lr}: a smaller one, such as {self.lr / 10:g}, should help"
+        )
 
     def reconfigure(self, **parameters):
         """Take parameters that may change between two trainings of the same module.
@@ -166,8 +192,9 @@ class ImageNet(NeuralNet):
             parameters but the learning rate, makes a new one.
         """
         before = self._of_optimizer()
-        for name in before:
-            del vars(self)[name]
+        if "optimizer" in parameters:  # the old one's parameters mean nothing to the new one
+            for name in before:
+                del vars(self)[name]
         vars(self).update(parameters)
         if self._of_optimizer() != before:
             self.initialize_optimizer()
@@ -188,8 +215,9 @@ class ImageNet(NeuralNet):
         """
         try:
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            if method_name in ("on_train_begin", "on_train_end"):  # there is nothing to end
+        except KeyboardInterrupt as interrupt:
+            # Before the first epoch and after the last there is nothing to end.
+            if method_name in ("on_train_begin", "on_train_end") or not _was_raised(interrupt):
                 raise
             raise StopTraining from None
 
@@ -243,10 +271,7 @@ class ImageNet(NeuralNet):
         *batches, last = self.history[-1]["batches"]
         self.history[-1]["batches"] = [*(record for record in batches if len(record) > 1), last]
         if not math.isfinite(loss):
-            raise ValueError(
-                f"the {_SETS[prefix]} loss became {loss} in epoch {len(self.history)} with "
-                f"learning_rate={self.lr}: a smaller one, such as {self.lr / 10:g}, should help"
-            )
+            raise self._diverged(f"{_SETS[prefix]} loss", loss)
         name = prefix + "_loss"
         best = min(epoch.get(name, math.inf) for epoch in list(self.history))
         self.history.record(name, loss)
@@ -402,13 +427,13 @@ class ImageNet(NeuralNet):
         state.update(callbacks=None, callbacks_=[], train_split=None)  # callbacks pickle midway
         state.update(module=None, optimizer_=None, device="cpu")
         optimizer = self.optimizer_.state_dict() if self.warm_start and self.optimizer_ else None
-        buffer = io.BytesIO()
-        torch.save({"module": self.module_, "optimizer": optimizer}, buffer)
-        return {**state, "module_": buffer.getvalue()}
+        packed = (state.pop("module_"), state.pop("history_"), optimizer)
+        return {**state, "packed": pack(packed)}
 
     def __setstate__(self, state):
-        saved = torch.load(io.BytesIO(state["module_"]), map_location="cpu", weights_only=False)
-        vars(self).update(state, module=saved["module"], module_=saved["module"])
-        if saved["optimizer"] is not None:
+        state = dict(state)
+        module, history, optimizer = unpack(state.pop("packed"))
+        vars(self).update(state, module=module, module_=module, history_=history)
+        if optimizer is not None:
             self.initialize_optimizer()
-            self.optimizer_.load_state_dict(saved["optimizer"])
+            self.optimizer_.load_state_dict(optimizer)

@@ -30,6 +30,11 @@ def channel_statistics(images, weights=None, rows=None):
         In the unit of the pixel values.
     scale : float64 array of shape (n_channels,)
         The standard deviation, or 1 where a channel is constant.
+
+    Raises
+    ------
+    ValueError
+        If the values of a channel differ by less than float32 can tell.
     """
     rows = np.arange(len(images)) if rows is None else rows
     if len(rows) > MAX_IMAGES:
@@ -48,4 +53,13 @@ def channel_statistics(images, weights=None, rows=None):
     variance = second - first**2
     # What rounding leaves of a constant channel is no spread.
     constant = variance <= 1e-12 * second
-    return origin + first, np.where(constant, 1.0, np.sqrt(np.maximum(variance, 0.0)))
+    mean, scale = origin + first, np.where(constant, 1.0, np.sqrt(np.maximum(variance, 0.0)))
+    float32 = np.finfo(np.float32)
+    lost = ~constant & ((scale < float32.tiny) | (scale < 10 * float32.eps * abs(mean)))
+    if lost.any():
+        channel = lost.argmax()
+        raise ValueError(
+            f"channel {channel} of X varies by {scale[channel]:.3g} about {mean[channel]:.3g}, "
+            "which float32 cannot tell apart: put an ImageNormalizer() before the network"
+        )
+    return mean, scale

@@ -95,7 +95,7 @@ def test_in_fit_nothing_is_lost(case):
         (X[:, :, :8], "9 x 8 pixels"),
         (X[..., :1], r"with 1 channel\(s\).*ImageReader\(mode"),
         (X[..., 0], r"with 1 channel\(s\)"),
-        (X[0], r"one image: give a collection of one, X\[np.newaxis\]"),
+        (X[0], r"looks like one image: give a collection of one, X\[np.newaxis\]"),
         (X.reshape(20, -1)[:, :300], "X has 300 features, but CNNClassifier is expecting 324"),
         (with_value(np.nan), "contains NaN"),
         (np.moveaxis(X, -1, 1), "channels first"),
@@ -155,7 +155,7 @@ def test_class_with_one_member_and_a_validation_split():
 
 
 def test_validation_data_that_do_not_belong_together():
-    with pytest.raises(ValueError, match="X_val and y_val belong together"):
+    with pytest.raises(ValueError, match="X_val, y_val and sample_weight_val belong together"):
         quick().fit(X, y, X_val=X)
     with pytest.raises(ValueError, match="belong together"):
         quick().fit(X, y, y_val=y)
@@ -188,7 +188,11 @@ def test_module_instance_as_network():
 @pytest.mark.parametrize(
     ("network", "error", "message"),
     [
-        (lambda *shape: "a network", TypeError, "must give a torch.nn.Module .* but gave str"),
+        (
+            lambda *shape: "a network",
+            TypeError,
+            "network.in_channels=3, height=9.* gives str, and must give a torch.nn.Module",
+        ),
         (
             lambda c, h, w, n: nn.Sequential(nn.Flatten(), nn.Linear(c * h * w, n + 1)),
             ValueError,

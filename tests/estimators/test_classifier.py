@@ -151,7 +151,7 @@ class TestMultilabel:
         cnn = quick().partial_fit(X, y)
         with pytest.raises(ValueError, match="indicators of 2 labels"):
             cnn.partial_fit(X, y[:, :2])
-        with pytest.raises(ValueError, match="indicator matrix in the first fit"):
+        with pytest.raises(ValueError, match="fit saw an indicator matrix"):
             cnn.partial_fit(X, y[:, 0])
 
 

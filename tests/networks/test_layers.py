@@ -89,7 +89,7 @@ def test_evaluation_normalises_by_the_running_statistics_and_leaves_them():
     plain.load_state_dict(before)
     batch = random(2, 3, 5, 4, seed=1)
     assert torch.equal(layer.eval()(batch), plain.eval()(batch))
-    assert layer.n_batches == 1
+    assert layer.num_batches_tracked == 1
     for name, value in layer.state_dict().items():
         assert torch.equal(value, before[name])
 
