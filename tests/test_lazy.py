@@ -347,3 +347,27 @@ def test_cross_validation_reads_the_fold_alone():
     y, folds = np.arange(10.0), KFold(5)
     found = cross_val_predict(Mean(), LazyImages(IMAGES), y, cv=folds)
     assert_array_equal(found, cross_val_predict(Mean(), IMAGES, y, cv=folds))
+
+
+def test_photos_of_many_sizes_are_held_a_few_at_a_time():
+    class Photos:
+        shape, dtype, most = (100, None, None), np.dtype(np.uint8), 0
+
+        def __getitem__(self, rows):
+            self.most = max(self.most, len(rows))
+            return [np.full((5 + row % 3, 5), row, np.uint8) for row in rows]
+
+    class Crop:
+        random = False
+
+        def __call__(self, batch, indices, epoch):
+            return np.stack([image[:4, :4] for image in batch])
+
+        def output(self, shape, dtype):
+            return (4, 4), dtype
+
+    photos = Photos()
+    read = LazyImages(photos).then(Crop()).then(Reshape((16,))).read()
+    assert read.shape == (100, 16)
+    assert_array_equal(read[:, 0], np.arange(100))
+    assert photos.most == 8

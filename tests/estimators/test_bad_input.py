@@ -1,6 +1,7 @@
 """Bad input gets one sentence, and nothing starts."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.sparse import csr_array
 from sklearn.callback import ProgressBar
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from torch import nn
 
 from skcnn import CNNClassifier, CNNRegressor, ImageReader, ImageResizer, load_image_folder
@@ -54,6 +56,9 @@ IN_FIT = {
     "sparse": (csr_array(X[..., 0].reshape(20, -1)), y, "Sparse data was passed"),
     "objects": (np.array([{}] * 20, dtype=object), y, "type dict, which is no image"),
     "strings of pixels": (X.astype(str), y, "pixels|could not convert"),
+    "a dict": ({"data": X}, y, "X is a dict, not a collection of images: give its data"),
+    "one photo": (X[0].repeat(2, axis=1), y[:9], r"\(9, 24, 3\) looks like one image"),
+    "offset": (X + 1e9, y, "float32 cannot tell apart: put an ImageNormalizer"),
     "complex": (X.astype(complex), y, "Complex data not supported"),
     "five axes": (X[np.newaxis], y, "5 axes"),
     "no pixels": (X[:, :0], y, "images without pixels"),
@@ -95,6 +100,7 @@ def test_in_fit_nothing_is_lost(case):
         (X[:, :, :8], "9 x 8 pixels"),
         (X[..., :1], r"with 1 channel\(s\).*ImageReader\(mode"),
         (X[..., 0], r"with 1 channel\(s\)"),
+        (X[0, :, :, 0].reshape(9, 12), "X has 12 features|looks like one image"),
         (X[0], r"looks like one image: give a collection of one, X\[np.newaxis\]"),
         (X.reshape(20, -1)[:, :300], "X has 300 features, but CNNClassifier is expecting 324"),
         (with_value(np.nan), "contains NaN"),
@@ -157,10 +163,13 @@ def test_class_with_one_member_and_a_validation_split():
 def test_validation_data_that_do_not_belong_together():
     with pytest.raises(ValueError, match="X_val, y_val and sample_weight_val belong together"):
         quick().fit(X, y, X_val=X)
-    with pytest.raises(ValueError, match="belong together"):
-        quick().fit(X, y, y_val=y)
+    for alone in ({"y_val": y}, {"sample_weight_val": np.ones(20)}):
+        with pytest.raises(ValueError, match="belong together"):
+            quick().fit(X, y, **alone)
     with pytest.raises(ValueError, match="9 x 8 pixels"):
         quick().fit(X, y, X_val=X[:, :, :8], y_val=y)
+    with pytest.raises(ValueError, match=r"X_val cannot be used.*'a.png'.*transform_input"):
+        quick().fit(X, y, X_val=["a.png"], y_val=y[:1])
     with pytest.raises(ValueError, match=r"labels that fit did not see: \[5\]"):
         quick().fit(X, y, X_val=X, y_val=y * 5)
 
@@ -177,6 +186,29 @@ def test_validation_data_that_do_not_belong_together():
 def test_weights(weights, message):
     with pytest.raises(ValueError, match=message):
         quick().fit(X, y, sample_weight=weights)
+
+
+def test_images_that_remain():
+    with pytest.raises(ValueError, match="1 of 20 images have a weight above 0"):
+        quick().fit(X, y, sample_weight=np.eye(20)[3])
+    for estimator in (quick(early_stopping=True), CNNRegressor(early_stopping=True)):
+        with pytest.raises(ValueError, match=r"validation_fraction=0.95 of 20 images leaves"):
+            estimator.set_params(validation_fraction=0.95).fit(X, y)
+    with pytest.raises(ValueError, match="fewer than 2 to learn from"):
+        CNNRegressor(early_stopping=True).fit(X[:2], y[:2])
+
+
+def test_classes_of_later_calls():
+    cnn = quick().partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] is not what the first"):
+        cnn.partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_scheduler_beside_a_schedule():
+    scheduler = LRScheduler("StepLR", step_size=1)
+    with pytest.raises(ValueError, match="schedule='one_cycle' sets the learning rate too"):
+        quick(callbacks=[scheduler]).fit(X, y)
+    quick(callbacks=[scheduler], schedule=None).fit(X, y)
 
 
 def test_module_instance_as_network():
@@ -278,6 +310,29 @@ def test_folder_without_sub_folders(tmp_path):
     (tmp_path / "image.png").write_bytes(b"")
     with pytest.raises(ValueError, match="sub-folder"):
         load_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_batch_end", "on_grad_computed"])
+def test_a_callback_may_stop_anywhere(hook):
+    class Stop(Callback):
+        pass
+
+    def stop(self, net, training=True, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+    setattr(Stop, hook, stop)
+    cnn = quick(callbacks=[Stop()], max_epochs=9).fit(X, y)
+    assert cnn.n_epochs_ == len(cnn.history_) == 2
+
+
+def test_ctrl_c_in_a_callback_is_no_wish_to_stop():
+    def slow(net, images, targets):
+        signal.raise_signal(signal.SIGINT)
+        return 0.0
+
+    with pytest.raises(KeyboardInterrupt):
+        quick(callbacks=[EpochScoring(slow, name="slow", on_train=True)]).fit(X, y)
 
 
 def test_ctrl_c_ends_fit_and_callbacks_do_not_swallow_it():

@@ -53,6 +53,13 @@ class TestScikitLearnsCallbacks:
         plain = quick().fit(X, y)
         assert np.array_equal(plain.predict_proba(X), cnn.predict_proba(X))
 
+    def test_early_stopping_hides_no_epoch(self, digits):
+        recorder = Recorder()
+        cnn = quick(early_stopping=True, patience=1, max_epochs=30, schedule=None)
+        cnn.set_callbacks(recorder).fit(*digits)
+        ends = [task for task in recorder.tasks if task[:2] == ("end", "epoch")]
+        assert len(ends) == cnn.n_epochs_ < 30
+
     def test_a_callback_may_stop_the_training(self, digits):
         assert quick().set_callbacks(Recorder(stop_after=2)).fit(*digits).n_epochs_ == 2
 

@@ -20,6 +20,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skcnn import CNNClassifier, ImageResizer
+from skcnn.training.losses import LOSSES
 
 
 def quick(**parameters):
@@ -308,6 +309,45 @@ class TestGoingOn:
             assert type(cnn.net_.optimizer_).__name__.lower() == optimizer
             assert cnn.net_.optimizer_.param_groups[0]["weight_decay"] == 0.1
 
+    def test_changed_loss_and_class_weights_count(self, digits):
+        X, y = digits
+        cnn = quick(warm_start=True).fit(X, y)
+        cnn.set_params(loss="focal", class_weight={3: 5.0}).fit(X, y)
+        assert cnn.net_.criterion_.loss.func is LOSSES["multiclass"]["focal"]
+        assert cnn.class_weight_.tolist() == [1, 1, 1, 5, 1, 1, 1, 1, 1, 1]
+
+    def test_another_network_cannot_go_on(self, digits):
+        X, y = digits
+        cnn = quick(warm_start=True).fit(X, y).set_params(channels=(4,))
+        with pytest.raises(ValueError, match=r"built with channels='auto' and cannot go on with"):
+            cnn.fit(X, y)
+
+    def test_rejected_input_changes_nothing(self, digits):
+        X, y = digits
+        first, second = (quick().partial_fit(X, y).partial_fit(X, y) for _ in range(2))
+        with pytest.raises(ValueError, match="labels that fit did not see"):
+            first.partial_fit(X, y + 100)
+        assert_array_equal(
+            first.partial_fit(X, y).predict_proba(X), second.partial_fit(X, y).predict_proba(X)
+        )
+
+    def test_chunks_keep_class_weights(self, digits):
+        X, y = digits[0], digits[1] % 2
+        plain, weighted = quick(), quick(class_weight={0: 1.0, 1: 100.0})
+        for cnn in (plain, weighted):
+            cnn.partial_fit(X[:50], y[:50])
+            for label in (0, 1, 0, 1):
+                cnn.partial_fit(X[y == label], y[y == label])
+        assert weighted.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.01
+
+    def test_divergence_in_the_last_step(self, digits):
+        X, y = digits
+        cnn = quick(batch_norm=False, batch_size=512).partial_fit(X, y)
+        before = cnn.predict_proba(X)
+        with pytest.raises(ValueError, match=r"weights became nan .* learning_rate=1e\+38"):
+            cnn.set_params(learning_rate=1e38).partial_fit(X, y)
+        assert_array_equal(cnn.predict_proba(X), before)
+
     def test_failed_continuation_leaves_no_trace(self, digits):
         X, y = digits
         good, failed = (quick(warm_start=True, max_epochs=1).fit(X, y) for _ in range(2))
@@ -328,6 +368,88 @@ class Count(Callback):
 
     def on_batch_end(self, net, training, **kwargs):
         self.n_batches += training
+
+
+def test_a_refit_does_not_depend_on_the_fit_before(digits):
+    X, y = digits
+    indicators = np.column_stack([y % 2, y > 4])
+    validation = {"X_val": X[:50], "y_val": y[:50]}
+    assert quick().fit(X, indicators).fit(X, y, **validation).target_type_ == "multiclass"
+    cnn = quick().fit(X, y).fit(X, indicators, X_val=X[:50], y_val=indicators[:50])
+    assert cnn.target_type_ == "multilabel"
+    with pytest.raises(ValueError, match="fit saw an indicator matrix"):
+        quick().fit(X, indicators, **validation)
+    with pytest.raises(ValueError, match="indicators of 2 labels, but fit saw 10 classes"):
+        quick().fit(X, y, X_val=X[:50], y_val=indicators[:50])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (dict.fromkeys(range(10), 0.0), "leaves no image any weight"),
+        ({0: -1.0}, "holds a negative weight"),
+    ],
+)
+def test_class_weights_that_mean_nothing(digits, weights, message):
+    with pytest.raises(ValueError, match=message):
+        quick(class_weight=weights).fit(*digits)
+
+
+def test_validation_images_without_weight(digits):
+    X, y = digits
+    with pytest.raises(ValueError, match="leaves no image any weight"):
+        quick(class_weight={0: 0.0}).fit(X, y, X_val=X[y == 0], y_val=y[y == 0])
+
+
+def test_none_draws_one_seed(digits):
+    draws = []
+    for early_stopping in (False, True):
+        np.random.seed(0)
+        quick(random_state=None, early_stopping=early_stopping).fit(*digits)
+        draws.append(np.random.rand())
+    assert draws[0] == draws[1]
+
+
+def test_module_is_ready_for_prediction_after_fit(digits):
+    X, y = digits
+    cnn = quick().fit(X, y)
+    assert not cnn.module_.training
+    with torch.no_grad():
+        logits = cnn.module_(torch.from_numpy(X)[:, None])
+    assert_allclose(logits.softmax(dim=1), cnn.predict_proba(X), atol=1e-6)
+
+
+def test_settings_of_torch_do_not_leak_in(digits):
+    X, y = digits
+    expected = quick().fit(X, y).predict_proba(X)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert quick().fit(X, y).module_.network.output.weight.dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    cnn = quick().fit(X, y)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_array_equal(cnn.predict_proba(X), expected)
+
+
+def test_a_module_that_is_given_twice_is_not_shared(digits):
+    X, y = digits
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    before = module[1].weight.clone()
+    first = quick(network=lambda *shape: module).fit(X, y)
+    expected = first.predict_proba(X)
+    quick(network=lambda *shape: module).fit(X, y[::-1])
+    assert_array_equal(first.predict_proba(X), expected)
+    assert torch.equal(module[1].weight, before)
+
+
+def test_many_bands_are_no_channels_first_where_image_shape_says_so():
+    X, y = np.random.default_rng(0).random((20, 4, 8, 6)), np.arange(20) % 2
+    with pytest.raises(ValueError, match=r"image_shape=\(4, 8, 6\)"):
+        quick().fit(X, y)
+    cnn = quick(image_shape=(4, 8, 6)).fit(X, y)
+    assert cnn.image_shape_ == (4, 8, 6)
+    assert cnn.predict(X).shape == (20,)
 
 
 def test_threads_take_turns(digits):

@@ -1,5 +1,6 @@
 """Saved estimators: small, complete, and the same elsewhere."""
 
+import copy
 import io
 import pickle
 import subprocess
@@ -9,8 +10,10 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import EpochScoring
+from torch import nn
 
 from skcnn import CNNClassifier, CNNRegressor, ImageAugmenter, ImageResizer
 
@@ -45,6 +48,41 @@ def test_little_more_than_the_weights(digits, estimator, parameters):
     loaded = pickle.loads(pickle.dumps(fitted))
     assert loaded.net_.optimizer_ is None
     assert_array_equal(loaded.predict(X), fitted.predict(X))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"channels": (16,) * 40, "pooling": None, "hidden_units": (), "max_epochs": 1},
+        {"channels": (4,) * 30, "hidden_units": (4,) * 10, "max_epochs": 1},
+        {"channels": (), "hidden_units": (), "max_epochs": 300},
+    ],
+    ids=["deep", "deep and narrow", "long"],
+)
+def test_many_layers_and_epochs_weigh_little(digits, parameters):
+    X, y = digits
+    cnn = CNNClassifier(random_state=0, batch_size=200, **parameters)
+    cnn.fit(X, y, X_val=X[:9], y_val=y[:9])
+    assert size_of(cnn) <= 1.1 * weights_of(cnn) + 50_000
+
+
+def test_networks_of_a_script_come_back_from_workers(digits):
+    class Local(nn.Module):
+        def __init__(self, in_channels, height, width, n_outputs):
+            super().__init__()
+            self.linear = nn.Linear(in_channels * height * width, n_outputs)
+
+        def forward(self, images):
+            return self.linear(images.flatten(1))
+
+    X, y = digits
+    cnn = CNNClassifier(network=Local, max_epochs=1, random_state=0)
+    results = cross_validate(cnn, X, y, cv=2, n_jobs=2, return_estimator=True)
+    for estimator, score in zip(results["estimator"], results["test_score"], strict=True):
+        assert estimator.predict(X).shape == y.shape
+        assert 0 <= score <= 1
+    fitted = cnn.fit(X, y)
+    assert_array_equal(copy.deepcopy(fitted).predict_proba(X), fitted.predict_proba(X))
 
 
 def test_no_training_data(digits):

@@ -64,6 +64,19 @@ def test_constant_target():
     assert_allclose(quick(max_epochs=30).fit(X, y).predict(X)[:, 1], 7, atol=0.5)
 
 
+@pytest.mark.parametrize("scale", [1e200, 1e-200])
+def test_extreme_targets(scale):
+    X, y = blobs()
+    plain = quick(precision="float32").fit(X, y)
+    extreme = quick(precision="float32").fit(X, y * scale)
+    assert_allclose(extreme.predict(X) / scale, plain.predict(X), rtol=1e-4)
+
+
+def test_rounding_is_no_spread():
+    X, _ = blobs()
+    assert quick().partial_fit(X[:3], [0.1, 0.1, 0.1]).y_scale_ == 1
+
+
 def test_weighted_statistics_equal_repetition():
     X, y = blobs(40)
     weights = np.arange(40) % 3
