@@ -143,8 +143,8 @@ class ImageReader(ImageTransformer):
         if missing:
             what = "is a folder" if os.path.isdir(missing[0]) else "does not exist"
             raise FileNotFoundError(
-                f"the image file {missing[0]!r} {what}, and in all {len(missing)} of {len(paths)} "
-                f"files are missing: paths are relative to the working folder, {os.getcwd()!r}"
+                f"the image file {missing[0]!r} {what} (missing files: {len(missing)} of "
+                f"{len(paths)}): paths are relative to the working folder, {os.getcwd()!r}"
             )
         return LazyImages(ImageFiles(paths, self.mode))
 

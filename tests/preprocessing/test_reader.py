@@ -165,7 +165,7 @@ def test_orientation(tmp_path, orientation):
 
 def test_missing_files_are_named_before_reading(photo_files, tmp_path):
     paths = [photo_files[0], str(tmp_path / "gone.png"), str(tmp_path / "lost.png")]
-    with pytest.raises(FileNotFoundError, match=r"gone.png' does not exist, .* 2 of 3 files are"):
+    with pytest.raises(FileNotFoundError, match=r"gone.png' does not exist .missing files: 2 of 3"):
         ImageReader().fit_transform(paths)
     with pytest.raises(FileNotFoundError, match=r"is a folder"):
         ImageReader().fit_transform([tmp_path])
