@@ -28,7 +28,8 @@ from skcnn.training.callbacks import Progress, Schedule, early_stopping
 from skcnn.training.device import available_device, resolve_device, seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.losses import LOSSES, Criterion
-from skcnn.training.net import OPTIMIZERS, ImageNet
+from skcnn.training.net import ImageNet
+from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES, constant
 from skcnn.training.statistics import channel_statistics
 

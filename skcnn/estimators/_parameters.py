@@ -14,7 +14,7 @@ from torch import nn
 from skcnn.networks import NETWORKS
 from skcnn.networks.plain import ACTIVATIONS, POOLINGS
 from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS
-from skcnn.training.net import OPTIMIZERS
+from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
 
 PLAIN_OPTIONS = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from torch import nn
@@ -82,7 +84,8 @@ class BatchNorm2d(nn.BatchNorm2d):
     """
 
     def __init__(self, num_features: int) -> None:
-        super().__init__(num_features, momentum=1.0)
+        super().__init__(num_features)
+        self.is_young = True
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalise images by the batch in training, by the running statistics otherwise.
@@ -97,13 +100,15 @@ class BatchNorm2d(nn.BatchNorm2d):
         images : tensor of shape (n_images, n_channels, height, width)
             Normalised activations.
         """
-        if self.training and self.momentum > _MOMENTUM:  # only then, since a GPU has to be asked
-            self.momentum = max(_MOMENTUM, 1 / (int(self.num_batches_tracked) + 1))
+        if self.training and self.is_young:  # only then, since a GPU has to be asked
+            n_batches = int(cast(torch.Tensor, self.num_batches_tracked))
+            self.momentum = max(_MOMENTUM, 1 / (n_batches + 1))
+            self.is_young = self.momentum > _MOMENTUM
         return super().forward(images)
 
     def _load_from_state_dict(self, *arguments):
         super()._load_from_state_dict(*arguments)
-        self.momentum = 1.0  # until the number of batches that was loaded is looked at
+        self.is_young = True  # until the number of batches that was loaded is looked at
 
 
 class Linear(nn.Linear):

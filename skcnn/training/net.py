@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from dis import opmap
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 
@@ -18,28 +18,9 @@ from skcnn.training.device import autocast
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.pickling import pack, unpack
 from skcnn.training.scores import SCORES
-
-OPTIMIZERS = {
-    "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True}),
-    "rmsprop": (torch.optim.RMSprop, {}),
-    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
-}
-
+from skcnn.training.stopping import StopTraining, stops_as_exceptions
 
 _SETS = {"train": "training", "valid": "validation"}
-
-
-class StopTraining(Exception):  # noqa: N818 - no error
-    """A callback asked for the end of the training."""
-
-
-def _was_raised(interrupt):
-    """Tell a ``raise KeyboardInterrupt`` from Ctrl-C, which comes in the middle of anything."""
-    place = interrupt.__traceback__
-    while place.tb_next is not None:
-        place = place.tb_next
-    return place.tb_frame.f_code.co_code[place.tb_lasti] == opmap["RAISE_VARARGS"]
 
 
 class ImageNet(NeuralNet):
@@ -213,13 +194,10 @@ class ImageNet(NeuralNet):
         **cb_kwargs : dict
             What it is given.
         """
-        try:
+        # Before the first epoch and after the last there is nothing to stop.
+        may_stop = method_name not in ("on_train_begin", "on_train_end")
+        with stops_as_exceptions() if may_stop else nullcontext():
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt as interrupt:
-            # Before the first epoch and after the last there is nothing to end.
-            if method_name in ("on_train_begin", "on_train_end") or not _was_raised(interrupt):
-                raise
-            raise StopTraining from None
 
     def get_iterator(self, dataset, training=False):
         """Give the batches of a set.

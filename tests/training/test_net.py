@@ -30,7 +30,8 @@ from skcnn.training.callbacks import Schedule, early_stopping
 from skcnn.training.device import seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.losses import LOSSES, Criterion
-from skcnn.training.net import OPTIMIZERS, ImageNet
+from skcnn.training.net import ImageNet
+from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import constant, cosine, one_cycle
 
 CPU = torch.device("cpu")
