@@ -176,6 +176,6 @@ pipeline = joblib.load("pipeline.joblib")
 print("a fresh process predicts", *pipeline.predict(joblib.load("new_images.joblib")))
 """
 done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
-print(done.stdout or done.stderr)
+print(done.stdout or done.stderr, end="")
 print("the right answers are   ", *y_new[:8])
 cache.cleanup()
