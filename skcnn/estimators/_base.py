@@ -233,9 +233,10 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
     def _running(self):
         """Give the net's parameters that may change from one call to the next."""
         optimizer, options = OPTIMIZERS[self.optimizer]
+        if self.weight_decay != "auto":
+            options = {**options, "weight_decay": self.weight_decay}
         return {
             "optimizer": optimizer,
-            "optimizer__weight_decay": self.weight_decay,
             **{f"optimizer__{name}": value for name, value in options.items()},
             "lr": self.learning_rate,
             "batch_size": self.batch_size,

@@ -46,7 +46,7 @@ CONSTRAINTS: dict = {
     "optimizer": [StrOptions(set(OPTIMIZERS))],
     "learning_rate": [Interval(Real, 0, None, closed="neither")],
     "schedule": [StrOptions(set(SCHEDULES)), None],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "batch_size": [Interval(Integral, 2, None, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "mixup": [Interval(Real, 0, None, closed="left")],

@@ -62,9 +62,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     schedule : {"cosine", "one_cycle"} or None, default="one_cycle"
         How the step size runs over the epochs of a `fit`: falling to 0, rising and falling [3]_,
         or constant.
-    weight_decay : float, default=0.2
-        The strength of the L2 penalty. For "adamw" it is decoupled from the gradient: each step
-        shrinks the weights by this times the step size.
+    weight_decay : "auto" or float, default="auto"
+        For "adamw", each step shrinks the weights by this times the step size; for the other
+        optimizers it is the factor of an L2 penalty. "auto" is 0.5 for "adamw", else 0.
     batch_size : int, default=64
         Images in a training batch.
     max_epochs : int, default=20
@@ -181,7 +181,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         optimizer: str = "adamw",
         learning_rate: float = 0.003,
         schedule: str | None = "one_cycle",
-        weight_decay: float = 0.2,
+        weight_decay: str | float = "auto",
         batch_size: int = 64,
         max_epochs: int = 20,
         mixup: float = 0.0,

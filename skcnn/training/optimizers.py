@@ -4,7 +4,7 @@ import torch
 
 OPTIMIZERS = {
     "adam": (torch.optim.Adam, {"fused": True}),
-    "adamw": (torch.optim.AdamW, {"fused": True}),
+    "adamw": (torch.optim.AdamW, {"weight_decay": 0.5, "fused": True}),
     "rmsprop": (torch.optim.RMSprop, {}),
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }

@@ -20,18 +20,17 @@ from sklearn.model_selection import KFold
 
 from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder
 
-# Every row but the first changes one parameter of a common start, which the last word on each
-# parameter was not yet said about: the defaults are that start with a weight decay of 0.2.
+# Every row changes one parameter of a common start; the defaults are that start with more decay.
 START = {"weight_decay": 0.05}
 CANDIDATES = {
-    "defaults": {"weight_decay": 0.2},
+    "defaults": {"weight_decay": 0.5},
     "start": {},
     "learning_rate=0.001": {"learning_rate": 0.001},
     "learning_rate=0.01": {"learning_rate": 0.01},
     "schedule=None": {"schedule": None},
     "schedule=cosine": {"schedule": "cosine"},
     "weight_decay=0": {"weight_decay": 0.0},
-    "weight_decay=0.5": {"weight_decay": 0.5},
+    "weight_decay=0.2": {"weight_decay": 0.2},
     "dropout=0": {"dropout": 0.0},
     "dropout=0.5": {"dropout": 0.5},
     "batch_size=32": {"batch_size": 32},

@@ -308,6 +308,9 @@ class TestGoingOn:
             cnn.set_params(optimizer=optimizer, weight_decay=0.1).fit(X, y)
             assert type(cnn.net_.optimizer_).__name__.lower() == optimizer
             assert cnn.net_.optimizer_.param_groups[0]["weight_decay"] == 0.1
+        for optimizer, decay in (("adamw", 0.5), ("adam", 0.0), ("sgd", 0.0), ("rmsprop", 0.0)):
+            cnn.set_params(optimizer=optimizer, weight_decay="auto").fit(X, y)
+            assert cnn.net_.optimizer_.param_groups[0]["weight_decay"] == decay
 
     def test_changed_loss_and_class_weights_count(self, digits):
         X, y = digits

@@ -49,7 +49,7 @@ MEAN, SCALE = [128.0, 120.0], [70.0, 60.0]
 LEARNING_RATE = 0.003
 OPTIMIZER_OF = {
     "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
+    "adamw": partial(torch.optim.AdamW, weight_decay=0.5),
     "rmsprop": torch.optim.RMSprop,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
