@@ -28,7 +28,7 @@ class ImageNet(NeuralNet):
 
     Losses and scores are added up on the device and read once an epoch. skorch's callbacks end a
     training by raising KeyboardInterrupt, and skorch takes Ctrl-C for the same; here the first ends
-    the training and the second ends the program's wait for it.
+    the training and the second passes through.
 
     Parameters
     ----------

@@ -6,15 +6,7 @@ import torch
 
 
 class Accuracy:
-    """The fraction of the images whose class, or whose every label, is right.
-
-    Parameters
-    ----------
-    n_images : int, default=0
-        How many images were seen.
-    n_right : tensor or int, default=0
-        How many of them were right.
-    """
+    """The fraction of the images whose class, or whose every label, is right."""
 
     def __init__(self):
         self.n_images = 0
