@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-_READ_SIZE = 64  # images read at once when the whole view is asked for
-_PHOTO_SIZE = 8  # photos of different, maybe large sizes that are held at once
+from skcnn.threads import read_ahead
+
+_READ = 2_000_000  # values that a thread reads at once when the whole view is asked for
 
 
 class LazyImages:
@@ -14,15 +17,15 @@ class LazyImages:
     Nothing is read before an image is asked for, by an integer index, by iteration or by
     ``np.asarray``. Indexing with anything else gives another view. Some operations are random:
     what they do to an image depends on their seed, on `epoch` and on the image's row in the
-    source, and on nothing else, so neither the batch an image is read in, nor the process that
-    reads it, nor the number of reads changes it.
+    source, and on nothing else, so neither the batch an image is read in, nor the thread or process
+    that reads it, nor the number of reads changes it.
 
     Parameters
     ----------
     source : array of shape (n_images, ...) or object
         What is read: an array, or an object with `shape` (unknown axes None), `dtype` and
         ``__getitem__(indices)`` that gives an array of shape (n_indices, ...) or a list of images
-        of different sizes.
+        of different sizes. Several threads may read at the same time.
     operations : tuple of callables, default=()
         Each is called in turn as ``operation(batch, indices, epoch)``, where `batch` is an array
         or a list of images and `indices` is an int array of shape (n_images_in_batch,), the rows
@@ -33,6 +36,11 @@ class LazyImages:
         The rows of the source that the view shows; None shows all.
     epoch : int, default=0
         The realisation of the random operations.
+    n_jobs : int, default=None
+        Number of threads that read ahead of whoever asks for one part after the other, as a
+        network does that trains. None means one for each CPU core, but one in all in a worker of
+        something parallel (`GridSearchCV(n_jobs=2)`); -1 means one for each core everywhere. It
+        changes no value.
 
     Attributes
     ----------
@@ -57,9 +65,9 @@ class LazyImages:
     (2, 4, 4)
     """
 
-    __slots__ = ("_epoch", "_indices", "_operations", "_source")
+    __slots__ = ("_epoch", "_indices", "_n_jobs", "_operations", "_source")
 
-    def __init__(self, source, operations=(), *, indices=None, epoch=0):
+    def __init__(self, source, operations=(), *, indices=None, epoch=0, n_jobs=None):
         self._source = source
         self._operations = tuple(operations)
         indices = np.arange(source.shape[0]) if indices is None else np.asarray(indices)
@@ -68,11 +76,13 @@ class LazyImages:
             indices.flags.writeable = False
         self._indices = indices
         self._epoch = epoch
+        self._n_jobs = n_jobs
 
     source = property(lambda self: self._source, doc="What is read.")
     operations = property(lambda self: self._operations, doc="What is done to each batch.")
     indices = property(lambda self: self._indices, doc="The rows of the source that are shown.")
     epoch = property(lambda self: self._epoch, doc="The realisation of the random operations.")
+    n_jobs = property(lambda self: self._n_jobs, doc="The number of threads that read ahead.")
 
     def _output(self):
         shape, dtype = tuple(self._source.shape[1:]), np.dtype(self._source.dtype)
@@ -134,8 +144,10 @@ class LazyImages:
             images = _stack(self.read(), shape, self.dtype)
             return images if dtype is None else images.astype(dtype, copy=False)
         images = np.empty(shape, dtype=self.dtype if dtype is None else dtype)
-        for start in range(0, len(self), _READ_SIZE):
-            images[start : start + _READ_SIZE] = self[start : start + _READ_SIZE].read()
+        start = 0
+        for part in self.read_parts(max(1, _READ // max(1, prod(shape[1:])))):
+            images[start : start + len(part)] = part
+            start += len(part)
         return images
 
     def read(self):
@@ -148,13 +160,26 @@ class LazyImages:
         """
         n_sizing = self._n_sizing_operations()
         sizing, others = self._operations[:n_sizing], self._operations[n_sizing:]
-        starts = range(0, len(self), _PHOTO_SIZE) if sizing else ()
-        parts = [self._apply(sizing, rows, None) for rows in map(self._rows_from, starts)]
-        batch = np.concatenate(parts) if parts else None
-        return self._apply(others, self._indices, batch)
+        # Photos may be large, so one is held at a time until it has the size of the others.
+        rows = self._indices.reshape(-1, 1) if sizing else ()
+        images = [self._apply(sizing, row, None) for row in rows]
+        return self._apply(others, self._indices, np.concatenate(images) if images else None)
 
-    def _rows_from(self, start):
-        return self._indices[start : start + _PHOTO_SIZE]
+    def read_parts(self, n_images):
+        """Read some images at a time, the next ones in threads while the last are worked on.
+
+        Parameters
+        ----------
+        n_images : int
+            How many to read at a time.
+
+        Yields
+        ------
+        images : array of shape (n_images, ...) or list of arrays
+            The images in their order, as `read` gives them; the last part may be smaller.
+        """
+        parts = [self[start : start + n_images] for start in range(0, len(self), n_images)]
+        yield from read_ahead(LazyImages.read, parts, self._n_jobs)
 
     def _apply(self, operations, rows, batch):
         """Read rows of the source, unless they are given, and operate on them."""
@@ -219,6 +244,7 @@ class LazyImages:
             self._operations if operations is None else operations,
             indices=self._indices if indices is None else indices,
             epoch=self._epoch if epoch is None else epoch,
+            n_jobs=self._n_jobs,
         )
 
 

@@ -20,6 +20,7 @@ ROOT = Path(skcnn.__file__).parent
 LEVELS = {
     "skcnn.images": 0,
     "skcnn.lazy": 0,
+    "skcnn.threads": 0,
     "skcnn.networks": 0,
     "skcnn.preprocessing": 1,
     "skcnn.training": 1,
@@ -33,10 +34,12 @@ LEVELS = {
     "skcnn.export": 3,
 }
 MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
-PEERS = {("skcnn.images", "skcnn.lazy")}  # (who imports, what it imports)
+# (who imports, what it imports)
+PEERS = {("skcnn.images", "skcnn.lazy"), ("skcnn.lazy", "skcnn.threads")}
 
-BASE = {"numpy", "sklearn", "torch", "scipy.sparse"}  # scipy.sparse: part of scikit-learn's API
-TRAINING = {"skorch", "skimage", "joblib", "cloudpickle", "PIL", "tifffile", "imageio"}
+# scipy.sparse is part of scikit-learn's API, and joblib says what its n_jobs means
+BASE = {"joblib", "numpy", "sklearn", "torch", "scipy.sparse"}
+TRAINING = {"skorch", "skimage", "cloudpickle", "PIL", "tifffile", "imageio"}
 SCIPY = {"scipy.special"}  # scipy comes with scikit-learn; what is not listed has no need yet
 ALL = BASE | TRAINING | SCIPY
 MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
@@ -166,6 +169,8 @@ def test_a_module_stands_in_the_table(path):
         ("skcnn.lazy", "from skcnn.images import check_images", False),
         ("skcnn.lazy", "from .images import check_images", False),
         ("skcnn.lazy", "from . import images", False),
+        ("skcnn.lazy", "from skcnn.threads import read_ahead", True),
+        ("skcnn.threads", "from skcnn.lazy import LazyImages", False),
         ("skcnn.networks.vgg", "from .plain import Plain", True),
         ("skcnn.networks.vgg", "from ..training import losses", False),
         ("skcnn.networks.vgg", "import skcnn.training.losses", False),

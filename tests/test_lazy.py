@@ -195,14 +195,15 @@ def test_iteration():
 
 @pytest.mark.parametrize("n_images", [1, 63, 64, 65, 200])
 @pytest.mark.parametrize("dtype", [None, np.uint8, np.float32, np.float64, bool])
-def test_conversion_in_chunks(n_images, dtype):
+def test_conversion_in_parts(n_images, dtype, monkeypatch):
+    monkeypatch.setattr("skcnn.lazy._READ", 64 * 2 * 2)
     images = np.random.default_rng(1).integers(0, 256, size=(n_images, 2, 2)).astype(np.uint8)
     source = Counted(images)
     converted = np.asarray(LazyImages(source), dtype=dtype)
     assert converted.dtype == (dtype or np.uint8)
     assert_array_equal(converted, images if dtype is None else images.astype(dtype))
     assert max(map(len, source.reads)) <= 64
-    assert_array_equal(np.concatenate(source.reads), np.arange(n_images))
+    assert_array_equal(np.sort(np.concatenate(source.reads)), np.arange(n_images))
 
 
 def test_conversion_never_shares_memory():
@@ -213,8 +214,31 @@ def test_conversion_never_shares_memory():
         np.array(view, copy=False)
 
 
+@pytest.mark.parametrize("n_jobs", [None, 1, 3])
 @pytest.mark.parametrize(
-    "name", ["shape", "dtype", "ndim", "source", "operations", "indices", "epoch", "other"]
+    ("n_images", "sizes"), [(3, [3, 3, 3, 1]), (5, [5, 5]), (10, [10]), (99, [10])]
+)
+def test_reading_in_parts(n_images, sizes, n_jobs):
+    view = LazyImages(IMAGES, n_jobs=n_jobs).then(Add())[::-1].at_epoch(2)
+    parts = list(view.read_parts(n_images))
+    assert list(map(len, parts)) == sizes
+    assert_array_equal(np.concatenate(parts), np.asarray(view))
+
+
+def test_no_parts_of_nothing():
+    assert list(LazyImages(IMAGES)[:0].read_parts(4)) == []
+
+
+def test_every_view_knows_its_threads():
+    view = LazyImages(IMAGES, n_jobs=3)
+    views = (view, view[2:], view[[1]], view.then(Halve()), view.clean(), view.at_epoch(2))
+    assert {one.n_jobs for one in views} == {3}
+    assert LazyImages(IMAGES).n_jobs is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["shape", "dtype", "ndim", "source", "operations", "indices", "epoch", "n_jobs", "other"],
 )
 def test_attributes_cannot_be_set(name):
     with pytest.raises(AttributeError):
@@ -268,9 +292,9 @@ def test_clean_keeps_what_is_not_random():
 
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_pickle(protocol):
-    view = LazyImages(IMAGES, [Reshape((60,)), Add()], epoch=4)[[8, 1]]
+    view = LazyImages(IMAGES, [Reshape((60,)), Add()], epoch=4, n_jobs=2)[[8, 1]]
     for loaded in (pickle.loads(pickle.dumps(view, protocol)), copy.deepcopy(view)):
-        assert loaded.epoch == 4
+        assert (loaded.epoch, loaded.n_jobs) == (4, 2)
         assert loaded.shape == (2, 60)
         assert_array_equal(np.asarray(loaded), np.asarray(view))
 
@@ -349,7 +373,7 @@ def test_cross_validation_reads_the_fold_alone():
     assert_array_equal(found, cross_val_predict(Mean(), IMAGES, y, cv=folds))
 
 
-def test_photos_of_many_sizes_are_held_a_few_at_a_time():
+def test_photos_of_many_sizes_are_held_one_at_a_time():
     class Photos:
         shape, dtype, most = (100, None, None), np.dtype(np.uint8), 0
 
@@ -370,4 +394,4 @@ def test_photos_of_many_sizes_are_held_a_few_at_a_time():
     read = LazyImages(photos).then(Crop()).then(Reshape((16,))).read()
     assert read.shape == (100, 16)
     assert_array_equal(read[:, 0], np.arange(100))
-    assert photos.most == 8
+    assert photos.most == 1

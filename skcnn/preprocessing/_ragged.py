@@ -34,7 +34,10 @@ class RaggedImages:
 
     def __getitem__(self, indices):
         images = [self.images[index] for index in indices]
-        return [image.reshape(image.shape[: len(self.shape) - 1]) for image in images]
+        return [
+            image.reshape(image.shape[: len(self.shape) - 1]).astype(self.dtype, copy=False)
+            for image in images
+        ]
 
     def __repr__(self):
         return f"RaggedImages(n_images={len(self.images)}, dtype={self.dtype})"

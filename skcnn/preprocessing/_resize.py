@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from skcnn.preprocessing._threads import one_blas_thread
+from skcnn.preprocessing._blas import one_blas_thread
 
 _BLOCK = 16  # output rows that share one dense block of the banded operator; measured
 _CHUNK = 200_000  # values resized at once, so that the intermediate results stay in the cache
@@ -175,37 +175,24 @@ def axis_blocks(n_in, n_scaled, n_out, dtype):
     """
     first = (n_out - n_scaled) // 2
     shown = np.arange(max(0, first), min(n_out, first + n_scaled))
+    pixels, weights = _taps(n_in, n_scaled, shown - first)
     blocks = []
     for start in range(0, len(shown), _BLOCK):
-        rows = shown[start : start + _BLOCK]
-        weights = axis_weights(n_in, n_scaled, rows - first)
-        used = np.flatnonzero(weights.any(axis=0))
-        low, high = int(used[0]), int(used[-1]) + 1
-        weights = np.ascontiguousarray(weights[:, low:high], dtype=dtype)
-        weights.flags.writeable = False
-        blocks.append((slice(int(rows[0]), int(rows[-1]) + 1), slice(low, high), weights))
+        rows = slice(start, start + _BLOCK)
+        low, high = int(pixels[rows].min()), int(pixels[rows].max()) + 1
+        block = _dense(pixels[rows] - low, weights[rows], high - low).astype(dtype)
+        block.flags.writeable = False
+        target = slice(int(shown[start]), int(shown[rows][-1]) + 1)
+        blocks.append((target, slice(low, high), block))
     return blocks
 
 
-def axis_weights(n_in, n_out, rows):
-    """Give the weights by which an axis is resized.
+def _taps(n_in, n_out, rows):
+    """Give the pixels that rows of the result come from, and their weights, a row for each.
 
-    They equal ``skimage.transform.resize(np.eye(n_in), (n_out, n_in), order=1,
-    anti_aliasing=True)[rows]``: a Gaussian of standard deviation ``(n_in / n_out - 1) / 2`` pixels,
-    cut off at four of them, then linear interpolation between pixel centres; beyond an end the
-    axis is mirrored at the centre of its last pixel.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Pixels before and after.
-    rows : int array of shape (n_rows,)
-        The pixels of the result that are wanted.
-
-    Returns
-    -------
-    weights : float64 array of shape (n_rows, n_in)
-        Each row sums to one.
+    Rows are smoothed by a Gaussian of standard deviation ``(n_in / n_out - 1) / 2`` pixels, cut off
+    at four of them, and interpolated linearly between pixel centres. Beyond an end the axis is
+    mirrored at the centre of its last pixel, so a pixel may stand in a row more than once.
     """
     factor = n_in / n_out
     sigma = max(0.0, (factor - 1) / 2)
@@ -215,12 +202,18 @@ def axis_weights(n_in, n_out, rows):
     gauss /= gauss.sum()
     centres = (rows + 0.5) * factor - 0.5
     left = np.floor(centres).astype(int)
-    weights = np.zeros((len(rows), n_in))
-    for pixel, share in ((left, left + 1 - centres), (left + 1, centres - left)):
-        smoothed = _mirror(_mirror(pixel, n_in)[:, np.newaxis] + offsets, n_in)
-        at = np.broadcast_to(np.arange(len(rows))[:, np.newaxis], smoothed.shape)
-        np.add.at(weights, (at, smoothed), share[:, np.newaxis] * gauss)
-    return weights
+    share = (centres - left)[:, np.newaxis]
+    # Interpolating between two smoothed pixels is smoothing by the sum of two Gaussians.
+    weights = (1 - share) * np.append(gauss, 0.0) + share * np.append(0.0, gauss)
+    return _mirror(left[:, np.newaxis] + np.append(offsets, radius + 1), n_in), weights
+
+
+def _dense(pixels, weights, n_pixels):
+    """Add up weights in a matrix of shape (n_rows, n_pixels)."""
+    n_rows = len(pixels)
+    places = pixels + n_pixels * np.arange(n_rows)[:, np.newaxis]
+    matrix = np.bincount(places.ravel(), weights.ravel(), minlength=n_rows * n_pixels)
+    return matrix.reshape(n_rows, n_pixels)
 
 
 def _mirror(pixels, n):

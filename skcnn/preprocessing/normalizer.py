@@ -235,9 +235,9 @@ def value_range(images):
 def _chunks(images):
     """Give one piece of the images after the other, so that few are in memory at a time."""
     step = max(1, _CHUNK // int(np.prod(images.shape[1:])))
-    for start in range(0, len(images), step):
-        chunk = images[start : start + step]
-        if isinstance(chunk, LazyImages):
-            chunk = np.asarray(chunk.read())
-            assert_all_finite(chunk, estimator_name="ImageNormalizer", input_name="X")
+    if not isinstance(images, LazyImages):
+        yield from (images[start : start + step] for start in range(0, len(images), step))
+        return
+    for chunk in images.read_parts(step):
+        assert_all_finite(chunk, estimator_name="ImageNormalizer", input_name="X")
         yield chunk

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.utils import Tags, assert_all_finite, gen_even_slices
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn.images import check_images, in_form, recognise
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing._base import ImageTransformer, pixel_names
+from skcnn.preprocessing._blas import one_blas_thread
+from skcnn.preprocessing._cache import CachedImages
 from skcnn.preprocessing._constraints import IMAGE_SHAPE, SIZE
 from skcnn.preprocessing._ragged import RaggedImages
 from skcnn.preprocessing._resize import Resize, resize_images, resized_dtype
-from skcnn.preprocessing._threads import count_threads, one_blas_thread
+from skcnn.threads import count_threads
 
 _READ = 4_000_000  # values of a lazy view of one size that are in memory at once, per thread
 _WORTH_A_THREAD = 2_000_000  # values of an array that take longer to resize than a thread to start
+_MB = 2**20
 
 
 class ImageResizer(ImageTransformer):
@@ -44,11 +47,17 @@ class ImageResizer(ImageTransformer):
         False gives an array. Paths are then decoded, resized and dropped photo by photo, and of a
         view with random operations (an `ImageAugmenter` before the resizer) the array is one
         realisation: put the augmenter after the resizer or use True for fresh variants in every
-        epoch. True gives `LazyImages` that are resized whenever they are read.
+        epoch. True gives `LazyImages` that are resized when they are read, and kept in memory as
+        far as `cache_size` goes.
+    cache_size : float, default=1000
+        How much memory the images that a lazy result keeps may take, in MB (2**20 bytes). The first
+        that are read are kept, the rest are decoded and resized anew in every epoch. 0 keeps none.
+        Results do not depend on it. See Notes.
     n_jobs : int, default=None
         Number of threads. None means one for each CPU core, but one in all in a worker of
         something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
-        means one for each core everywhere. Lazy results are read by whoever asks.
+        means one for each core everywhere. Those of a lazy result read ahead while a network
+        trains.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
         square number of features as a grey square and up to 64 others as one row of pixels. Other
@@ -83,6 +92,12 @@ class ImageResizer(ImageTransformer):
     Its dtype is that of the images for uint8 and uint16 (rounded), float32 and float64, and float32
     for all other dtypes. Images that already have the size are returned as they are.
 
+    Every lazy result has images of its own in memory, which all views of it share, those of the
+    folds of a cross-validation too, and which go when the last view goes; a pickle of it, a copy
+    and a worker process start with none. `fit_transform` keeps an image when it is first read, and
+    `transform` when it is read again, since a prediction reads each but once. Nothing is kept of
+    what an `ImageAugmenter` before the resizer varies.
+
     Examples
     --------
     >>> import numpy as np
@@ -103,6 +118,7 @@ class ImageResizer(ImageTransformer):
         "size": [SIZE],
         "aspect": [StrOptions({"stretch", "pad", "crop"})],
         "lazy": ["boolean"],
+        "cache_size": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "image_shape": [IMAGE_SHAPE, None],
     }
@@ -113,12 +129,14 @@ class ImageResizer(ImageTransformer):
         *,
         aspect: str = "stretch",
         lazy: bool = False,
+        cache_size: float = 1000,
         n_jobs: int | None = None,
         image_shape: tuple[int, ...] | None = None,
     ):
         self.size = size
         self.aspect = aspect
         self.lazy = lazy
+        self.cache_size = cache_size
         self.n_jobs = n_jobs
         self.image_shape = image_shape
 
@@ -145,7 +163,7 @@ class ImageResizer(ImageTransformer):
         return self._resize(*self._check(X, reset=False))
 
     def _fit_transform(self, X):
-        return self._resize(*self._check(X, reset=True))
+        return self._resize(*self._check(X, reset=True), read_often=True)
 
     def _check(self, X, *, reset):
         """Take images of any size through the gate, and tell the shape of one resized image."""
@@ -191,19 +209,27 @@ class ImageResizer(ImageTransformer):
                 vars(self).pop(attribute, None)
         return X
 
-    def _resize(self, images, image_shape):
+    def _resize(self, images, image_shape, *, read_often=False):
         lazy = isinstance(images, LazyImages)
         dtype = resized_dtype(images.dtype)
-        if images.shape[1:3] == tuple(self.size) and images.dtype == dtype and lazy == self.lazy:
+        if self.lazy and not lazy:
+            images = LazyImages(images)
+        if images.shape[1:3] == tuple(self.size) and images.dtype == dtype and lazy <= self.lazy:
             return in_form(images, image_shape)
         if self.lazy:
-            view = images if lazy else LazyImages(images)
-            return in_form(view.then(Resize(self.size, self.aspect)), image_shape)
+            return in_form(self._resize_when_read(images, read_often), image_shape)
         out = np.empty((len(images), *self.size, *images.shape[3:]), dtype=dtype)
         self._fill(out, images)
         if lazy:  # arrays were checked before
             assert_all_finite(out, estimator_name="ImageResizer", input_name="X")
         return in_form(out, image_shape)
+
+    def _resize_when_read(self, images, read_often):
+        view = images.then(Resize(self.size, self.aspect))
+        options = {"epoch": view.epoch, "n_jobs": self.n_jobs}
+        if view.is_random:  # another image in every epoch
+            return LazyImages(view.source, view.operations, indices=view.indices, **options)
+        return LazyImages(CachedImages(view, self.cache_size * _MB, read_often), **options)
 
     def _fill(self, out, images):
         """Resize images into `out`, in threads: decoding and multiplying let go of the GIL."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +11,9 @@ from torch.utils.data import Dataset
 
 from skcnn.images import in_form
 from skcnn.lazy import LazyImages
+from skcnn.threads import read_ahead
+
+_CHUNK = 2**20  # bytes of images that are gathered at once, unless one batch is more
 
 
 class ImageDataset(Dataset):
@@ -99,12 +101,29 @@ class Batch(tuple):
         batch.weights = weights
         return batch
 
+    def cut(self, start, stop):
+        """Take some of the images.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first one, and the first one after them.
+
+        Returns
+        -------
+        batch : Batch
+            A view of them.
+        """
+        images, y = self
+        weights = None if self.weights is None else self.weights[start:stop]
+        return Batch(images[start:stop], y[start:stop], weights)
+
 
 class BatchLoader:
     """An iterable of the batches of a set, shuffled by a function of (seed, epoch) alone.
 
-    A last batch of one image joins the batch before it, since nothing can be learned from the
-    statistics of one.
+    Threads read the next batches of a lazy view while one is worked on. A last batch of one image
+    joins the batch before it, since nothing can be learned from the statistics of one.
 
     Parameters
     ----------
@@ -136,10 +155,20 @@ class BatchLoader:
         tasks = [(order[start:stop], self.epoch) for start, stop in pairwise(cuts)]
         self.epoch += 1
         if isinstance(self.dataset.images, LazyImages):
-            yield from _read_ahead(self.dataset.batch, tasks)
+            n_jobs = self.dataset.images.n_jobs
+            yield from read_ahead(lambda task: self.dataset.batch(*task), tasks, n_jobs)
         else:
-            for task in tasks:
-                yield self.dataset.batch(*task)
+            yield from self._read_many(order, cuts)
+
+    def _read_many(self, order, cuts):
+        """Gather several small batches at once and cut them apart, which costs less."""
+        image = self.dataset.images[:1]
+        n_together = max(1, _CHUNK // (image.nbytes * self.batch_size))
+        for first in range(0, len(cuts) - 1, n_together):
+            bounds = cuts[first : first + n_together + 1]
+            chunk = self.dataset.batch(order[bounds[0] : bounds[-1]])
+            for start, stop in pairwise(bounds):
+                yield chunk.cut(start - bounds[0], stop - bounds[0])
 
 
 def as_tensor(images):
@@ -169,15 +198,3 @@ def _cuts(n_images, batch_size):
     if len(cuts) > 2 and cuts[-1] - cuts[-2] == 1:
         del cuts[-2]
     return cuts
-
-
-def _read_ahead(read, tasks):
-    """Read the next batch while the network works on this one."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        ahead = None
-        for task in tasks:
-            batch, ahead = ahead, reader.submit(read, *task)
-            if batch is not None:
-                yield batch.result()
-        if ahead is not None:
-            yield ahead.result()

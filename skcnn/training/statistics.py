@@ -44,9 +44,14 @@ def channel_statistics(images, weights=None, rows=None):
     weights = weights / weights.sum()
     # Taken about a pixel of the first image, so that a large offset costs no digits.
     origin = np.asarray(images[rows[:1]], np.float64)[0, 0, 0]
+    starts = range(0, len(rows), _CHUNK)
+    if isinstance(images, LazyImages):
+        chunks = images[rows].read_parts(_CHUNK)
+    else:
+        chunks = (images[rows[start : start + _CHUNK]] for start in starts)
     first = second = np.zeros_like(origin)
-    for start in range(0, len(rows), _CHUNK):
-        chunk = np.asarray(images[rows[start : start + _CHUNK]], np.float64) - origin
+    for start, chunk in zip(starts, chunks, strict=True):
+        chunk = chunk.astype(np.float64) - origin
         weight = weights[start : start + _CHUNK]
         first = first + weight @ chunk.mean(axis=(1, 2))
         second = second + weight @ (chunk**2).mean(axis=(1, 2))

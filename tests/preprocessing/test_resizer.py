@@ -7,7 +7,6 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from joblib import Parallel, delayed, parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from skimage.transform import resize
 from sklearn.base import clone
@@ -22,8 +21,9 @@ from threadpoolctl import threadpool_info
 
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing import ImageFlattener, ImageReader, ImageResizer
-from skcnn.preprocessing._resize import axis_weights, resize_images, scaled_axes
-from skcnn.preprocessing._threads import count_threads, one_blas_thread
+from skcnn.preprocessing._blas import one_blas_thread
+from skcnn.preprocessing._ragged import RaggedImages
+from skcnn.preprocessing._resize import axis_blocks, resize_images, scaled_axes
 
 SIZES = [(16, 16), (33, 20), (7, 90), (150, 170), (1, 1)]
 
@@ -68,7 +68,10 @@ def test_checks_called_by_name(check):
 @pytest.mark.parametrize("n_out", [1, 2, 7, 64, 100])
 def test_weights_are_those_of_scikit_image(n_in, n_out):
     expected = reference(np.eye(n_in), (n_out, n_in))
-    assert_allclose(axis_weights(n_in, n_out, np.arange(n_out)), expected, atol=1e-12)
+    weights = np.zeros((n_out, n_in))
+    for target, source, block in axis_blocks(n_in, n_out, n_out, np.dtype(np.float64)):
+        weights[target, source] = block
+    assert_allclose(weights, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -185,18 +188,6 @@ def test_threads_change_nothing(stack, photos, photo_files, n_jobs, form, monkey
     assert_array_equal(ImageResizer((20, 21), n_jobs=n_jobs).fit_transform(images), expected)
 
 
-def test_number_of_threads():
-    from joblib import cpu_count
-
-    assert count_threads(None) == cpu_count()
-    assert count_threads(3) == 3
-    with parallel_config(n_jobs=4):
-        assert count_threads(None) == 4
-    for backend in ("threading", "loky"):
-        inner = Parallel(n_jobs=2, backend=backend)(delayed(count_threads)(None) for _ in range(2))
-        assert inner == [1, 1]
-
-
 def test_matrix_products_start_no_threads_and_may_again():
     def limits():
         return {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
@@ -249,12 +240,11 @@ def test_lazy_is_resized_when_read(stack, photos, photo_files):
 
 
 def test_after_random_operations(photos):
-    view = ImageResizer((9, 9), lazy=True).fit_transform(photos)
-    assert not view.is_random
-    source = view._replace(operations=[Brighten()])
+    source = LazyImages(RaggedImages(photos)).then(Brighten())
     assert source.shape == (4, None, None, 3)
     lazy = ImageResizer((9, 9), lazy=True).fit_transform(source)
     assert lazy.is_random
+    assert not lazy.clean().is_random
     assert (np.asarray(lazy) != np.asarray(lazy.at_epoch(1))).any()
     plain = ImageResizer((9, 9)).fit_transform(source)
     assert isinstance(plain, np.ndarray)

@@ -1,14 +1,20 @@
 """Batches: what is read, in which order, and from what."""
 
 import threading
+import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator
 
+from skcnn.images import check_images
 from skcnn.lazy import LazyImages
+from skcnn.training import loader as loader_module
 from skcnn.training.loader import Batch, BatchLoader, ImageDataset, as_tensor
+from skcnn.training.statistics import channel_statistics
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, size=(23, 4, 5, 3)).astype(np.uint8)
@@ -246,26 +252,165 @@ def test_what_fails_while_reading_ahead_surfaces(row):
         next(batches)
 
 
-def test_leaving_in_the_middle_ends_the_reading():
+class Counted:
+    """A source that remembers which rows were read."""
+
+    shape, dtype = IMAGES.shape, IMAGES.dtype
+
+    def __init__(self):
+        self.reads = []
+
+    def __getitem__(self, indices):
+        self.reads.append(list(indices))
+        return IMAGES[indices]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3, 50])
+def test_leaving_in_the_middle_ends_the_reading(n_jobs):
     n_threads = threading.active_count()
-    batches = iter(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 5))
+    batches = iter(BatchLoader(ImageDataset(LazyImages(IMAGES, n_jobs=n_jobs), LABELS), 2))
     next(batches)
-    assert threading.active_count() == n_threads + 1
     batches.close()
     assert threading.active_count() == n_threads
 
 
-def test_one_batch_is_read_ahead_and_no_more():
-    reads = []
-
-    class Source:
-        shape, dtype = IMAGES.shape, IMAGES.dtype
-
-        def __getitem__(self, indices):
-            reads.append(list(indices))
-            return IMAGES[indices]
-
-    batches = iter(BatchLoader(ImageDataset(LazyImages(Source()), LABELS), 5))
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_a_batch_a_thread_is_read_ahead_and_no_more(n_jobs):
+    source = Counted()
+    batches = iter(BatchLoader(ImageDataset(LazyImages(source, n_jobs=n_jobs), LABELS), 5))
     next(batches)
     batches.close()
-    assert reads == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    assert sorted(source.reads) == [list(range(at, at + 5)) for at in range(0, 5 * n_jobs + 5, 5)]
+
+
+def test_a_set_of_one_batch_needs_no_thread(monkeypatch):
+    monkeypatch.setattr(threading.Thread, "start", None)
+    assert len(read(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 50))) == 1
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 4])
+def test_the_number_of_threads_changes_nothing(n_jobs):
+    view = LazyImages(IMAGES, n_jobs=n_jobs).then(Add())
+    loader = BatchLoader(ImageDataset(view, LABELS), 3, seed=1)
+    expected = BatchLoader(ImageDataset(np.asarray(LazyImages(IMAGES)), LABELS), 3, seed=1)
+    for epoch in range(3):
+        for (images, y), (clean, same) in zip(loader, expected, strict=True):
+            assert torch.equal(y, same)
+            assert_array_equal(images, clean + (100.0 * epoch + y).reshape(-1, 1, 1, 1))
+
+
+# --- arrays on disk ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_an_array_on_disk_is_read_batch_by_batch(tmp_path, dtype):
+    shape = (400, 50, 50, 3)
+    images = np.memmap(tmp_path / "images", dtype=dtype, mode="w+", shape=shape)
+    images[:] = RNG.integers(0, 256, size=shape)
+    images = np.memmap(tmp_path / "images", dtype=dtype, mode="r", shape=shape)
+    tracemalloc.start()
+    checked = check_images(BaseEstimator(), images, reset=True)
+    channel_statistics(checked)
+    for _ in BatchLoader(ImageDataset(checked, np.arange(400)), 8, seed=0):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.shares_memory(checked, images)
+    assert peak < 4 * 64 * 50 * 50 * 3 * 8  # a few of the parts that the statistics are made of
+
+
+# --- several batches at once -------------------------------------------------------------------
+
+
+def naive_batches(images, y, weights, order, batch_size):
+    """One batch after the other, each gathered by itself."""
+    starts = [*range(0, len(order), batch_size), len(order)]
+    if len(starts) > 2 and starts[-1] - starts[-2] == 1:
+        del starts[-2]
+    for start, stop in pairwise(starts):
+        rows = order[start:stop]
+        pixels = channels_first(images[rows]).astype("u1" if images.dtype == np.uint8 else "f4")
+        yield pixels, y[rows], None if weights is None else weights[rows].astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4", "f8", ">i2"])
+@pytest.mark.parametrize("chunk", [1, 1000, 5000, 2**20])
+@pytest.mark.parametrize("batch_size", [2, 5, 11, 22, 40])
+@pytest.mark.parametrize("rows", [None, RNG.permutation(23)[:12]], ids=["all", "some"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_batches_are_those_gathered_one_by_one(
+    monkeypatch, dtype, chunk, batch_size, rows, weighted
+):
+    monkeypatch.setattr(loader_module, "_CHUNK", chunk)
+    images = IMAGES.astype(dtype)
+    weights = np.linspace(1, 2, 23) if weighted else None
+    batches = BatchLoader(ImageDataset(images, LABELS, weights, rows), batch_size, seed=4, epoch=2)
+    seen = np.arange(23) if rows is None else rows
+    order = seen[np.random.default_rng((4, 2)).permutation(len(seen))]
+    expected = naive_batches(images, LABELS, weights, order, batch_size)
+    for batch, (pixels, y, w) in zip(batches, expected, strict=True):
+        assert isinstance(batch, Batch)
+        assert batch[0].is_contiguous(memory_format=torch.channels_last)
+        assert_array_equal(batch[0], pixels)
+        assert_array_equal(batch[1], y)
+        if weighted:
+            assert_array_equal(batch.weights, w)
+        else:
+            assert batch.weights is None
+
+
+def gathered(monkeypatch, images, batch_size):
+    """How many images are gathered at once."""
+    sizes, batch = [], ImageDataset.batch
+    monkeypatch.setattr(
+        ImageDataset, "batch", lambda self, rows: sizes.append(len(rows)) or batch(self, rows)
+    )
+    for _ in BatchLoader(ImageDataset(images, np.zeros(len(images))), batch_size):
+        pass
+    return sizes
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "batch_size", "sizes"),
+    [
+        ((5000, 8, 8, 1), "u1", 64, [5000]),
+        ((20000, 8, 8, 1), "u1", 64, [16384, 3616]),
+        ((1000, 32, 32, 3), "u1", 64, [320, 320, 320, 40]),
+        ((97, 32, 32, 3), "f8", 16, [32, 32, 33]),  # one image left over joins the last batch
+        ((20, 300, 300, 3), "u1", 8, [8, 8, 4]),
+        ((7, 700, 700, 3), "u1", 3, [3, 4]),
+    ],
+)
+def test_small_batches_are_gathered_together_and_large_ones_are_not(
+    monkeypatch, shape, dtype, batch_size, sizes
+):
+    assert gathered(monkeypatch, np.zeros(shape, dtype), batch_size) == sizes
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f8"])
+@pytest.mark.parametrize("seed", [None, 0])
+def test_batches_of_an_array_on_disk(tmp_path, dtype, seed):
+    images = np.memmap(tmp_path / "images", dtype=dtype, mode="w+", shape=IMAGES.shape)
+    images[:] = IMAGES
+    images = np.memmap(tmp_path / "images", dtype=dtype, mode="r", shape=IMAGES.shape)
+    for (found, y), (expected, same) in zip(
+        BatchLoader(ImageDataset(images, LABELS), 4, seed=seed),
+        BatchLoader(ImageDataset(IMAGES.astype(dtype), LABELS), 4, seed=seed),
+        strict=True,
+    ):
+        assert torch.equal(found, expected)
+        assert torch.equal(y, same)
+
+
+@pytest.mark.parametrize("weights", [None, np.linspace(0, 1, 23)])
+def test_a_cut_is_a_view(weights):
+    batch = ImageDataset(IMAGES, LABELS, weights).batch(np.arange(10))
+    cut = batch.cut(3, 7)
+    assert isinstance(cut, Batch)
+    assert_array_equal(cut[0], channels_first(IMAGES[3:7]))
+    assert_array_equal(cut[1], LABELS[3:7])
+    assert cut[0].data_ptr() == batch[0][3:].data_ptr()
+    if weights is None:
+        assert cut.weights is None
+    else:
+        assert_array_equal(cut.weights, weights[3:7].astype(np.float32))

@@ -1,4 +1,4 @@
-"""How many threads work on images, and how many each matrix product may start."""
+"""How many threads a matrix product may start."""
 
 from __future__ import annotations
 
@@ -6,32 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from joblib import cpu_count, effective_n_jobs
-from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import _get_threadpool_controller
 
 _lock = threading.Lock()
 _inside: list = []  # one entry for each thread within `one_blas_thread`; the first holds the limit
-
-
-def count_threads(n_jobs: int | None) -> int:
-    """Count the threads that `n_jobs` stands for.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        None means one for each CPU core, or what `joblib.parallel_config` says; in a worker of
-        something parallel, one.
-
-    Returns
-    -------
-    n_threads : int
-        The number of threads.
-    """
-    backend, configured = get_active_backend()
-    if n_jobs is not None or configured not in (None, 1):
-        return effective_n_jobs(n_jobs)
-    return 1 if backend.nesting_level else cpu_count()
 
 
 @contextmanager

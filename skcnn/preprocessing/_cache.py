@@ -1,0 +1,73 @@
+"""Images kept in memory up to a limit, as a source that a lazy view can read."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+import numpy as np
+
+
+class CachedImages:
+    """A source of `LazyImages` that keeps images of another view in memory.
+
+    The first that come are kept and none is exchanged for another: every epoch asks for all, so
+    each is worth as much. Threads may read at the same time. Pickles and copies are empty.
+
+    Parameters
+    ----------
+    images : LazyImages of shape (n_images, ...)
+        What to read, of one size and without random operations.
+    limit : float
+        How much memory the images that are kept may take, in bytes.
+    at_once : bool, default=True
+        Whether an image is kept when it is first read. False keeps it when it is read again, so
+        that nothing is kept of what is read but once.
+    """
+
+    def __init__(self, images, limit, at_once=True):
+        self.images = images
+        self.limit = limit
+        self.at_once = at_once
+        self.shape, self.dtype = images.shape, images.dtype
+        size = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
+        self._capacity = int(min(self.shape[0], limit / size))  # limit may be infinite
+        self._n_kept = 0
+        self._kept = None  # array of shape (capacity, ...), whose memory is taken as it fills
+        self._slots = np.full(self.shape[0], -1)  # where in it an image is
+        self._due = np.full(self.shape[0], at_once)  # whether to keep an image at its next read
+        self._lock = Lock()
+
+    def __getitem__(self, rows):
+        rows = np.asarray(rows)
+        with self._lock:
+            slots = self._slots[rows]
+        missing = slots < 0
+        if not missing.any() and len(rows):
+            return self._kept[slots]
+        fresh = self.images[rows[missing]].read()
+        self._keep(rows[missing], fresh)
+        if missing.all():
+            return fresh
+        batch = np.empty((len(rows), *self.shape[1:]), dtype=self.dtype)
+        batch[missing] = fresh
+        batch[~missing] = self._kept[slots[~missing]]
+        return batch
+
+    def _keep(self, rows, images):
+        with self._lock:
+            for row, image in zip(rows, images, strict=True):
+                if self._n_kept == self._capacity:
+                    return
+                if self._due[row] and self._slots[row] < 0:  # another thread may have kept it
+                    if self._kept is None:
+                        self._kept = np.empty((self._capacity, *self.shape[1:]), dtype=self.dtype)
+                    self._kept[self._n_kept] = image
+                    self._slots[row] = self._n_kept
+                    self._n_kept += 1
+                self._due[row] = True
+
+    def __reduce__(self):
+        return type(self), (self.images, self.limit, self.at_once)
+
+    def __repr__(self):
+        return f"CachedImages({self.images!r}, limit={self.limit})"
