@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, RealNotInt
 
 from skcnn.images import check_images, in_form, recognise
 from skcnn.lazy import LazyImages
@@ -35,15 +35,17 @@ class ImageAugmenter(ImageTransformer):
     Parameters
     ----------
     horizontal_flip : bool, default=False
-        Exchange left and right in half of the variants.
+        Exchange left and right in half of the images, and in the other half in the next epoch
+        [4]_.
     vertical_flip : bool, default=False
-        Exchange top and bottom in half of the variants.
+        Exchange top and bottom in half of the variants of an image.
     rotation : float, default=0.0
         The largest angle in degrees, at most 180. Angles are uniform in [-rotation, rotation],
         about the centre of the image.
-    shift : float, default=0.0
-        The largest shift, as a fraction of the height and of the width, at most 1. Vertical and
-        horizontal shifts are drawn apart, both uniform in [-shift, shift].
+    shift : float or int, default=0.0
+        The largest shift: a float is a fraction of the height and of the width, at most 1, an int
+        a number of pixels. Vertical and horizontal shifts are drawn apart, both uniform in
+        [-shift, shift]; shifts by whole pixels alone do not resample.
     zoom : float, default=0.0
         The largest change of size, below 1. Factors are uniform in [1 - zoom, 1 + zoom], the same
         for height and width.
@@ -66,7 +68,8 @@ class ImageAugmenter(ImageTransformer):
         shape (n_images, height, width, n_channels) on the scale of the data, and a list of
         n_images `numpy.random.Generator`, one for each image. It returns as many images of the
         same shape, which are clipped to the pixel range. Which images come together changes from
-        call to call, so draw what happens to an image from its own generator.
+        call to call, so draw what happens to an image from its own generator. Several threads may
+        call it at the same time.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, n_channels) of images that come as flat rows. None reads
         a square number of features as a grey square.
@@ -97,7 +100,7 @@ class ImageAugmenter(ImageTransformer):
     Notes
     -----
     Variants are made when they are read. One is a function of ``seed_``, the epoch and the row of
-    the image in the source of the view: the batch, the process and the order in which images are
+    the image in the source of the view: the batch, the thread and the order in which images are
     read change nothing, and reading twice gives the same. ``numpy.asarray`` of the view, and so an
     estimator that knows nothing of epochs, gets the variants of epoch 0. ``set_output`` with flat
     rows asks for a frame, which holds these and no others. The random numbers come from the
@@ -105,8 +108,8 @@ class ImageAugmenter(ImageTransformer):
 
     The output has the form and the dtype of the input (bool images become float32), and variants
     of integer images are rounded. Resampling is bilinear; places outside the image show the pixel
-    at the nearest edge. Flips alone do not resample. With nothing enabled, ``fit_transform`` gives
-    back the images it got.
+    at the nearest edge. Flips and shifts by whole pixels alone do not resample. With nothing
+    enabled, ``fit_transform`` gives back the images it got.
 
     Variants show the array that was given, without a copy: do not change it while they are used.
 
@@ -122,6 +125,8 @@ class ImageAugmenter(ImageTransformer):
     .. [3] P. Y. Simard, D. Steinkraus and J. C. Platt, "Best Practices for Convolutional Neural
        Networks Applied to Visual Document Analysis", International Conference on Document
        Analysis and Recognition, 2003.
+    .. [4] K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024, section 3.6.
+       https://arxiv.org/abs/2404.00498
 
     Examples
     --------
@@ -152,7 +157,10 @@ class ImageAugmenter(ImageTransformer):
         "horizontal_flip": ["boolean"],
         "vertical_flip": ["boolean"],
         "rotation": [Interval(Real, 0, 180, closed="both")],
-        "shift": [Interval(Real, 0, 1, closed="both")],
+        "shift": [
+            Interval(RealNotInt, 0, 1, closed="both"),
+            Interval(Integral, 0, None, closed="left"),
+        ],
         "zoom": [Interval(Real, 0, 1, closed="left")],
         "brightness": [Interval(Real, 0, 1, closed="both")],
         "contrast": [Interval(Real, 0, 1, closed="both")],
@@ -227,12 +235,8 @@ def _pixel_range(images):
         return 0, int(np.iinfo(images.dtype).max)
     if not isinstance(images, LazyImages):
         return images.min().item(), images.max().item()
-    clean, lows, highs = images.clean(), [], []
-    for start in range(0, len(clean), _READ_SIZE):
-        batch = np.asarray(clean[start : start + _READ_SIZE])
-        lows.append(batch.min())
-        highs.append(batch.max())
-    low, high = np.min(lows).item(), np.max(highs).item()
+    extremes = [(part.min(), part.max()) for part in images.clean().read_parts(_READ_SIZE)]
+    low, high = np.min(extremes).item(), np.max(extremes).item()
     if not np.isfinite(low + high):
         raise ValueError("X holds images with NaN or infinity: every pixel must be finite")
     return low, high

@@ -465,3 +465,46 @@ def test_an_estimator_reads_new_variants_in_every_epoch_also_from_a_cache(tmp_pa
 def test_it_is_an_image_transformer():
     assert issubclass(ImageAugmenter, ImageTransformer)
     assert not {"fit", "transform", "fit_transform"} & set(vars(ImageAugmenter))
+
+
+def test_whole_shifts_move_pixels_and_repeat_the_edge():
+    images = np.random.default_rng(0).integers(0, 256, size=(60, 6, 7, 3)).astype(np.uint8)
+    view = ImageAugmenter(shift=2, random_state=0).fit_transform(images)
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    seen = set()
+    for image, variants in zip(padded, np.asarray(view), strict=True):
+        places = [(y, x) for y in range(5) for x in range(5)]
+        fitting = [p for p in places if (image[p[0] :, p[1] :][:6, :7] == variants).all()]
+        assert len(fitting) == 1
+        seen.update(fitting)
+    assert {y for y, _ in seen} == {x for _, x in seen} == set(range(5))
+
+
+def test_whole_shifts_combine_with_rotation_as_fractions_do():
+    images = np.random.default_rng(0).integers(0, 256, size=(5, 8, 8)).astype(np.float32)
+    still = ImageAugmenter(shift=0, rotation=20, random_state=0).fit_transform(images)
+    moved = ImageAugmenter(shift=3, rotation=20, random_state=0).fit_transform(images)
+    for one, other in zip(np.asarray(still), np.asarray(moved), strict=True):
+        shifts = [(y, x) for y in range(-3, 4) for x in range(-3, 4)]
+        errors = [
+            abs(np.roll(one, shift, axis=(0, 1))[3:5, 3:5] - other[3:5, 3:5]).max()
+            for shift in shifts
+        ]
+        assert min(errors) < 1e-2
+
+
+@pytest.mark.parametrize("horizontal", [True, False])
+@pytest.mark.parametrize("vertical", [True, False])
+def test_flips_take_turns(horizontal, vertical):
+    images = np.arange(20 * 6).reshape(20, 2, 3)
+    augmenter = ImageAugmenter(horizontal_flip=horizontal, vertical_flip=vertical, random_state=1)
+    view = augmenter.fit_transform(images)
+    if not (horizontal or vertical):
+        assert view is images
+        return
+    epochs = np.stack([np.asarray(view.at_epoch(epoch)) for epoch in range(4)], axis=1)
+    n_variants = 2 ** (horizontal + vertical)
+    for variants in epochs:
+        assert len({variant.tobytes() for variant in variants}) == n_variants
+    starts = {(epochs[row, 0] == images[row]).all() for row in range(20)}
+    assert starts == {True, False}

@@ -29,6 +29,28 @@ def flip(images, horizontal, vertical):
     return flipped
 
 
+def move(images, down, right):
+    """Shift images by whole pixels; what lies outside repeats the pixel at the edge.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width, n_channels)
+        The images; not changed.
+    down, right : int arrays of shape (n_images,)
+        How far, in pixels.
+
+    Returns
+    -------
+    images : array of shape (n_images, height, width, n_channels)
+        A copy of the same dtype.
+    """
+    n_images, height, width, _ = images.shape
+    rows = np.clip(np.arange(height) - down[:, np.newaxis], 0, height - 1)
+    columns = np.clip(np.arange(width) - right[:, np.newaxis], 0, width - 1)
+    which = np.arange(n_images)[:, np.newaxis, np.newaxis]
+    return images[which, rows[:, :, np.newaxis], columns[:, np.newaxis, :]]
+
+
 def affine_maps(variants, height, width):
     """Compose flips, rotation, zoom and shift, in this order, about the centre of the image.
 

@@ -9,9 +9,15 @@ from math import prod
 import numpy as np
 
 from skcnn.preprocessing.augmentation.draws import generators, image_keys
-from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, warp
+from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, move, warp
 from skcnn.preprocessing.augmentation.photometry import recolour
-from skcnn.preprocessing.augmentation.variants import FUNCTION, Ranges, draw_variants
+from skcnn.preprocessing.augmentation.variants import (
+    FUNCTION,
+    Ranges,
+    Variants,
+    draw_flips,
+    draw_variants,
+)
 
 _CHUNK = 2**20  # pixel values worked on at once, which bounds the memory that large images take
 
@@ -43,20 +49,30 @@ class Augment:
         batch = np.asarray(batch)
         variants = np.empty(batch.shape, dtype=self.output(batch.shape[1:], batch.dtype)[1])
         keys = image_keys(self.seed, epoch, indices)
+        drawn = draw_variants(keys, self.ranges)
+        first = keys if epoch == 0 else image_keys(self.seed, 0, indices)
+        drawn = drawn._replace(**draw_flips(first, self.ranges, epoch))
         step = max(1, _CHUNK // prod(batch.shape[1:]))
         for start in range(0, len(batch), step):
             part = slice(start, start + step)
+            of_part = Variants(*(values[part] for values in drawn))
             variants[part] = self._variants(
-                batch[part], keys[part], whole=variants.dtype.kind in "iu"
+                batch[part], keys[part], of_part, whole=variants.dtype.kind in "iu"
             )
         return variants
 
-    def _variants(self, images, keys, *, whole):
-        ranges, drawn = self.ranges, draw_variants(keys, self.ranges)
+    def _variants(self, images, keys, drawn, *, whole):
+        ranges, (height, width) = self.ranges, images.shape[1:3]
         if ranges.warps:
-            images = warp(images, *affine_maps(drawn, *images.shape[1:3]))
-        elif ranges.flips:
-            images = flip(images, drawn.horizontal_flip, drawn.vertical_flip)
+            if ranges.counts_pixels:
+                fractions = drawn.shift_y / height, drawn.shift_x / width
+                drawn = drawn._replace(shift_y=fractions[0], shift_x=fractions[1])
+            images = warp(images, *affine_maps(drawn, height, width))
+        else:
+            if ranges.flips:
+                images = flip(images, drawn.horizontal_flip, drawn.vertical_flip)
+            if ranges.shift:
+                images = move(images, drawn.shift_y, drawn.shift_x)
         if ranges.recolours or self.function is not None:
             images = images.astype(np.float32, order="C")
             images = recolour(images, keys, drawn, ranges, self.pixel_range)

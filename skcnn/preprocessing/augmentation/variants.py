@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ class Ranges:
     horizontal_flip: bool = False
     vertical_flip: bool = False
     rotation: float = 0.0
-    shift: float = 0.0
+    shift: float = 0.0  # an int counts pixels
     zoom: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
@@ -40,9 +41,14 @@ class Ranges:
         return self.horizontal_flip or self.vertical_flip
 
     @property
+    def counts_pixels(self):
+        """Whether shifts are whole numbers of pixels."""
+        return isinstance(self.shift, Integral)
+
+    @property
     def warps(self):
         """Whether pixels move to places between pixels."""
-        return bool(self.rotation or self.shift or self.zoom)
+        return bool(self.rotation or self.zoom or (self.shift and not self.counts_pixels))
 
     @property
     def recolours(self):
@@ -52,7 +58,7 @@ class Ranges:
     @property
     def any(self):
         """Whether anything is done at all."""
-        return bool(self.flips or self.warps or self.recolours)
+        return bool(self.flips or self.shift or self.warps or self.recolours)
 
 
 class Variants(NamedTuple):
@@ -61,8 +67,8 @@ class Variants(NamedTuple):
     horizontal_flip: np.ndarray  # bool
     vertical_flip: np.ndarray  # bool
     rotation: np.ndarray  # degrees, counter-clockwise
-    shift_y: np.ndarray  # fraction of the height, downwards
-    shift_x: np.ndarray  # fraction of the width, to the right
+    shift_y: np.ndarray  # fraction of the height, or pixels, downwards
+    shift_x: np.ndarray  # fraction of the width, or pixels, to the right
     zoom: np.ndarray  # factor, above 1 enlarges
     brightness: np.ndarray  # fraction of the pixel range, added
     contrast: np.ndarray  # factor of the deviation from the image's mean
@@ -87,16 +93,49 @@ def draw_variants(keys, ranges):
     def between(position, reach, middle=0.0):
         return middle + reach * (2 * uniform(keys, position) - 1)
 
+    def shift(position):
+        if not ranges.counts_pixels:
+            return between(position, ranges.shift)
+        return np.floor(between(position, ranges.shift + 0.5, middle=0.5)).astype(int)
+
     return Variants(
         ranges.horizontal_flip & (uniform(keys, _HORIZONTAL_FLIP) < 0.5),
         ranges.vertical_flip & (uniform(keys, _VERTICAL_FLIP) < 0.5),
         between(_ROTATION, ranges.rotation),
-        between(_SHIFT_Y, ranges.shift),
-        between(_SHIFT_X, ranges.shift),
+        shift(_SHIFT_Y),
+        shift(_SHIFT_X),
         between(_ZOOM, ranges.zoom, middle=1.0),
         between(_BRIGHTNESS, ranges.brightness),
         between(_CONTRAST, ranges.contrast, middle=1.0),
     )
+
+
+def draw_flips(keys, ranges, epoch):
+    """Draw the flips of the first epoch, from which those of the others follow in turn.
+
+    An image is mirrored in every second epoch, and turned upside down in two of four, so that no
+    variant is seen twice before the others (Jordan 2024, arXiv 2404.00498, section 3.6).
+
+    Parameters
+    ----------
+    keys : uint64 array of shape (n_images,)
+        The keys of the images in epoch 0.
+    ranges : Ranges
+        Which flips there are.
+    epoch : int
+        The realisation.
+
+    Returns
+    -------
+    flips : dict of bool arrays of shape (n_images,)
+        "horizontal_flip" and "vertical_flip".
+    """
+    horizontal = (uniform(keys, _HORIZONTAL_FLIP) < 0.5) ^ bool(epoch & 1)
+    vertical = (uniform(keys, _VERTICAL_FLIP) < 0.5) ^ bool(epoch & 2)
+    return {
+        "horizontal_flip": ranges.horizontal_flip & horizontal,
+        "vertical_flip": ranges.vertical_flip & vertical,
+    }
 
 
 def draw_rectangles(keys, largest, height, width):
