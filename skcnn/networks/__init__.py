@@ -1,8 +1,22 @@
 """Networks: pure PyTorch modules, and the table of their names."""
 
-from skcnn.networks.layers import BatchNorm2d, Linear, Standardize
+from skcnn.networks.convolutions import Conv2d, ConvNorm, Whitening
+from skcnn.networks.fast import FastNetwork
+from skcnn.networks.layers import BatchNorm2d, Dropout, Linear, Standardize
 from skcnn.networks.plain import PlainNetwork, automatic_channels
 
-NETWORKS = {"plain": PlainNetwork}
+NETWORKS = {"fast": FastNetwork, "plain": PlainNetwork}
 
-__all__ = ["NETWORKS", "BatchNorm2d", "Linear", "PlainNetwork", "Standardize", "automatic_channels"]
+__all__ = [
+    "NETWORKS",
+    "BatchNorm2d",
+    "Conv2d",
+    "ConvNorm",
+    "Dropout",
+    "FastNetwork",
+    "Linear",
+    "PlainNetwork",
+    "Standardize",
+    "Whitening",
+    "automatic_channels",
+]

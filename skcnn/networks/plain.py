@@ -9,16 +9,10 @@ from math import log2, prod, sqrt
 import torch
 from torch import nn
 
-from skcnn.networks.layers import BatchNorm2d, Linear
+from skcnn.networks.activations import ACTIVATIONS
+from skcnn.networks.convolutions import Conv2d, ConvNorm
+from skcnn.networks.layers import BatchNorm2d, Dropout, Linear
 
-ACTIVATIONS = {
-    "elu": nn.ELU,
-    "gelu": nn.GELU,
-    "leaky_relu": nn.LeakyReLU,
-    "relu": nn.ReLU,
-    "silu": nn.SiLU,
-    "tanh": nn.Tanh,
-}
 POOLINGS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
 _NOT_MONOTONE = ("gelu", "silu")  # these do not commute with max pooling
 
@@ -102,11 +96,8 @@ class PlainNetwork(nn.Module):
             # An even kernel takes one more zero on the far side, which nn.Conv2d cannot.
             layers: list[nn.Module] = [nn.ZeroPad2d((0, 1, 0, 1))] if pad % 2 else []
             bias = not batch_norm
-            layers.append(
-                nn.Conv2d(in_channels, out_channels, kernel_size, stride, pad // 2, bias=bias)
-            )
-            if batch_norm:
-                layers.append(BatchNorm2d(out_channels))
+            conv = Conv2d(in_channels, out_channels, kernel_size, stride, pad // 2, bias=bias)
+            layers.append(ConvNorm(conv, BatchNorm2d(out_channels)) if batch_norm else conv)
             layers += _activate_and_pool(activation, pooling, window)
             blocks.append(nn.Sequential(*layers))
             in_channels = out_channels
@@ -139,7 +130,7 @@ class PlainNetwork(nn.Module):
     def _initialize(self):
         """Draw weights after He et al. 2015 (arXiv 1502.01852); the last layer starts near 0."""
         for module in self.modules():
-            if isinstance(module, (nn.Conv2d, Linear)):
+            if isinstance(module, (Conv2d, Linear)):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -186,7 +177,7 @@ def _activate_and_pool(activation, pooling, window):
 
 
 def _dropout(dropout):
-    return [nn.Dropout(dropout)] if dropout else []
+    return [Dropout(dropout)] if dropout else []
 
 
 def _check_size(size, pad, kernel_size, number, image_size):

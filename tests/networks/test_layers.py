@@ -1,14 +1,23 @@
 """The layers against naive numpy and plain PyTorch."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from skcnn.networks import BatchNorm2d, Linear, Standardize
+from skcnn.networks import BatchNorm2d, Dropout, Linear, Standardize
 
 RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def same_random_numbers():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
 
 
 def random(*shape, seed=0):
@@ -130,3 +139,92 @@ def test_linear_has_the_gradients_of_pytorch(training):
         module(features).pow(2).sum().backward()
     assert_array_equal(layer.weight.grad, plain.weight.grad)
     assert_array_equal(layer.bias.grad, plain.bias.grad)
+
+
+# --- Dropout -----------------------------------------------------------------------------------
+
+FORMATS = [torch.contiguous_format, torch.channels_last]
+
+
+@contextmanager
+def threads(number):
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.1, 0.25, 0.5, 0.9])
+@pytest.mark.parametrize("shape", [(500, 401), (50, 3, 37, 36)])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_what_is_dropped(p, shape, memory_format):
+    features = random(*shape).abs() + 1
+    if features.ndim == 4:
+        features = features.contiguous(memory_format=memory_format)
+    before = features.clone()
+    found = Dropout(p)(features)
+    kept = found != 0
+    share = round((1 - p) * 2**16) / 2**16
+    assert_allclose(found, features * kept / share, rtol=1e-6)
+    assert torch.equal(features, before)
+    deviation = (share * (1 - share) / features.numel()) ** 0.5
+    assert_allclose(kept.double().mean(), share, atol=5 * deviation)
+    assert_allclose(found.mean() / features.mean(), 1, atol=8 * deviation / share)
+    for axis in range(features.ndim):  # no row, column or channel is favoured
+        others = [other for other in range(features.ndim) if other != axis]
+        spread = (share * (1 - share) * features.shape[axis] / features.numel()) ** 0.5
+        assert_allclose(kept.double().mean(others), share, atol=6 * spread)
+
+
+@pytest.mark.parametrize("n_features", [0, 1, 2, 3, 5, 8])
+def test_few_features(n_features):
+    found = Dropout(0.5)(torch.ones(n_features))
+    assert found.shape == (n_features,)
+    assert set(found.tolist()) <= {0.0, 2.0}
+
+
+@pytest.mark.parametrize("p", [0.0, 1e-9, 0.5])
+def test_nothing_is_dropped_outside_training_nor_where_p_is_zero(p):
+    features = random(300, 20)
+    assert torch.equal(Dropout(p).eval()(features), features)
+    if p < 1e-6:
+        assert_allclose(Dropout(p)(features), features)
+
+
+def test_everything_is_dropped_where_p_is_one():
+    assert not Dropout(1.0)(torch.ones(100)).any()
+
+
+def test_the_gradient_is_the_mask():
+    features = random(40, 30).requires_grad_()
+    found = Dropout(0.4)(features)
+    found.sum().backward()
+    assert_array_equal(features.grad, (found != 0) * (2**16 / round(0.6 * 2**16)))
+    assert_allclose(found.detach(), features.detach() * features.grad, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_the_seed_decides(n_threads):
+    layer, features = Dropout(0.3), random(1000, 50)
+    found = []
+    with threads(n_threads):
+        for seed in (0, 0, 1):
+            torch.manual_seed(seed)
+            found.append(layer(features))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+    with threads(1):
+        torch.manual_seed(0)
+        assert torch.equal(layer(features), found[0])
+    assert not torch.equal(layer(features), layer(features))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_dropout_in_other_precisions(dtype):
+    found = Dropout(0.25)(torch.ones(100, 100, dtype=dtype))
+    assert found.dtype == dtype
+    scale = torch.tensor(2**16 / round(0.75 * 2**16), dtype=dtype).item()
+    assert set(found.unique().tolist()) == {0.0, scale}
+    assert_allclose((found != 0).double().mean(), 0.75, atol=0.03)

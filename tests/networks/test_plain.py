@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn import functional
 
-from skcnn.networks import NETWORKS, BatchNorm2d, Linear, PlainNetwork, automatic_channels
+from skcnn.networks import NETWORKS, BatchNorm2d, Conv2d, Linear, PlainNetwork, automatic_channels
 from skcnn.networks.plain import ACTIVATIONS, POOLINGS
 
 FUNCTIONS = {
@@ -51,14 +51,14 @@ def naive(network, images, *, stride, padding, pooling, pool_size, activation):
     activate = FUNCTIONS[activation]
     x = images.double()
     for block in network.features:
-        (convolution,) = [layer for layer in block if isinstance(layer, nn.Conv2d)]
+        (convolution,) = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
         weight, bias = parameters(convolution)
         kernel = weight.shape[-1]
         if padding == "same":
             near, far = (kernel - 1) // 2, kernel // 2
             x = torch.from_numpy(np.pad(x, [(0, 0), (0, 0), (near, far), (near, far)]))
         x = functional.conv2d(x, weight, bias, stride=stride)
-        for layer in block:
+        for layer in block.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 weight, bias = (p[:, None, None] for p in parameters(layer))
                 mean = layer.running_mean.double()[:, None, None]
@@ -236,6 +236,30 @@ def test_images_too_small_for_unpadded_convolutions(size, options, number, left)
     PlainNetwork(1, *size, 2, padding="same", **options)
 
 
+# --- one image and several ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("batch_norm", [True, False])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8), (13, 11)])
+def test_an_image_does_not_depend_on_the_others(activation, batch_norm, size):
+    network = build(3, *size, 4, channels=(5, 8), activation=activation, batch_norm=batch_norm)
+    network = network.to(memory_format=torch.channels_last)
+    images = random(20, 3, *size).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        together = network(images)
+        for start, stop in [(0, 1), (19, 20), (3, 4), (0, 2), (5, 12), (0, 19)]:
+            assert torch.equal(network(images[start:stop]), together[start:stop])
+
+
+@pytest.mark.parametrize("pooling", [*POOLINGS, None])
+def test_outputs_with_and_without_gradients(pooling):
+    network, images = build(3, 9, 8, 4, pooling=pooling), random(6, 3, 9, 8)
+    with torch.no_grad():
+        found = network(images)
+    assert_allclose(network(images).detach(), found, atol=1e-4)
+
+
 # --- the first weights -------------------------------------------------------------------------
 
 
@@ -276,7 +300,9 @@ def test_signals_keep_their_size_at_first():
 def test_batch_norm_takes_the_place_of_the_bias():
     for batch_norm in (True, False):
         network = PlainNetwork(1, 8, 8, 2, batch_norm=batch_norm)
-        assert all((block[0].bias is None) == batch_norm for block in network.features)
+        convolutions = [m for m in network.modules() if isinstance(m, Conv2d)]
+        assert len(convolutions) == 2
+        assert all((layer.bias is None) == batch_norm for layer in convolutions)
         n_layers = sum(isinstance(module, BatchNorm2d) for module in network.modules())
         assert n_layers == (2 if batch_norm else 0)
 
