@@ -24,10 +24,11 @@ from skcnn.estimators._parameters import (
 )
 from skcnn.images import check_images
 from skcnn.networks import Standardize
-from skcnn.training.callbacks import Progress, Schedule, early_stopping
+from skcnn.training.callbacks import Lookahead, Progress, Schedule, early_stopping
 from skcnn.training.device import available_device, resolve_device, seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.losses import LOSSES, Criterion
+from skcnn.training.memory import freed_memory_kept
 from skcnn.training.net import ImageNet
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES, constant
@@ -199,6 +200,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             net.to_device(device)
             n_batches = epochs * len(net.get_iterator(dataset, training=True))
             own = [Schedule(schedule, self.learning_rate, n_batches)]
+            if self.lookahead:
+                own.append(Lookahead(n_batches))
             if hasattr(self, "_skl_callbacks"):
                 own.append(Progress(self, context, lambda net: {"net_": net}, data))
             if self.early_stopping:
@@ -243,6 +246,8 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             "max_epochs": self.max_epochs,
             "mixup": self.mixup,
             "precision": self.precision,
+            "progressive_resizing": self.progressive_resizing,
+            "test_time_augmentation": self.test_time_augmentation,
             "warm_start": self.warm_start,
             "verbose": int(self.verbose),
         }
@@ -255,7 +260,12 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         images = check_images(self, X, reset=False)
         self.net_.to_device(available_device(self.device))
-        with torch.autocast(self.net_.device.split(":")[0], enabled=False):
+        self.net_.test_time_augmentation = self.test_time_augmentation
+        several = len(images) > self.net_.predict_batch_size
+        with ExitStack() as stack:
+            stack.enter_context(torch.autocast(self.net_.device.split(":")[0], enabled=False))
+            if several:  # batches, so that one needs the memory of the one before
+                stack.enter_context(freed_memory_kept())
             return self.net_.forward(ImageDataset(images).clean()).double().numpy()
 
     @property
@@ -322,6 +332,6 @@ def _record(epoch):
 
 
 def _predict_batch_size(image_shape):
-    """As many images as fill the caches' worth of a megapixel, within reason."""
+    """As many images as have activations that the processor's caches hold, as measured."""
     height, width, _ = image_shape
-    return int(np.clip(2**20 // (height * width), 16, 512))
+    return int(np.clip(2**16 // (height * width), 16, 512))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from inspect import signature
 from numbers import Integral, Real
 
 import torch
@@ -12,8 +13,10 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from skcnn.networks import NETWORKS
-from skcnn.networks.plain import ACTIVATIONS, POOLINGS
+from skcnn.networks.activations import ACTIVATIONS
+from skcnn.networks.plain import POOLINGS
 from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS
+from skcnn.training.inference import AUGMENTATIONS
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
 
@@ -50,6 +53,9 @@ CONSTRAINTS: dict = {
     "batch_size": [Interval(Integral, 2, None, closed="left")],
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "mixup": [Interval(Real, 0, None, closed="left")],
+    "progressive_resizing": [Interval(Real, 0, 1, closed="right")],
+    "lookahead": ["boolean"],
+    "test_time_augmentation": [StrOptions(set(AUGMENTATIONS)), None],
     "early_stopping": ["boolean"],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     "patience": [Interval(Integral, 1, None, closed="left")],
@@ -107,6 +113,11 @@ def check_parts(estimator, net):
             f"network is an instance of {type(estimator.network).__name__}, which every fit would "
             "train further: give a callable (in_channels, height, width, n_outputs) that builds one"
         )
+    if estimator.network == "plain" and estimator.progressive_resizing < 1:
+        raise ValueError(
+            f"progressive_resizing={estimator.progressive_resizing} shrinks images, and the dense "
+            'layers of network="plain" take one size only: use network="fast", or 1.0'
+        )
     for item in estimator.callbacks or []:
         callback = item[1] if isinstance(item, tuple) else item
         if isinstance(callback, LRScheduler) and estimator.schedule is not None:
@@ -151,8 +162,10 @@ def build_network(estimator, n_outputs):
     """
     height, width, n_channels = estimator.image_shape_
     if isinstance(estimator.network, str):
-        options = {name: getattr(estimator, name) for name in PLAIN_OPTIONS}
-        return NETWORKS[estimator.network](n_channels, height, width, n_outputs, **options)
+        network = NETWORKS[estimator.network]
+        known = signature(network).parameters
+        options = {name: getattr(estimator, name) for name in PLAIN_OPTIONS if name in known}
+        return network(n_channels, height, width, n_outputs, **options)
     call = f"network(in_channels={n_channels}, {height=}, {width=}, {n_outputs=})"
     try:
         # A copy, since a callable may give the same module again.

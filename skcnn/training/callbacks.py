@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 
@@ -53,6 +54,51 @@ class Schedule(Callback):
             for group in net.optimizer_.param_groups:
                 group["lr"] = rate
         self.rate_ = rate
+
+
+class Lookahead(Callback):
+    """Pull the weights back to their running mean every few steps, ever more to the end.
+
+    Zhang et al., "Lookahead Optimizer", NeurIPS 2019 (arXiv 1907.08610), with the strength of
+    Jordan 2024 (arXiv 2404.00498), section 3.4.
+
+    Parameters
+    ----------
+    n_batches : int
+        The number of batches in the whole training.
+    """
+
+    n_steps = 5
+    strength = 0.95**n_steps
+
+    def __init__(self, n_batches):
+        self.n_batches = n_batches
+
+    def initialize(self):
+        """Start from the first batch.
+
+        Returns
+        -------
+        self : object
+            The callback.
+        """
+        self.batch_ = 0
+        return self
+
+    def on_train_begin(self, net, **kwargs):  # noqa: D102
+        # Those that are learned from the first images alone must not be pulled back.
+        self.params_ = [param for param in net.module_.parameters() if param.requires_grad]
+        self.means_ = [param.detach().clone() for param in self.params_]
+
+    @torch.no_grad()
+    def on_batch_end(self, net, training=False, **kwargs):  # noqa: D102
+        self.batch_ += training
+        if not training or self.batch_ % self.n_steps:
+            return
+        share = self.strength * (self.batch_ / self.n_batches) ** 3
+        for mean, param in zip(self.means_, self.params_, strict=True):
+            mean.lerp_(param, 1 - share)
+            param.copy_(mean)
 
 
 class Progress(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from threading import RLock
 
 import torch
@@ -115,6 +116,7 @@ def _best_device():
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
+@cache
 def _has_bfloat16(device):
     """Tell whether the device multiplies bfloat16 natively; emulation is slower than float32."""
     if device.type == "cuda":

@@ -5,25 +5,28 @@ from __future__ import annotations
 import copy
 import math
 from contextlib import nullcontext
-from functools import partial
 from itertools import chain
 
 import torch
-from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.helper import predefined_split
+from skorch.utils import TeeGenerator
 from torch.distributions import Beta
 
 from skcnn.training.device import autocast
 from skcnn.training.loader import BatchLoader, ImageDataset
-from skcnn.training.pickling import pack, unpack
-from skcnn.training.scores import SCORES
+from skcnn.training.memory import freed_memory_kept
+from skcnn.training.predicting import PredictingNet
+from skcnn.training.resizing import resize
+from skcnn.training.scores import SCORES, Tally
 from skcnn.training.stopping import StopTraining, stops_as_exceptions
 
+_GROWING = 0.75  # the fraction of the epochs in which images that are resized grow
+_LARGER_ON_GPU = 8  # batches, whose caches and launches ask for other sizes
 _SETS = {"train": "training", "valid": "validation"}
 
 
-class ImageNet(NeuralNet):
+class ImageNet(PredictingNet):
     """skorch's loop over batches of images, with weights, mixup and mixed precision.
 
     Losses and scores are added up on the device and read once an epoch. skorch's callbacks end a
@@ -43,7 +46,11 @@ class ImageNet(NeuralNet):
     precision : {"auto", "float32", "bfloat16"}, default="float32"
         In what training steps compute.
     predict_batch_size : int, default=256
-        Images in a batch outside training.
+        Images in a batch outside training, on the processor.
+    progressive_resizing : float, default=1.0
+        The size of the images in the first epoch of a training, over their own.
+    test_time_augmentation : {"flip", "flip_shift"} or None, default=None
+        Over which variants of an image its outputs are averaged.
     seed : int, default=0
         Seeds the order of the images.
     built_with : dict, default=None
@@ -61,6 +68,8 @@ class ImageNet(NeuralNet):
         mixup=0.0,
         precision="float32",
         predict_batch_size=256,
+        progressive_resizing=1.0,
+        test_time_augmentation=None,
         seed=0,
         built_with=None,
         **kwargs,
@@ -71,8 +80,11 @@ class ImageNet(NeuralNet):
         self.mixup = mixup
         self.precision = precision
         self.predict_batch_size = predict_batch_size
+        self.progressive_resizing = progressive_resizing
+        self.test_time_augmentation = test_time_augmentation
         self.seed = seed
         self.built_with = built_with
+        self.first_epoch_, self.n_planned_ = 0, self.max_epochs
 
     @property
     def _default_callbacks(self):
@@ -105,9 +117,10 @@ class ImageNet(NeuralNet):
         self.initialize_callbacks()
         self.train_split = predefined_split(valid) if valid is not None else None
         try:
-            self.notify("on_train_begin", X=dataset, y=None)
-            self.fit_loop(dataset, epochs=epochs)
-            self.notify("on_train_end", X=dataset, y=None)
+            with freed_memory_kept():
+                self.notify("on_train_begin", X=dataset, y=None)
+                self.fit_loop(dataset, epochs=epochs)
+                self.notify("on_train_end", X=dataset, y=None)
         finally:
             # These hold training data, validation data and a second set of weights.
             self.callbacks = self.train_split = None
@@ -146,6 +159,8 @@ class ImageNet(NeuralNet):
         self : object
             The net.
         """
+        self.first_epoch_, self.n_planned_ = len(self.history), epochs or self.max_epochs
+        self._set_training(True)  # also what was in another mode than the module around it
         try:
             super().fit_loop(X, y, epochs, **fit_params)
         except StopTraining:
@@ -215,7 +230,8 @@ class ImageNet(NeuralNet):
             An iterable.
         """
         if not training:
-            return BatchLoader(dataset, self.predict_batch_size)
+            scale = 1 if torch.device(self.device).type == "cpu" else _LARGER_ON_GPU
+            return BatchLoader(dataset, self.predict_batch_size * scale)
         return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -236,15 +252,14 @@ class ImageNet(NeuralNet):
         """
         if iterator is None:
             return
-        score, total = SCORES[self.target_type](), 0.0
+        tally = Tally(SCORES[self.target_type]())
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            total = total + step["loss"].detach() * len(batch[1])
-            score.update(step["y_pred"], batch[1].to(self.device))
+            tally.add(step["loss"], step["y_pred"], batch[1])
             self.history.record_batch(prefix + "_batch_size", len(batch[1]))
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        loss = float(total) / score.n_images
+        loss, score = tally.means()
         # Sizes stay where callbacks recorded something; skorch's own look for a last batch.
         *batches, last = self.history[-1]["batches"]
         self.history[-1]["batches"] = [*(record for record in batches if len(record) > 1), last]
@@ -254,7 +269,30 @@ class ImageNet(NeuralNet):
         best = min(epoch.get(name, math.inf) for epoch in list(self.history))
         self.history.record(name, loss)
         self.history.record(name + "_best", loss < best)
-        self.history.record(prefix + "_score", score.value())
+        self.history.record(prefix + "_score", score)
+
+    def train_step(self, batch, **fit_params):
+        """Learn from a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Images, targets and weights.
+        **fit_params : dict
+            Further arguments for the module.
+
+        Returns
+        -------
+        step : dict
+            As from `train_step_single`.
+        """
+        for parameter in self.module_.parameters():
+            parameter.grad = None
+        step = self.train_step_single(batch, **fit_params)
+        named = TeeGenerator(self.get_all_learnable_params())
+        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+        self.optimizer_.step()
+        return step
 
     def train_step_single(self, batch, **fit_params):
         """Compute the loss of a batch and its gradients.
@@ -272,8 +310,10 @@ class ImageNet(NeuralNet):
             "loss", a tensor of shape (), and "y_pred", the outputs, of shape
             (n_images, n_outputs).
         """
-        self._set_training(True)
+        if not self.module_.training:
+            self._set_training(True)
         images, y = batch
+        images = resize(images, self._share_of_size())
         with autocast(torch.device(self.device), self.precision):
             if self.mixup:
                 outputs, loss = self._mix_up(images, y, batch.weights, fit_params)
@@ -298,80 +338,24 @@ class ImageNet(NeuralNet):
         step : dict
             As from `train_step_single`.
         """
-        self._set_training(False)
+        if self.module_.training:
+            self._set_training(False)
         images, y = batch
         with torch.no_grad():
             outputs = self.infer(images, **fit_params)
             loss = self._loss(outputs, y, batch.weights)
         return {"loss": loss, "y_pred": outputs}
 
-    def evaluation_step(self, batch, training=False):
-        """Compute the outputs of a batch.
-
-        Parameters
-        ----------
-        batch : Batch
-            Images; their targets are not looked at.
-        training : bool, default=False
-            Whether dropout and the like are on.
-
-        Returns
-        -------
-        outputs : tensor of shape (n_images, n_outputs)
-            Logits, or standardised targets.
-        """
-        images = batch[0]
-        if len(images) == 1:  # PyTorch convolves one image another way, with other last digits
-            return super().evaluation_step((images.expand(2, -1, -1, -1), None), training)[:1]
-        return super().evaluation_step(batch, training)
-
-    def forward_iter(self, X, training=False, device="cpu"):
-        """Give the outputs batch by batch, in the order of the images whatever the mode.
-
-        Parameters
-        ----------
-        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
-            The images.
-        training : bool, default=False
-            Whether dropout and the like are on.
-        device : str or torch.device, default="cpu"
-            Where the outputs are wanted.
-
-        Yields
-        ------
-        outputs : tensor of shape (n_images_in_batch, n_outputs)
-            Logits, or standardised targets.
-        """
-        for batch in self.get_iterator(self.get_dataset(X), training=False):
-            yield self.evaluation_step(batch, training=training).to(device)
-
-    def _get_predict_nonlinearity(self):
-        if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
-            multiclass = self.target_type == "multiclass"
-            return partial(torch.softmax, dim=1) if multiclass else torch.sigmoid
-        return super()._get_predict_nonlinearity()
-
-    def predict(self, X):
-        """Give class indices, label indicators or numbers, as skorch's scoring callbacks expect.
-
-        Parameters
-        ----------
-        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
-            The images.
-
-        Returns
-        -------
-        y : array of shape (n_images,) or (n_images, n_outputs)
-            Encoded predictions.
-        """
-        outputs = self.forward(X).numpy()
-        if self.target_type == "multiclass":
-            return outputs.argmax(axis=1)
-        return (outputs > 0).astype(int) if self.target_type == "multilabel" else outputs
-
     def _loss(self, outputs, y, weights):
         losses = self.criterion_(outputs, y.to(self.device))
         return losses.mean() if weights is None else (losses * weights.to(self.device)).mean()
+
+    def _share_of_size(self):
+        """Tell how large the images of the epoch are, over their own size."""
+        start, last = self.progressive_resizing, self.n_planned_ - 1
+        grown = min(_GROWING * self.n_planned_, last)
+        done = (len(self.history) - 1 - self.first_epoch_) / grown if last else 1.0
+        return start + (1 - start) * min(done, 1.0)
 
     def _mix_up(self, images, y, weights, fit_params):
         """Learn from weighted means of pairs of images (Zhang et al. 2018, arXiv 1710.09412)."""
@@ -383,35 +367,3 @@ class ImageNet(NeuralNet):
         own = self._loss(outputs, y, weights)
         other = self._loss(outputs, y[partner], None if weights is None else weights[partner])
         return outputs, share * own + (1 - share) * other
-
-    def to_device(self, device):
-        """Move the module, and the optimizer if there is one.
-
-        Parameters
-        ----------
-        device : torch.device
-            Where to.
-        """
-        if torch.device(self.device) == device:
-            return
-        self.device = str(device)
-        self.module_.to(device)
-        if getattr(self, "optimizer_", None) is not None:
-            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
-
-    def __getstate__(self):
-        """Keep what predicting needs; an optimizer only where training is to go on."""
-        state = vars(self).copy()
-        state.update(callbacks=None, callbacks_=[], train_split=None)  # callbacks pickle midway
-        state.update(module=None, optimizer_=None, device="cpu")
-        optimizer = self.optimizer_.state_dict() if self.warm_start and self.optimizer_ else None
-        packed = (state.pop("module_"), state.pop("history_"), optimizer)
-        return {**state, "packed": pack(packed)}
-
-    def __setstate__(self, state):
-        state = dict(state)
-        module, history, optimizer = unpack(state.pop("packed"))
-        vars(self).update(state, module=module, module_=module, history_=history)
-        if optimizer is not None:
-            self.initialize_optimizer()
-            self.optimizer_.load_state_dict(optimizer)

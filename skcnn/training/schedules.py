@@ -63,4 +63,20 @@ def cosine(done):
     return (1 + cos(pi * done)) / 2
 
 
-SCHEDULES = {"cosine": cosine, "one_cycle": one_cycle}
+def linear(done):
+    """Fall from the learning rate to nothing along a straight line.
+
+    Parameters
+    ----------
+    done : float
+        The fraction of the training that is done, from 0 to 1.
+
+    Returns
+    -------
+    factor : float
+        From 0 to 1.
+    """
+    return 1.0 - done
+
+
+SCHEDULES = {"cosine": cosine, "linear": linear, "one_cycle": one_cycle}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+_MAX_VALUES = 2**16  # outputs that are kept before they are added up
+
 
 class Accuracy:
     """The fraction of the images whose class, or whose every label, is right."""
@@ -78,6 +80,61 @@ class R2:
             variation > 0, 1 - unexplained / variation, (unexplained == 0).to(unexplained)
         )
         return float(scores.mean())
+
+
+class Tally:
+    """Mean loss and score of batches, added up many at a time, since small sums cost as much.
+
+    Parameters
+    ----------
+    score : Accuracy or R2
+        What adds up the score.
+    """
+
+    def __init__(self, score):
+        self.score = score
+        self.loss = 0.0
+        self.n_values = 0
+        self.waiting = []
+
+    def add(self, loss, outputs, y):
+        """Add a batch.
+
+        Parameters
+        ----------
+        loss : tensor of shape ()
+            The mean loss of its images.
+        outputs : tensor of shape (n_images, n_outputs)
+            What the network gave.
+        y : tensor of shape (n_images,) or (n_images, n_outputs)
+            What it should give.
+        """
+        self.waiting.append((loss.detach(), outputs, y))
+        self.n_values += outputs.numel()
+        if self.n_values > _MAX_VALUES:
+            self._add_up()
+
+    def means(self):
+        """Give the figures of all batches.
+
+        Returns
+        -------
+        loss : float
+            The mean over all images.
+        score : float
+            The score of all images.
+        """
+        self._add_up()
+        return float(self.loss) / self.score.n_images, self.score.value()
+
+    def _add_up(self):
+        if self.waiting:
+            losses, outputs, y = zip(*self.waiting, strict=True)
+            sizes = torch.tensor([len(part) for part in y], device=losses[0].device)
+            self.loss = self.loss + (torch.stack(losses) * sizes).sum()
+            outputs = torch.cat(outputs)
+            self.score.update(outputs, torch.cat(y).to(outputs.device))
+        self.waiting, self.n_values = [], 0
 
 
 SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}

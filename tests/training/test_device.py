@@ -73,6 +73,15 @@ def test_precision(monkeypatch, precision, native, expected):
     assert not torch.is_autocast_enabled("cpu")
 
 
+@pytest.fixture
+def asked_anew():
+    """Forget what the real devices can, and what those of a test could."""
+    module._has_bfloat16.cache_clear()
+    yield
+    module._has_bfloat16.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
 @pytest.mark.parametrize("name", ["amx_bf16", "avx512_bf16", "avx2"])
 def test_processors_that_compute_bfloat16_natively(monkeypatch, name):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {name: True}, raising=False)
@@ -80,6 +89,7 @@ def test_processors_that_compute_bfloat16_natively(monkeypatch, name):
     assert isinstance(context, nullcontext if name == "avx2" else torch.autocast)
 
 
+@pytest.mark.usefixtures("asked_anew")
 @pytest.mark.parametrize("native", [True, False])
 def test_cuda_devices_that_compute_bfloat16_natively(monkeypatch, native):
     asked = []

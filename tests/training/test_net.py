@@ -25,11 +25,12 @@ from skorch.callbacks import (
 from torch import nn
 
 from skcnn.lazy import LazyImages
-from skcnn.networks import PlainNetwork, Standardize
+from skcnn.networks import Conv2d, Linear, PlainNetwork, Standardize
 from skcnn.training.callbacks import Schedule, early_stopping
 from skcnn.training.device import seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.losses import LOSSES, Criterion
+from skcnn.training.muon import Muon
 from skcnn.training.net import ImageNet
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import constant, cosine, one_cycle
@@ -50,6 +51,7 @@ LEARNING_RATE = 0.003
 OPTIMIZER_OF = {
     "adam": torch.optim.Adam,
     "adamw": partial(torch.optim.AdamW, weight_decay=0.5),
+    "muon": Muon,
     "rmsprop": torch.optim.RMSprop,
     "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
 }
@@ -718,3 +720,146 @@ def test_skorch_takes_arrays():
     assert n_differing(net.module_, expected.module_) == 0
     assert "ImageNet" in repr(net)
     assert net.get_params()["batch_size"] == 8
+
+
+@pytest.mark.parametrize("directly", [False, True])
+def test_a_step_of_the_users_sees_gradients_and_nothing_accumulates(directly):
+    class Norms(Callback):
+        """A callback that remembers the size of every gradient."""
+
+        norms = []
+
+        def on_grad_computed(self, net, named_parameters, training, **kwargs):
+            gradients = {name: p.grad.norm().item() for name, p in named_parameters}
+            assert training
+            self.norms.append(gradients["1.output.bias"])
+
+    module = build_module()
+    net = build_net(module, optimizer="sgd", lr=1e-30, batch_size=100, callbacks=[Norms()])
+    if directly:
+        net.set_params(max_epochs=3)
+        net.partial_fit(IMAGES, CLASSES)
+    else:
+        net.train(ImageDataset(IMAGES, CLASSES), None, 3, ([], [Norms()]))
+    module.train()
+    X = torch.tensor(np.moveaxis(IMAGES, -1, 1), dtype=torch.float32)
+    naive_loss(module(X), torch.as_tensor(CLASSES), torch.ones(N_IMAGES)).backward()
+    assert_allclose(Norms.norms, [module[1].output.bias.grad.norm()] * 3, rtol=1e-4)
+
+
+class Modes(nn.Module):
+    """A network that remembers in which mode its only layer was called."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(84, 3)
+        self.seen = []
+        self.layer.register_forward_hook(lambda layer, *_: self.seen.append(layer.training))
+
+    def forward(self, images):
+        return self.layer(images.float().flatten(1))
+
+
+@pytest.mark.parametrize("mode", [True, False])
+@pytest.mark.parametrize("validated", [True, False])
+def test_every_layer_is_in_the_right_mode(mode, validated):
+    module = Modes()
+    module.layer.train(mode)  # another mode than that of the module around it, or not
+    net = build_net()
+    net.module_ = module
+    net.initialize_optimizer()
+    dataset = ImageDataset(IMAGES, CLASSES)
+    net.train(dataset, ImageDataset(IMAGES, CLASSES) if validated else None, 2)
+    net.forward(IMAGES)
+    epoch = [True] * 5 + [False] * validated
+    assert module.seen == [*epoch, *epoch, False]
+    assert not module.layer.training
+
+
+# --- sizes and variants of images --------------------------------------------------------------
+
+
+class Sizes(nn.Module):
+    """A network for images of any size that remembers those that it learned from."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.sizes = []
+        self.others = set()
+
+    def forward(self, images):
+        if self.training:
+            self.sizes.append(tuple(images.shape[2:]))
+        else:
+            self.others.add(tuple(images.shape[2:]))
+        return self.layer(images.float().mean((2, 3)) / 255)
+
+
+def sizes_of(start, epochs, n_batches=1):
+    """Sizes that grow evenly up to three quarters of the epochs, or to the last of a few."""
+    grown = min(0.75 * epochs, epochs - 1) or 1e-9
+    begin = start if epochs > 1 else 1.0
+    shares = np.interp(np.arange(epochs), [0, grown], [begin, 1.0])
+    return [(round(7 * share), round(6 * share)) for share in shares for _ in range(n_batches)]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 8, 20])
+@pytest.mark.parametrize("start", [0.3, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("mixup", [0.0, 0.4])
+def test_images_grow_over_the_epochs(epochs, start, mixup):
+    net = build_net(Sizes(), progressive_resizing=start, mixup=mixup)
+    dataset = ImageDataset(IMAGES, CLASSES)
+    net.train(dataset, dataset, epochs)
+    expected = sizes_of(start, epochs, n_batches=5)
+    assert net.module_.sizes == expected
+    last = -(-3 * epochs // 4) if epochs > 3 else epochs - 1
+    assert set(net.module_.sizes[5 * last :]) == {(7, 6)}
+    assert net.module_.others == {(7, 6)}
+
+
+def test_every_training_grows_anew():
+    net = build_net(Sizes(), progressive_resizing=0.5, batch_size=100)
+    dataset = ImageDataset(IMAGES, CLASSES)
+    for _ in range(2):
+        net.train(dataset, None, 4)
+    assert net.module_.sizes == 2 * sizes_of(0.5, 4)
+    net.reconfigure(progressive_resizing=1.0)
+    net.train(dataset, None, 2)
+    assert net.module_.sizes[8:] == [(7, 6)] * 2
+
+
+def test_images_grow_for_users_of_skorch():
+    net = build_net(Sizes(), progressive_resizing=0.5, batch_size=100, max_epochs=4)
+    for _ in range(2):
+        net.partial_fit(IMAGES, CLASSES)
+    assert net.module_.sizes == 2 * sizes_of(0.5, 4)
+
+
+@pytest.mark.parametrize("name", ["flip", "flip_shift"])
+def test_outputs_are_means_over_variants(name):
+    net = build_net(test_time_augmentation=name)
+    net.train(ImageDataset(IMAGES, CLASSES), None, 1)
+    moves = [(0, 2)] if name == "flip" else [(0, 4), (-1, 8), (1, 8)]
+    X = np.moveaxis(IMAGES, -1, 1)
+    padded = np.pad(X, [(0, 0), (0, 0), (1, 1), (1, 1)], mode="edge")
+    expected = 0
+    with torch.no_grad():
+        for step, share in moves:
+            moved = padded[:, :, 1 + step : 8 + step, 1 + step : 7 + step]
+            for variant in (moved, moved[..., ::-1]):
+                outputs = net.module_(torch.tensor(variant.copy(), dtype=torch.float32))
+                expected = expected + outputs.double() / share
+    assert_allclose(net.forward(IMAGES), expected, atol=1e-5)
+    assert torch.equal(net.forward(IMAGES[:1]), net.forward(IMAGES)[:1])
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d, Conv2d])
+@pytest.mark.parametrize("name", [None, "flip", "flip_shift"])
+def test_one_image_is_predicted_as_among_others(layer, name):
+    module = nn.Sequential(
+        Standardize(MEAN, SCALE), layer(2, 8, 3), nn.ReLU(), nn.Flatten(), Linear(160, 3)
+    )
+    net = build_net(module, test_time_augmentation=name)
+    assert torch.equal(net.forward(IMAGES[5:6]), net.forward(IMAGES)[5:6])
+    assert net.forward(IMAGES[:1], training=True).shape == (1, 3)

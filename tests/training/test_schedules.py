@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from skcnn.training.callbacks import Schedule
-from skcnn.training.schedules import SCHEDULES, constant, cosine, one_cycle
+from skcnn.training.schedules import SCHEDULES, constant, cosine, linear, one_cycle
 
 DONE = np.linspace(0, 1, 101)
 
@@ -19,6 +19,10 @@ def test_constant():
 
 def test_cosine():
     assert_allclose([cosine(done) for done in DONE], np.cos(np.pi * DONE / 2) ** 2, atol=1e-15)
+
+
+def test_linear():
+    assert_allclose([linear(done) for done in DONE], np.linspace(1, 0, 101), atol=1e-15)
 
 
 @pytest.mark.parametrize("warm_up", [0.1, 0.25, 0.5])
@@ -53,7 +57,8 @@ def test_the_ends():
     assert one_cycle(0) == 0.04
     assert one_cycle(0.25) == 1
     assert_allclose([cosine(0), cosine(1), one_cycle(1)], [1, 0, 0], atol=1e-15)
-    assert {"cosine": cosine, "one_cycle": one_cycle} == SCHEDULES
+    assert (linear(0), linear(1)) == (1, 0)
+    assert {"cosine": cosine, "linear": linear, "one_cycle": one_cycle} == SCHEDULES
 
 
 def net_of(*rates):
@@ -64,7 +69,7 @@ def rates_of(net):
     return [group["lr"] for group in net.optimizer_.param_groups]
 
 
-@pytest.mark.parametrize("factor", [constant, cosine, one_cycle])
+@pytest.mark.parametrize("factor", [constant, cosine, linear, one_cycle])
 def test_the_rate_of_every_batch(factor):
     net, schedule = net_of(5.0, 6.0), Schedule(factor, 0.1, n_batches=8).initialize()
     schedule.on_train_begin(net)

@@ -8,7 +8,8 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score, r2_score
 
-from skcnn.training.scores import R2, SCORES, Accuracy
+from skcnn.training import scores
+from skcnn.training.scores import R2, SCORES, Accuracy, Tally
 
 RNG = np.random.default_rng(0)
 CUTS = [[0, 50], [0, 1, 50], [0, 16, 32, 48, 50]]
@@ -73,3 +74,64 @@ def test_r2_of_constant_targets(constant, error, cuts):
 
 def test_the_table():
     assert {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy} == SCORES
+
+
+# --- many batches ------------------------------------------------------------------------------
+
+
+def batches_of(target_type, n_images, n_outputs):
+    """Outputs and targets of many images, about half of them right."""
+    outputs = RNG.normal(size=(n_images, n_outputs)).astype(np.float32)
+    if target_type == "multiclass":
+        return outputs, np.where(RNG.random(n_images) < 0.5, outputs.argmax(axis=1), 0)
+    if target_type == "multilabel":
+        flipped = RNG.random(outputs.shape) < 0.5 / n_outputs
+        return outputs, ((outputs > 0) ^ flipped).astype(np.float32)
+    return outputs, (outputs + RNG.normal(size=outputs.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("target_type", SCORES)
+@pytest.mark.parametrize(
+    ("n_images", "n_outputs", "batch_size"),
+    [(1, 3, 8), (50, 3, 50), (101, 4, 7), (3000, 100, 64), (700, 200, 512)],
+)
+def test_a_tally_is_the_sum_over_all_images(target_type, n_images, n_outputs, batch_size):
+    outputs, y = batches_of(target_type, n_images, n_outputs)
+    losses = RNG.uniform(size=n_images).astype(np.float32)
+    tally, largest = Tally(SCORES[target_type]()), 0
+    for start in range(0, n_images, batch_size):
+        rows = slice(start, start + batch_size)
+        loss = torch.tensor(losses[rows].mean(), requires_grad=True)
+        tally.add(loss, torch.tensor(outputs[rows]), torch.tensor(y[rows]))
+        largest = max(largest, sum(part.numel() for _, part, _ in tally.waiting))
+    loss, found = tally.means()
+    assert type(loss) is type(found) is float
+    assert_allclose(loss, losses.mean(), rtol=1e-5)
+    assert largest <= 2**16
+    right = {
+        "multiclass": lambda: accuracy_score(y, outputs.argmax(axis=1)),
+        "multilabel": lambda: accuracy_score(y, outputs > 0),
+        "continuous": lambda: r2_score(y.astype(float), outputs.astype(float)),
+    }
+    if n_images > 1:
+        assert_allclose(found, right[target_type](), atol=1e-6)
+
+
+def test_a_tally_may_be_read_on_the_way():
+    tally = Tally(Accuracy())
+    for n_batches in range(1, 4):
+        tally.add(torch.tensor(float(n_batches)), torch.eye(2), torch.tensor([0, 0]))
+        assert tally.means() == ((n_batches + 1) / 2, 0.5)
+
+
+@pytest.mark.parametrize("limit", [0, 50, 10**9])
+@pytest.mark.parametrize("target_type", SCORES)
+def test_the_moment_of_adding_up_makes_no_difference(monkeypatch, limit, target_type):
+    outputs, y = batches_of(target_type, 60, 3)
+    monkeypatch.setattr(scores, "_MAX_VALUES", limit)
+    tally, once = Tally(SCORES[target_type]()), SCORES[target_type]()
+    for start in range(0, 60, 6):
+        rows = slice(start, start + 6)
+        tally.add(torch.tensor(2.0), torch.tensor(outputs[rows]), torch.tensor(y[rows]))
+        once.update(torch.tensor(outputs[rows]), torch.tensor(y[rows]))
+    assert_allclose(tally.means(), (2.0, once.value()), rtol=1e-9)

@@ -1,0 +1,146 @@
+"""Muon: steps of convolution filters in which every direction counts alike."""
+
+from __future__ import annotations
+
+import torch
+from torch.optim.adam import adam
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_N_ITERATIONS = 3
+_TINY = 1e-7
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum made orthogonal for the filters of convolutions, and Adam for all other weights.
+
+    The filters of a layer, as a matrix with a row for each output, are moved along the nearest
+    matrix whose singular values are equal, and then scaled back to their norm before the first
+    step; a batch normalisation after them makes their norm irrelevant. The step is
+    `lr` times that norm over the square root of the number of filters.
+
+    Parameters
+    ----------
+    params : iterable
+        As for every optimizer of torch.
+    lr : float, default=0.24
+        The step size of the filters.
+    momentum : float, default=0.6
+        Of their gradients, after Nesterov.
+    adam_ratio : float, default=0.04
+        Adam's step size over `lr`.
+    betas : tuple of (float, float), default=(0.9, 0.95)
+        Adam's.
+    weight_decay : float, default=0.0
+        Adam's factor of an L2 penalty.
+
+    References
+    ----------
+    Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024
+    (https://kellerjordan.github.io/posts/muon/).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.training.muon import Muon
+    >>> layer = torch.nn.Conv2d(1, 2, 3)
+    >>> norm = layer.weight.norm()
+    >>> layer(torch.rand(1, 1, 3, 3)).square().sum().backward()
+    >>> Muon(layer.parameters()).step()
+    >>> torch.allclose(layer.weight.norm(), norm)
+    True
+    """
+
+    def __init__(
+        self, params, lr=0.24, *, momentum=0.6, adam_ratio=0.04, betas=(0.9, 0.95), weight_decay=0.0
+    ):
+        defaults = {"momentum": momentum, "adam_ratio": adam_ratio, "betas": betas, "fused": True}
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **defaults})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Take a step.
+
+        Parameters
+        ----------
+        closure : callable, default=None
+            Computes the loss and the gradients.
+
+        Returns
+        -------
+        loss : tensor of shape () or None
+            What the closure gave.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            params = [param for param in group["params"] if param.grad is not None]
+            for param in params:
+                if param.ndim == 4:
+                    self._turn(param, group)
+            self._adapt([param for param in params if param.ndim != 4], group)
+        return loss
+
+    def _turn(self, filters, group):
+        """Move filters along the orthogonal matrix nearest to their momentum."""
+        state = self.state[filters]
+        if not state:
+            state["momentum"] = torch.zeros_like(filters)
+            state["norm"] = filters.norm()
+        momentum = state["momentum"].mul_(group["momentum"]).add_(filters.grad)
+        direction = filters.grad.add(momentum, alpha=group["momentum"])
+        turned = orthogonal(direction.flatten(1)).view_as(filters)
+        step = group["lr"] * len(filters) ** -0.5 * state["norm"]
+        filters.sub_(turned * step)
+        filters.mul_(state["norm"] / (filters.norm() + _TINY))
+
+    def _adapt(self, params, group):
+        """Take a step of Adam, with PyTorch's own function."""
+        for param in params:
+            if not self.state[param]:
+                self.state[param] = {
+                    "step": torch.tensor(0.0, device=param.device),
+                    "exp_avg": torch.zeros_like(param),
+                    "exp_avg_sq": torch.zeros_like(param),
+                }
+        states = [self.state[param] for param in params]
+        if params:
+            adam(
+                params,
+                [param.grad for param in params],
+                *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq")),
+                max_exp_avg_sqs=[],
+                state_steps=[state["step"] for state in states],
+                fused=True,
+                amsgrad=False,
+                beta1=group["betas"][0],
+                beta2=group["betas"][1],
+                lr=group["lr"] * group["adam_ratio"],
+                weight_decay=group["weight_decay"],
+                eps=1e-8,
+                maximize=False,
+            )
+
+
+def orthogonal(matrix):
+    """Approximate the orthogonal matrix nearest to one, by a Newton-Schulz iteration.
+
+    Parameters
+    ----------
+    matrix : tensor of shape (n_rows, n_columns)
+        Of any scale.
+
+    Returns
+    -------
+    orthogonal : tensor of shape (n_rows, n_columns)
+        With the same singular vectors, and singular values about 1, computed in bfloat16.
+    """
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.T if is_tall else matrix).bfloat16()
+    x = x / (x.norm() + _TINY)
+    first, third, fifth = _COEFFICIENTS
+    for _ in range(_N_ITERATIONS):
+        square = x @ x.T
+        x = first * x + (third * square + fifth * square @ square) @ x
+    return (x.T if is_tall else x).to(matrix.dtype)

@@ -1,0 +1,404 @@
+"""The estimators' options of training and prediction against plain PyTorch and numpy."""
+
+import copy
+import pickle
+from math import cos, pi
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, softmax
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.utils._param_validation import InvalidParameterError
+from skorch.callbacks import Callback
+from torch import nn
+from torch.nn import functional
+
+from skcnn import CNNClassifier, CNNRegressor
+from skcnn.networks import FastNetwork
+from skcnn.training import memory
+from skcnn.training.loader import BatchLoader, ImageDataset
+
+ESTIMATORS = [CNNClassifier, CNNRegressor]
+QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+FAST = {"network": "fast", "channels": (8, 16), "optimizer": "muon", "learning_rate": 0.1}
+
+
+@pytest.fixture(scope="module", params=ESTIMATORS)
+def task(request, digits):
+    """Give an estimator, 100 images, and targets for it."""
+    X, y = digits[0][:100], digits[1][:100]
+    return request.param, X, y if request.param is CNNClassifier else X.mean((1, 2)) + y
+
+
+def outputs_of(cnn, X):
+    """What the module gives for images, in double precision."""
+    images = torch.tensor(np.asarray(X, np.float32).reshape(len(X), 1, 8, 8))
+    with torch.no_grad():
+        return cnn.module_(images).double().numpy()
+
+
+# --- parameters --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("progressive_resizing", 0),
+        ("progressive_resizing", 1.1),
+        ("progressive_resizing", -0.5),
+        ("progressive_resizing", None),
+        ("progressive_resizing", "0.5"),
+        ("test_time_augmentation", "mirror"),
+        ("test_time_augmentation", True),
+        ("test_time_augmentation", 1),
+        ("optimizer", "Muon"),
+        ("schedule", "triangle"),
+        ("network", "slow"),
+    ],
+)
+def test_bad_values_are_refused(task, name, value):
+    estimator, X, y = task
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
+        estimator(**{**QUICK, name: value}).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_parameters_are_set_and_cloned(estimator):
+    parameters = {"progressive_resizing": 0.5, "test_time_augmentation": "flip", **FAST}
+    for cnn in (estimator(**parameters), estimator().set_params(**parameters)):
+        assert {name: clone(cnn).get_params()[name] for name in parameters} == parameters
+    assert estimator().progressive_resizing == 1.0
+    assert estimator().test_time_augmentation is None
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"optimizer": "muon", "learning_rate": 0.05},
+        {"schedule": "linear"},
+        {"test_time_augmentation": "flip"},
+        {"test_time_augmentation": "flip_shift"},
+        FAST,
+        {**FAST, "optimizer": "adamw", "learning_rate": 0.003},
+        {**FAST, "progressive_resizing": 0.5},
+        {**FAST, "progressive_resizing": 0.7, "mixup": 0.2, "schedule": "linear"},
+        {**FAST, "precision": "bfloat16"},
+        {**FAST, "early_stopping": True},
+    ],
+    ids=str,
+)
+def test_every_option_learns(task, parameters):
+    estimator, X, y = task
+    cnn = estimator(**{**QUICK, "max_epochs": 8, **parameters}).fit(X, y)
+    losses = [record["train_loss"] for record in cnn.history_]
+    assert losses[-1] < 0.85 * losses[0]
+    again = estimator(**{**QUICK, "max_epochs": 8, **parameters}).fit(X, y)
+    assert_array_equal(again.predict(X), cnn.predict(X))
+
+
+# --- the engine --------------------------------------------------------------------------------
+
+
+class Start(Callback):
+    """Remember the module as it was before the first step."""
+
+    modules = []
+
+    def on_train_begin(self, net, **kwargs):
+        self.modules.append(copy.deepcopy(net.module_))
+
+
+def one_cycle(done):
+    if done < 0.25:
+        return 0.04 + 0.96 * (1 - cos(pi * done / 0.25)) / 2
+    return (1 + cos(pi * (done - 0.25) / 0.75)) / 2
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_training_is_a_plain_loop(task, weighted):
+    estimator, X, y = task
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else np.ones(len(X))
+    options = {"dropout": 0.0, "precision": "float32", "channels": (8, 16)}
+    cnn = estimator(**QUICK, **options, callbacks=[Start()])
+    cnn.fit(X, y, sample_weight=weights if weighted else None)
+    module = Start.modules.pop().to(memory_format=torch.contiguous_format).train()
+    images = torch.tensor(X, dtype=torch.float32)[:, None]
+    if estimator is CNNClassifier:
+        targets, criterion = torch.tensor(np.unique(y, return_inverse=True)[1]), "cross_entropy"
+    else:
+        mean = np.average(y, weights=weights)
+        scale = np.average((y - mean) ** 2, weights=weights) ** 0.5
+        targets, criterion = torch.tensor((y - mean) / scale, dtype=torch.float32), "mse_loss"
+        targets = targets[:, None]
+    share = torch.tensor(weights / weights.mean(), dtype=torch.float32)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1.0, weight_decay=0.5)
+    loader = BatchLoader(ImageDataset(X, np.arange(len(X))), 16, seed=cnn.net_.seed)
+    n_steps, step = 3 * len(loader), 0
+    for epoch in range(3):
+        total = 0.0
+        for _, rows in loader:
+            optimizer.param_groups[0]["lr"] = 0.003 * one_cycle(step / n_steps)
+            optimizer.zero_grad()
+            outputs = module(images[rows])
+            losses = getattr(functional, criterion)(outputs, targets[rows], reduction="none")
+            loss = (losses.reshape(len(rows)) * share[rows]).mean()
+            loss.backward()
+            optimizer.step()
+            step, total = step + 1, total + loss.item() * len(rows)
+        assert_allclose(cnn.history_[epoch]["train_loss"], total / len(X), rtol=1e-4)
+    expected = module.state_dict()
+    for name, value in cnn.module_.state_dict().items():
+        assert_allclose(value, expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
+
+
+def test_bfloat16_is_another_training_that_learns(task):
+    estimator, X, y = task
+    exact, short = (
+        estimator(**{**QUICK, "max_epochs": 8}, precision=precision).fit(X, y)
+        for precision in ("float32", "bfloat16")
+    )
+    weights = [cnn.module_.network.output.weight for cnn in (exact, short)]
+    assert {parameter.dtype for parameter in short.module_.parameters()} == {torch.float32}
+    assert not torch.equal(*weights)
+    assert short.score(X, y) > exact.score(X, y) - 0.1
+    assert short.history_[-1]["train_loss"] < 0.5 * short.history_[0]["train_loss"]
+
+
+# --- the fast network --------------------------------------------------------------------------
+
+
+def test_fast_network_and_muon_on_digits():
+    X, y = load_digits(return_X_y=True)
+    cnn = CNNClassifier(
+        "fast",
+        channels=(16, 32),
+        optimizer="muon",
+        learning_rate=0.2,
+        schedule="linear",
+        max_epochs=5,
+        random_state=0,
+    )
+    assert cnn.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.95
+    assert isinstance(cnn.module_.network, FastNetwork)
+    assert [block.first.conv.out_channels for block in cnn.module_.network.blocks] == [16, 32]
+
+
+OF_THE_PLAIN_NETWORK = {
+    "kernel_size": 5,
+    "stride": 2,
+    "padding": "valid",
+    "pooling": "avg",
+    "pool_size": 3,
+    "activation": "tanh",
+    "batch_norm": False,
+    "dropout": 0.9,
+    "hidden_units": (7,),
+}
+
+
+def test_options_of_the_plain_network_do_not_concern_the_fast_one(task):
+    estimator, X, y = task
+    expected = estimator(**QUICK, **FAST).fit(X, y).predict(X)
+    found = estimator(**QUICK, **FAST, **OF_THE_PLAIN_NETWORK).fit(X, y).predict(X)
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "shape", [(20, 1, 1), (20, 2, 5), (20, 9, 7, 3), (20, 28, 28, 1), (20, 1, 12, 3)]
+)
+def test_fast_network_for_images_of_any_size(shape):
+    X, y = np.random.default_rng(0).random(shape), np.arange(20) % 2
+    cnn = CNNClassifier(**{**QUICK, "max_epochs": 1}, **FAST).fit(X, y)
+    assert_allclose(cnn.predict_proba(X).sum(axis=1), 1)
+
+
+def test_fast_network_is_pickled_with_its_whitening(task):
+    estimator, X, y = task
+    cnn = estimator(**QUICK, **FAST, warm_start=True).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(cnn))
+    assert_array_equal(loaded.predict(X), cnn.predict(X))
+    whitening = cnn.module_.network.whitening.weight.clone()
+    assert_array_equal(loaded.fit(X, y).predict(X), cnn.fit(X, y).predict(X))
+    for other in (loaded, cnn):
+        assert torch.equal(other.module_.network.whitening.weight, whitening)
+
+
+@pytest.mark.parametrize("network", ["plain", "fast"])
+@pytest.mark.parametrize("variants", [None, "flip", "flip_shift"])
+def test_predictions_do_not_depend_on_how_rows_are_cut(task, network, variants):
+    estimator, X, y = task
+    cnn = estimator(network, **QUICK, channels=(5, 8), test_time_augmentation=variants).fit(X, y)
+    expected = cnn._outputs(X)
+    for start, stop in [(0, 1), (0, 2), (7, 30), (99, 100), (1, 100)]:
+        assert_array_equal(cnn._outputs(X[start:stop]), expected[start:stop])
+    cnn.net_.predict_batch_size = 7
+    assert_array_equal(cnn._outputs(X), expected)
+
+
+# --- variants of images ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained(task):
+    estimator, X, y = task
+    return estimator(**QUICK).fit(X, y), X
+
+
+def scaled_back(cnn, outputs):
+    if isinstance(cnn, CNNClassifier):
+        return softmax(outputs, axis=1)
+    return outputs[:, 0] * cnn.y_scale_ + cnn.y_mean_
+
+
+def predicted(cnn, X, variants):
+    cnn = copy.deepcopy(cnn).set_params(test_time_augmentation=variants)
+    return cnn.predict_proba(X) if isinstance(cnn, CNNClassifier) else cnn.predict(X)
+
+
+def test_mirrored_images_are_predicted_the_same(trained):
+    cnn, X = trained
+    assert_array_equal(predicted(cnn, X[:, :, ::-1], "flip"), predicted(cnn, X, "flip"))
+    assert not np.array_equal(predicted(cnn, X[:, :, ::-1], None), predicted(cnn, X, None))
+
+
+def test_outputs_are_averaged_before_probabilities_are_made(trained):
+    cnn, X = trained
+    mean = (outputs_of(cnn, X) + outputs_of(cnn, X[:, :, ::-1])) / 2
+    assert_allclose(predicted(cnn, X, "flip"), scaled_back(cnn, mean), rtol=1e-5)
+    padded = np.pad(X, [(0, 0), (1, 1), (1, 1)], mode="edge")
+    mean = mean / 2
+    for at in (0, 2):
+        moved = padded[:, at : at + 8, at : at + 8]
+        mean = mean + (outputs_of(cnn, moved) + outputs_of(cnn, moved[:, :, ::-1])) / 8
+    assert_allclose(predicted(cnn, X, "flip_shift"), scaled_back(cnn, mean), rtol=1e-5)
+
+
+def test_variants_may_be_changed_after_fit(trained):
+    cnn, X = copy.deepcopy(trained[0]), trained[1]
+    without = cnn.predict(X)
+    cnn.set_params(test_time_augmentation="flip")
+    assert_array_equal(cnn.predict(X), copy.deepcopy(cnn).predict(X))
+    assert_array_equal(cnn.predict(X), pickle.loads(pickle.dumps(cnn)).predict(X))
+    assert_array_equal(cnn.set_params(test_time_augmentation=None).predict(X), without)
+
+
+def test_variants_change_nothing_in_training(task):
+    estimator, X, y = task
+    cnns = [
+        estimator(**QUICK, test_time_augmentation=variants).fit(X, y, X_val=X[:30], y_val=y[:30])
+        for variants in (None, "flip_shift")
+    ]
+    assert_array_equal(outputs_of(cnns[0], X), outputs_of(cnns[1], X))
+    for name in ("train_loss", "train_score", "valid_loss", "valid_score"):
+        assert [r[name] for r in cnns[0].history_] == [r[name] for r in cnns[1].history_]
+
+
+def test_variants_of_images_with_several_labels(digits):
+    X, y = digits[0][:100], np.column_stack([digits[1][:100] % 2, digits[1][:100] > 4])
+    cnn = CNNClassifier(**QUICK, test_time_augmentation="flip").fit(X, y)
+    mean = (outputs_of(cnn, X) + outputs_of(cnn, X[:, :, ::-1])) / 2
+    assert_allclose(cnn.predict_proba(X), expit(mean), rtol=1e-5)
+    assert_array_equal(cnn.predict(X), mean > 0)
+
+
+# --- sizes of images ---------------------------------------------------------------------------
+
+
+class Recording(nn.Module):
+    """A network for images of any size that remembers those that it learned from."""
+
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(in_channels, n_outputs)
+        self.sizes = []
+        self.others = set()
+
+    def forward(self, images):
+        if self.training:
+            self.sizes.append(images.shape[-1])
+            assert images.shape[-2] == images.shape[-1]
+        else:
+            self.others.add(tuple(images.shape[2:]))
+        return self.layer(images.mean((2, 3)))
+
+
+def sizes_of(cnn):
+    return cnn.module_.network.sizes
+
+
+GROWING = {"batch_size": 100, "random_state": 0, "network": Recording, "progressive_resizing": 0.5}
+GROWTH = [4, 5, 5, 6, 7, 7, 8, 8]  # of 8 pixels: 4 + 4 * epoch / 6, rounded
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.3])
+def test_images_grow(task, mixup):
+    estimator, X, y = task
+    cnn = estimator(**GROWING, max_epochs=8, mixup=mixup)
+    assert sizes_of(cnn.fit(X, y, X_val=X[:9], y_val=y[:9])) == GROWTH
+    cnn.predict(X)
+    assert cnn.module_.network.others == {(8, 8)}
+
+
+def test_images_grow_where_another_epoch_number_is_reached(task):
+    estimator, X, y = task
+    cnn = estimator(**GROWING, max_epochs=8, warm_start=True).fit(X, y)
+    assert sizes_of(cnn.fit(X, y)) == 2 * GROWTH
+    assert sizes_of(cnn.set_params(progressive_resizing=1.0, max_epochs=2).fit(X, y))[-2:] == [8, 8]
+    assert sizes_of(estimator(**GROWING, max_epochs=1).fit(X, y)) == [8]
+    assert sizes_of(estimator(**GROWING, max_epochs=2).fit(X, y)) == [4, 8]
+
+
+def test_partial_fit_sees_whole_images(task):
+    estimator, X, y = task
+    cnn = estimator(**GROWING)
+    for _ in range(3):
+        cnn.partial_fit(X, y)
+    assert sizes_of(cnn) == [8, 8, 8]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_plain_network_takes_one_size(task, method):
+    estimator, X, y = task
+    cnn = estimator(**QUICK, progressive_resizing=0.75)
+    with pytest.raises(ValueError, match=r"progressive_resizing=0\.75 .*network=\"fast\", or 1\.0"):
+        getattr(cnn, method)(X, y)
+    assert not hasattr(cnn, "net_")
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+class Library:
+    """A C library that remembers its calls."""
+
+    def __init__(self):
+        self.calls = []
+
+    def mallopt(self, parameter, value):
+        self.calls.append(value)
+        return 1
+
+    def malloc_trim(self, pad):
+        self.calls.append("trim")
+
+
+SETTINGS = [2**31 - 1, 2**31 - 1, 2**25, 2**26, "trim"]
+
+
+def test_memory_is_kept_while_training_and_given_back(task, monkeypatch):
+    estimator, X, y = task
+    library = Library()
+    monkeypatch.setattr(memory, "_glibc", lambda: library)
+    cnn = estimator(**QUICK).fit(X, y)
+    assert library.calls == SETTINGS
+    cnn.predict(X)
+    assert library.calls == SETTINGS
+    cnn.net_.predict_batch_size = 50
+    cnn.predict(X)
+    assert library.calls == 2 * SETTINGS
+    with pytest.raises(ValueError, match="became"):
+        estimator(**QUICK, optimizer="sgd", learning_rate=1e30, batch_norm=False).fit(X, y)
+    assert library.calls == 3 * SETTINGS

@@ -1,0 +1,47 @@
+"""The variants of an image against numpy."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from skcnn.training.inference import AUGMENTATIONS
+
+RNG = np.random.default_rng(0)
+SIZES = [(1, 1), (1, 6), (2, 2), (7, 5)]
+
+
+def shifted(images, step):
+    padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], mode="edge")
+    height, width = images.shape[2:]
+    return padded[:, :, 1 + step : 1 + step + height, 1 + step : 1 + step + width]
+
+
+def naive(name, images):
+    if name == "flip":
+        return [(0.5, images), (0.5, images[..., ::-1])]
+    variants = []
+    for step, weight in ((0, 0.25), (-1, 0.125), (1, 0.125)):
+        moved = shifted(images, step)
+        variants += [(weight, moved), (weight, moved[..., ::-1])]
+    return variants
+
+
+@pytest.mark.parametrize("name", ["flip", "flip_shift"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_variants(name, size, dtype, memory_format):
+    images = RNG.integers(0, 256, size=(3, 2, *size)).astype(dtype)
+    tensor = torch.tensor(images).contiguous(memory_format=memory_format)
+    found, expected = list(AUGMENTATIONS[name](tensor)), naive(name, images)
+    for (weight, variant), (share, moved) in zip(found, expected, strict=True):
+        assert weight == share
+        assert variant.dtype == tensor.dtype
+        assert_array_equal(variant, moved)
+    assert sum(weight for weight, _ in found) == 1
+    assert_array_equal(tensor, images)
+
+
+def test_the_table():
+    assert set(AUGMENTATIONS) == {"flip", "flip_shift"}

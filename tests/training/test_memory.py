@@ -1,0 +1,124 @@
+"""What the C library is told while a network trains, and what it is told after."""
+
+import ctypes
+import platform
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from skcnn.training import memory
+from skcnn.training.memory import freed_memory_kept
+
+VARIABLES = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"]
+MMAP, TRIM = -3, -1
+KEEP = [("mallopt", MMAP, 2**31 - 1), ("mallopt", TRIM, 2**31 - 1)]
+PUT_BACK = [("mallopt", MMAP, 2**25), ("mallopt", TRIM, 2**26), ("malloc_trim", 0)]
+
+
+class Library:
+    """A C library that remembers its calls, and refuses thresholds above its largest one."""
+
+    def __init__(self, largest=2**31):
+        self.largest = largest
+        self.calls = []
+
+    def mallopt(self, parameter, value):
+        self.calls.append(("mallopt", parameter, value))
+        return int(parameter != MMAP or value <= self.largest)
+
+    def malloc_trim(self, pad):
+        self.calls.append(("malloc_trim", pad))
+        return 1
+
+
+@pytest.fixture
+def glibc(monkeypatch):
+    """Find the library anew, with no variable set, before and after."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    memory._glibc.cache_clear()
+    yield monkeypatch
+    memory._glibc.cache_clear()
+
+
+@pytest.fixture
+def library(glibc):
+    library = Library()
+    glibc.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
+    glibc.setattr(ctypes, "CDLL", lambda name: library)
+    return library
+
+
+def test_kept_within_and_put_back_after(library):
+    for _ in range(3):
+        with freed_memory_kept():
+            assert library.calls == KEEP
+        assert library.calls == KEEP + PUT_BACK
+        library.calls.clear()
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_put_back_after_an_exception(library, error):
+    with pytest.raises(error), freed_memory_kept():
+        raise error
+    assert library.calls == KEEP + PUT_BACK
+
+
+def test_nested_settings_are_made_once(library):
+    with freed_memory_kept():
+        with freed_memory_kept():
+            pass
+        with pytest.raises(ValueError), freed_memory_kept():
+            raise ValueError
+        assert library.calls == KEEP
+    assert library.calls == KEEP + PUT_BACK
+
+
+@pytest.mark.parametrize("n_threads", [2, 5])
+def test_threads_make_settings_once(library, n_threads):
+    entered, left = (threading.Barrier(n_threads, timeout=10) for _ in range(2))
+
+    def work(number):
+        with freed_memory_kept():
+            entered.wait()
+            if number == 0:
+                left.wait()
+        if number:
+            assert library.calls == KEEP
+            left.wait()
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(work, range(n_threads)))
+    assert library.calls == KEEP + PUT_BACK
+
+
+def test_an_old_library_gets_the_largest_threshold_that_it_takes(library):
+    library.largest = 2**25
+    with freed_memory_kept():
+        assert library.calls == [KEEP[0], ("mallopt", MMAP, 2**25), KEEP[1]]
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_nothing_where_the_user_set_a_variable(library, glibc, name):
+    glibc.setenv(name, "65536")
+    with freed_memory_kept():
+        pass
+    assert library.calls == []
+
+
+@pytest.mark.parametrize("version", [("", ""), ("musl", "1.2"), ("libc", "1")])
+def test_nothing_where_the_library_is_another(library, glibc, version):
+    glibc.setattr(platform, "libc_ver", lambda: version)
+    with freed_memory_kept():
+        pass
+    assert library.calls == []
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_the_real_library_takes_the_settings(glibc):
+    with freed_memory_kept():
+        assert memory._users == 1
+        assert bytes(2**22) == b"\0" * 2**22
+    assert memory._users == 0
+    assert memory._glibc().mallopt(MMAP, 2**25) == 1

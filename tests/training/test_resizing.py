@@ -1,0 +1,83 @@
+"""Images that are shrunk, against scikit-image and naive means."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from skimage.transform import resize as skimage_resize
+
+from skcnn.training.resizing import resize
+
+RNG = np.random.default_rng(0)
+IMAGES = torch.tensor(RNG.integers(0, 256, size=(3, 2, 12, 20)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.int64])
+def test_whole_images_are_left_alone(dtype):
+    images = IMAGES.to(dtype)
+    assert resize(images, 1.0) is images
+
+
+@pytest.mark.parametrize(
+    ("size", "share", "expected"),
+    [
+        ((12, 20), 0.5, (6, 10)),
+        ((12, 20), 0.75, (9, 15)),
+        ((12, 20), 0.33, (4, 7)),
+        ((5, 7), 0.999, (5, 7)),
+        ((28, 28), 0.01, (2, 2)),
+        ((2, 9), 0.1, (2, 2)),
+        ((1, 9), 0.5, (1, 4)),
+        ((1, 9), 0.1, (1, 2)),
+        ((1, 1), 0.2, (1, 1)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64, torch.int32])
+def test_sizes_and_dtypes(size, share, expected, dtype):
+    images = torch.ones(2, 3, *size, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    found = resize(images, share)
+    assert found.shape == (2, 3, *expected)
+    assert found.dtype == (torch.uint8 if dtype == torch.uint8 else torch.float32)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.77, 0.95])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_constant_images_stay_constant(share, dtype):
+    images = torch.full((2, 3, 11, 9), 201, dtype=dtype)
+    assert_allclose(resize(images, share), 201, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_linear_images_stay_linear(dtype):
+    ramp = torch.arange(0, 160, 4, dtype=dtype).expand(1, 1, 40, 40)
+    found = resize(ramp, 0.5)[0, 0, :, 2:-2].double()
+    assert_allclose(found.diff(dim=1), 8, atol=1 if dtype == torch.uint8 else 1e-4)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_half_the_size_is_a_mean_with_the_weights_of_a_triangle(memory_format):
+    weights = np.array([1, 3, 3, 1]) / 8
+    images = IMAGES.float().contiguous(memory_format=memory_format)
+    found = resize(images, 0.5)[:, :, 1:-1, 1:-1]
+    windows = np.lib.stride_tricks.sliding_window_view(IMAGES.numpy(), (4, 4), axis=(2, 3))
+    expected = np.einsum("...ij,i,j->...", windows[:, :, 1::2, 1::2], weights, weights)
+    assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
+def test_about_as_scikit_image_does(share):
+    rows, columns = np.mgrid[:40, :60]
+    image = 100 + 80 * np.sin(rows / 8) * np.cos(columns / 9)
+    found = resize(torch.tensor(image)[None, None], share)[0, 0].numpy()
+    expected = skimage_resize(image, found.shape, anti_aliasing=True)
+    assert abs(found - expected).max() < 4
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+def test_uint8_is_the_rounded_float(share):
+    found, exact = resize(IMAGES, share), resize(IMAGES.float(), share)
+    assert abs(found.float() - exact).max() <= 1
+
+
+def test_an_image_does_not_depend_on_the_others():
+    assert_array_equal(resize(IMAGES[:1], 0.6), resize(IMAGES, 0.6)[:1])
