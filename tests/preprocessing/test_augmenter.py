@@ -493,15 +493,11 @@ def test_whole_shifts_combine_with_rotation_as_fractions_do():
         assert min(errors) < 1e-2
 
 
-@pytest.mark.parametrize("horizontal", [True, False])
-@pytest.mark.parametrize("vertical", [True, False])
+@pytest.mark.parametrize(("horizontal", "vertical"), [(True, False), (False, True), (True, True)])
 def test_flips_take_turns(horizontal, vertical):
     images = np.arange(20 * 6).reshape(20, 2, 3)
     augmenter = ImageAugmenter(horizontal_flip=horizontal, vertical_flip=vertical, random_state=1)
     view = augmenter.fit_transform(images)
-    if not (horizontal or vertical):
-        assert view is images
-        return
     epochs = np.stack([np.asarray(view.at_epoch(epoch)) for epoch in range(4)], axis=1)
     n_variants = 2 ** (horizontal + vertical)
     for variants in epochs:

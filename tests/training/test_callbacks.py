@@ -45,5 +45,5 @@ def test_lookahead_leaves_weights_alone_that_are_not_trained():
 
 
 def test_a_network_learns_with_lookahead():
-    cnn = CNNClassifier(channels=(8, 16), max_epochs=8, lookahead=True, random_state=0)
+    cnn = CNNClassifier(channels=(8, 16), max_epochs=20, lookahead=True, random_state=0)
     assert cnn.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
