@@ -54,7 +54,7 @@ def main():
     cnn = CNNClassifier(max_epochs=1, device="cpu", random_state=0).fit(images, y)
     image = torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float()  # channels last in memory
     calls = {
-        "module_, a prepared tensor": partial(outputs, cnn.module_.eval(), image),
+        "the module, a prepared tensor": partial(outputs, cnn.module_.eval(), image),
         "plain PyTorch layers, a prepared tensor": partial(outputs, plain_layers().eval(), image),
         "predict": partial(cnn.predict, images[:1]),
         "predict_proba": partial(cnn.predict_proba, images[:1]),
@@ -69,12 +69,12 @@ def main():
         arguments.rounds,
         "one image",
     )
-    bare = median(results["module_, a prepared tensor"])
+    bare = median(results["the module, a prepared tensor"])
     rows = []
     for name, seconds in results.items():
         row = {"what": name, "milliseconds": f"{1e3 * median(seconds):.3f}"}
         if name.startswith("predict"):
-            row |= {"over module_": f"{median(seconds) / bare:.2f}x", "goal": f"<= {GOAL:g}x"}
+            row |= {"over the module": f"{median(seconds) / bare:.2f}x", "goal": f"<= {GOAL:g}x"}
         rows.append(row)
     show(rows, arguments)
 
