@@ -20,6 +20,7 @@ from skcnn.estimators._parameters import (
     CONSTRAINTS,
     build_network,
     check_parts,
+    check_smaller_images,
     network_parameters,
 )
 from skcnn.images import check_images
@@ -198,6 +199,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
                 net.reconfigure(**self._running())
                 net.criterion_ = Criterion(self._loss_function(net.target_type))
             net.to_device(device)
+            check_smaller_images(self, net.module_)
             n_batches = epochs * len(net.get_iterator(dataset, training=True))
             own = [Schedule(schedule, self.learning_rate, n_batches)]
             if self.lookahead:

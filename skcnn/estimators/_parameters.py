@@ -18,6 +18,7 @@ from skcnn.networks.plain import POOLINGS
 from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS
 from skcnn.training.inference import AUGMENTATIONS
 from skcnn.training.optimizers import OPTIMIZERS
+from skcnn.training.resizing import resize
 from skcnn.training.schedules import SCHEDULES
 
 PLAIN_OPTIONS = (
@@ -113,11 +114,6 @@ def check_parts(estimator, net):
             f"network is an instance of {type(estimator.network).__name__}, which every fit would "
             "train further: give a callable (in_channels, height, width, n_outputs) that builds one"
         )
-    if estimator.network == "plain" and estimator.progressive_resizing < 1:
-        raise ValueError(
-            f"progressive_resizing={estimator.progressive_resizing} shrinks images, and the dense "
-            'layers of network="plain" take one size only: use network="fast", or 1.0'
-        )
     for item in estimator.callbacks or []:
         callback = item[1] if isinstance(item, tuple) else item
         if isinstance(callback, LRScheduler) and estimator.schedule is not None:
@@ -136,6 +132,39 @@ def check_parts(estimator, net):
             "callbacks must hold instances of skorch.callbacks.Callback, or pairs of a name and "
             f"one, got {callback!r}"
         )
+
+
+def check_smaller_images(estimator, module):
+    """Refuse to shrink images for a network that takes one size only.
+
+    Parameters
+    ----------
+    estimator : BaseCNN
+        Whose `image_shape_` is known.
+    module : torch.nn.Module
+        The network, input standardisation included.
+
+    Raises
+    ------
+    ValueError
+        If the module does not take the smallest images.
+    """
+    if estimator.progressive_resizing == 1.0:
+        return
+    height, width, n_channels = estimator.image_shape_
+    device = next(module.parameters()).device
+    images = resize(
+        torch.zeros(2, n_channels, height, width, device=device), estimator.progressive_resizing
+    )
+    try:
+        with torch.no_grad():
+            copy.deepcopy(module).eval()(images)
+    except Exception as error:
+        raise ValueError(
+            f"progressive_resizing={estimator.progressive_resizing} shrinks images, and the "
+            f"network does not take {images.shape[2]} x {images.shape[3]} pixels ({error}): use "
+            'one that takes any size, such as network="fast", or 1.0'
+        ) from error
 
 
 def build_network(estimator, n_outputs):

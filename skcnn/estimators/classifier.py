@@ -67,8 +67,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         The largest step size.
     schedule : {"cosine", "linear", "one_cycle"} or None, default="one_cycle"
         How the step size runs over the epochs of a `fit`: falling to 0 along half a cosine or a
-        straight line, rising and falling [4]_,
-        or constant.
+        straight line, rising and falling [4]_, or constant.
     weight_decay : "auto" or float, default="auto"
         For "adamw", each step shrinks the weights by this times the step size; for the other
         optimizers it is the factor of an L2 penalty. "auto" is 0.5 for "adamw", else 0.

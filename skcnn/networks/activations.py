@@ -13,7 +13,31 @@ import torch
 from torch import nn
 
 
-class ELU(nn.ELU):
+class _Even(nn.Module):
+    """Computes an activation by `_outside` outside training, and as the class beside it within."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Activate.
+
+        Parameters
+        ----------
+        features : tensor of any shape
+            What comes in.
+
+        Returns
+        -------
+        features : tensor of the same shape
+            What goes out.
+        """
+        if self.training or torch.is_grad_enabled():
+            return super().forward(features)
+        return self._outside(features)
+
+    def _outside(self, features):
+        raise NotImplementedError
+
+
+class ELU(_Even, nn.ELU):
     """Exponential linear unit (Clevert et al. 2016, arXiv 1511.07289).
 
     Examples
@@ -24,25 +48,11 @@ class ELU(nn.ELU):
     tensor([-0.6321,  1.0000])
     """
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Activate.
-
-        Parameters
-        ----------
-        features : tensor of any shape
-            What comes in.
-
-        Returns
-        -------
-        features : tensor of the same shape
-            What goes out.
-        """
-        if self.training or torch.is_grad_enabled():
-            return super().forward(features)
+    def _outside(self, features):
         return torch.where(features > 0, features, torch.expm1(features))
 
 
-class GELU(nn.GELU):
+class GELU(_Even, nn.GELU):
     """Gaussian error linear unit (Hendrycks and Gimpel 2016, arXiv 1606.08415).
 
     Examples
@@ -53,25 +63,11 @@ class GELU(nn.GELU):
     tensor([-0.1587,  0.8413])
     """
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Activate.
-
-        Parameters
-        ----------
-        features : tensor of any shape
-            What comes in.
-
-        Returns
-        -------
-        features : tensor of the same shape
-            What goes out.
-        """
-        if self.training or torch.is_grad_enabled():
-            return super().forward(features)
+    def _outside(self, features):
         return torch.erf(features * sqrt(0.5)).add_(1).mul_(features).mul_(0.5)
 
 
-class SiLU(nn.SiLU):
+class SiLU(_Even, nn.SiLU):
     """Sigmoid linear unit (Elfwing et al. 2018, arXiv 1702.03118).
 
     Examples
@@ -82,21 +78,7 @@ class SiLU(nn.SiLU):
     tensor([-0.2689,  0.7311])
     """
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Activate.
-
-        Parameters
-        ----------
-        features : tensor of any shape
-            What comes in.
-
-        Returns
-        -------
-        features : tensor of the same shape
-            What goes out.
-        """
-        if self.training or torch.is_grad_enabled():
-            return super().forward(features)
+    def _outside(self, features):
         return features / torch.exp(-features).add_(1)
 
 

@@ -53,6 +53,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, params, lr=0.24, *, momentum=0.6, adam_ratio=0.04, betas=(0.9, 0.95), weight_decay=0.0
     ):
+        # torch reads "fused" where it loads a state: then Adam's steps move to the device too.
         defaults = {"momentum": momentum, "adam_ratio": adam_ratio, "betas": betas, "fused": True}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **defaults})
 
@@ -112,7 +113,7 @@ class Muon(torch.optim.Optimizer):
                 *([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq")),
                 max_exp_avg_sqs=[],
                 state_steps=[state["step"] for state in states],
-                fused=True,
+                fused=group["fused"],
                 amsgrad=False,
                 beta1=group["betas"][0],
                 beta2=group["betas"][1],

@@ -17,11 +17,10 @@ from skcnn.training.device import autocast
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.predicting import PredictingNet
-from skcnn.training.resizing import resize
+from skcnn.training.resizing import resize, share_of_size
 from skcnn.training.scores import SCORES, Tally
 from skcnn.training.stopping import StopTraining, stops_as_exceptions
 
-_GROWING = 0.75  # the fraction of the epochs in which images that are resized grow
 _LARGER_ON_GPU = 8  # batches, whose caches and launches ask for other sizes
 _SETS = {"train": "training", "valid": "validation"}
 
@@ -351,11 +350,8 @@ class ImageNet(PredictingNet):
         return losses.mean() if weights is None else (losses * weights.to(self.device)).mean()
 
     def _share_of_size(self):
-        """Tell how large the images of the epoch are, over their own size."""
-        start, last = self.progressive_resizing, self.n_planned_ - 1
-        grown = min(_GROWING * self.n_planned_, last)
-        done = (len(self.history) - 1 - self.first_epoch_) / grown if last else 1.0
-        return start + (1 - start) * min(done, 1.0)
+        epoch = len(self.history) - 1 - self.first_epoch_
+        return share_of_size(self.progressive_resizing, epoch, self.n_planned_)
 
     def _mix_up(self, images, y, weights, fit_params):
         """Learn from weighted means of pairs of images (Zhang et al. 2018, arXiv 1710.09412)."""

@@ -5,6 +5,32 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import interpolate
 
+_GROWING = 0.75  # the fraction of the epochs in which images grow
+
+
+def share_of_size(start, epoch, n_epochs):
+    """Tell how large the images of an epoch are, over their own size.
+
+    They grow evenly, and are whole in the last quarter of the epochs, or at least in the last one.
+
+    Parameters
+    ----------
+    start : float
+        The share in the first epoch.
+    epoch : int
+        The epoch of the training, from 0.
+    n_epochs : int
+        How many it has.
+
+    Returns
+    -------
+    share : float
+        From `start` to 1.
+    """
+    if n_epochs == 1:
+        return 1.0
+    return start + (1 - start) * min(epoch / min(_GROWING * n_epochs, n_epochs - 1), 1.0)
+
 
 def resize(images, share):
     """Shrink images, averaging what falls together.

@@ -22,6 +22,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skcnn import CNNClassifier, ImageAugmenter
+from skcnn.training.resizing import share_of_size
 
 RECIPE = {
     "network": "fast",
@@ -42,7 +43,14 @@ def main():
     options = parser(__doc__, rounds=None)
     options.add_argument("--data", type=Path, metavar="DIR", required=True)
     options.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    options.add_argument("--set", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    options.add_argument(
+        "--set",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="another value of a parameter of the classifier, as a literal of Python",
+    )
     arguments = parse(options)
     with np.load(arguments.data / "cifar10.npz") as file:
         data = [file[key] for key in ("X_train", "y_train", "X_test", "y_test")]
@@ -79,8 +87,7 @@ def row(seed, recipe, X, y, X_test, y_test):
 
 def epoch_flop(cnn, epoch):
     """Count the operations of the convolutions for an image of an epoch, both ways."""
-    start, grown = cnn.progressive_resizing, 0.75 * cnn.max_epochs
-    share = start + (1 - start) * min(epoch / grown, 1.0)
+    share = share_of_size(cnn.progressive_resizing, epoch, cnn.max_epochs)
     height, width, n_channels = cnn.image_shape_
     counts = []
 

@@ -368,6 +368,18 @@ def test_the_plain_network_takes_one_size(task, method):
     assert not hasattr(cnn, "net_")
 
 
+def test_a_network_of_ones_own_that_takes_one_size(task):
+    estimator, X, y = task
+
+    def dense(in_channels, height, width, n_outputs):
+        return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * height * width, n_outputs))
+
+    cnn = estimator(**QUICK, network=dense, progressive_resizing=0.5)
+    with pytest.raises(ValueError, match=r"does not take 4 x 4 pixels .*network=\"fast\", or 1\.0"):
+        cnn.fit(X, y)
+    assert not hasattr(cnn, "net_")
+
+
 # --- memory ------------------------------------------------------------------------------------
 
 
