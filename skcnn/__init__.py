@@ -4,6 +4,8 @@ from skcnn.datasets import load_image_folder
 from skcnn.estimators import CNNClassifier, CNNRegressor
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing import (
+    ColorHistogramExtractor,
+    HOGExtractor,
     ImageAugmenter,
     ImageFlattener,
     ImageNormalizer,
@@ -16,6 +18,8 @@ __version__ = "0.1.0"
 __all__ = [
     "CNNClassifier",
     "CNNRegressor",
+    "ColorHistogramExtractor",
+    "HOGExtractor",
     "ImageAugmenter",
     "ImageFlattener",
     "ImageNormalizer",

@@ -15,6 +15,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skcnn import (
     CNNClassifier,
     CNNRegressor,
+    ColorHistogramExtractor,
+    HOGExtractor,
     ImageAugmenter,
     ImageFlattener,
     ImageNormalizer,
@@ -29,6 +31,8 @@ ESTIMATORS = [
     ImageAugmenter(),
     ImageAugmenter(horizontal_flip=True),
     ImageFlattener(),
+    HOGExtractor(),
+    ColorHistogramExtractor(),
 ]
 BATCHES = {
     "check_sample_weight_equivalence_on_dense_data": (

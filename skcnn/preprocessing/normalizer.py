@@ -208,13 +208,15 @@ def channel_moments(images):
     return mean, np.where(constant, 1.0, np.sqrt(variance))
 
 
-def value_range(images):
+def value_range(images, name="ImageNormalizer"):
     """Find the range of pixel values: the dtype's for uint8 and uint16, else that of the images.
 
     Parameters
     ----------
     images : array or LazyImages of shape (n_images, height, width, n_channels)
         The images.
+    name : str, default="ImageNormalizer"
+        Who asks, for the error if a lazy view turns out to hold NaN or infinity.
 
     Returns
     -------
@@ -226,18 +228,18 @@ def value_range(images):
     if images.dtype in (np.uint8, np.uint16):
         low, high = 0.0, float(np.iinfo(images.dtype).max)
     else:
-        extremes = [(float(chunk.min()), float(chunk.max())) for chunk in _chunks(images)]
+        extremes = [(float(chunk.min()), float(chunk.max())) for chunk in _chunks(images, name)]
         low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
     channels = images.shape[-1]
     return np.full(channels, low), np.full(channels, high - low or 1.0)
 
 
-def _chunks(images):
+def _chunks(images, name="ImageNormalizer"):
     """Give one piece of the images after the other, so that few are in memory at a time."""
     step = max(1, _CHUNK // int(np.prod(images.shape[1:])))
     if not isinstance(images, LazyImages):
         yield from (images[start : start + step] for start in range(0, len(images), step))
         return
     for chunk in images.read_parts(step):
-        assert_all_finite(chunk, estimator_name="ImageNormalizer", input_name="X")
+        assert_all_finite(chunk, estimator_name=name, input_name="X")
         yield chunk

@@ -1,0 +1,277 @@
+"""ColorHistogramExtractor: how often each colour occurs in an image."""
+
+from __future__ import annotations
+
+from math import prod
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from skimage.color import rgb2hsv, rgb2lab
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skcnn.lazy import LazyImages
+from skcnn.preprocessing._constraints import IMAGE_SHAPE, PositiveInts
+from skcnn.preprocessing._features import FeatureExtractor
+from skcnn.preprocessing.normalizer import value_range
+
+_MAX_FEATURES = 2**20  # more bins than this, 4 MB an image, are a mistake
+_CONVERSIONS = {"hsv": rgb2hsv, "lab": rgb2lab}
+_RANGES = {  # of each channel; all colours of sRGB lie in them
+    "hsv": ((0, 1), (0, 1), (0, 1)),
+    "lab": ((0, 100), (-87, 99), (-108, 95)),
+}
+_CHANNELS = {
+    "hsv": ("hue", "saturation", "value"),
+    "lab": ("lightness", "a", "b"),
+    "rgb": ("red", "green", "blue"),
+}
+
+
+class ColorHistogramExtractor(FeatureExtractor):
+    """Describe the colours of an image by a histogram, whatever their places.
+
+    The range of each channel is divided into bins of equal width. A feature is the fraction of an
+    image's pixels that fall into a bin, as float32. Where in the image they are plays no part.
+
+    Parameters
+    ----------
+    n_bins : int or tuple of int, default=8
+        Number of bins of every channel, or a tuple with one number for each.
+    color_space : {"hsv", "lab", "rgb"}, default="hsv"
+        The channels that are counted. "hsv" (hue, saturation, value) and "lab" (CIELAB under
+        illuminant D65) are converted from sRGB and need images of three channels. "rgb" counts the
+        channels as they are, and takes any number of them. Grey images are counted as they are,
+        whatever the colour space.
+    joint : bool, default=True
+        True counts how often values occur together: the histogram has as many bins as the product
+        of the `n_bins` of the channels, 512 by default, and sums to 1. False counts each channel
+        on its own: there are as many bins as the sum of the `n_bins`, 24 by default, and those of
+        each channel sum to 1.
+    n_jobs : int, default=None
+        Number of threads. None means one for each CPU core, but one in all in a worker of
+        something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
+        means one for each core everywhere. Results do not depend on it.
+    image_shape : tuple of int, default=None
+        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
+        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        forms of images need none.
+
+    Attributes
+    ----------
+    pixel_range_ : tuple of (float, float)
+        The smallest and the largest pixel value, black and white: those that the dtype can hold for
+        uint8 and uint16, else those of the training images.
+    n_bins_ : tuple of int
+        Number of bins of each channel.
+    n_features_in_ : int
+        Height x width x channels of the images seen in fit.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features seen in fit. Defined only for frames whose columns have names.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and channels of the images seen in fit.
+
+    Raises
+    ------
+    ValueError
+        If images have another size than in fit, hold NaN or infinity, or have another number of
+        channels than `color_space` or `n_bins` is for.
+
+    See Also
+    --------
+    HOGExtractor : Describes an image by its shapes.
+    sklearn.metrics.pairwise.chi2_kernel : Compares histograms, for support vector machines.
+
+    Notes
+    -----
+    The names of the features are those of their bins, "hue_{bin}_saturation_{bin}_value_{bin}" for
+    a joint histogram and "hue_{bin}" for a single channel. The others are called "lightness", "a",
+    "b"; "red", "green", "blue"; "grey"; and "channel_{number}" if there are two or more than three.
+    The last channel's bin changes fastest.
+
+    Bins divide the pixel range for "rgb" and grey, 0 to 1 for "hsv", and for "lab" 0 to 100, -87 to
+    99 and -108 to 95, which hold all colours of sRGB. Values beyond the pixel range, which only
+    images have that were not seen in fit, count as its ends.
+
+    `LazyImages` are read part by part, in the threads that compute. The range is learned from them
+    without the random operations of an `ImageAugmenter`; the features of a view with such
+    operations are those of one realisation, the same at every call.
+
+    M. J. Swain and D. H. Ballard, "Color indexing", International Journal of Computer Vision 7
+    (1991), 11-32.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn import ColorHistogramExtractor
+    >>> images = np.zeros((1, 2, 2, 3), dtype=np.uint8)
+    >>> images[0, 0] = [255, 0, 0]  # red above black
+    >>> extractor = ColorHistogramExtractor(n_bins=2, color_space="rgb")
+    >>> extractor.fit_transform(images)
+    array([[0.5, 0. , 0. , 0. , 0.5, 0. , 0. , 0. ]], dtype=float32)
+    >>> extractor.get_feature_names_out()[4]
+    'red_1_green_0_blue_0'
+    >>> ColorHistogramExtractor(n_bins=(3, 2, 2), joint=False).fit_transform(images)
+    array([[1. , 0. , 0. , 0.5, 0.5, 0.5, 0.5]], dtype=float32)
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_bins": [Interval(Integral, 1, None, closed="left"), PositiveInts()],
+        "color_space": [StrOptions({"hsv", "lab", "rgb"})],
+        "joint": ["boolean"],
+        "n_jobs": [Integral, None],
+        "image_shape": [IMAGE_SHAPE, None],
+    }
+
+    def __init__(
+        self,
+        n_bins: int | tuple[int, ...] = 8,
+        *,
+        color_space: str = "hsv",
+        joint: bool = True,
+        n_jobs: int | None = None,
+        image_shape: tuple[int, ...] | None = None,
+    ):
+        self.n_bins = n_bins
+        self.color_space = color_space
+        self.joint = joint
+        self.n_jobs = n_jobs
+        self.image_shape = image_shape
+
+    def _learn(self, images):
+        channels = self.image_shape_[2]
+        if self.color_space in _CONVERSIONS and channels not in (1, 3):
+            raise ValueError(
+                f"ColorHistogramExtractor(color_space={self.color_space!r}) takes grey images or "
+                f"red, green and blue, but X holds images with {channels} channel(s): count them "
+                "as they are with color_space='rgb', or drop transparency with X[..., :3]"
+            )
+        self.n_bins_ = self._count_bins(channels)
+        if isinstance(images, LazyImages):
+            images = images.clean()
+        low, length = (float(values[0]) for values in value_range(images, type(self).__name__))
+        # huge values swallow a small length, and bins need some
+        self.pixel_range_ = (low, max(low + length, float(np.nextafter(low, np.inf))))
+
+    def _count_bins(self, channels):
+        """Give the number of bins of each channel."""
+        if isinstance(self.n_bins, Integral):
+            n_bins = (int(self.n_bins),) * channels
+        else:
+            n_bins = tuple(int(n) for n in self.n_bins)
+        if len(n_bins) != channels:
+            raise ValueError(
+                f"n_bins={self.n_bins} has {len(n_bins)} number(s), but X holds images with "
+                f"{channels} channel(s): give one number for all channels, or one for each"
+            )
+        if self.joint and prod(n_bins) > _MAX_FEATURES:
+            raise ValueError(
+                f"n_bins={self.n_bins} makes {prod(n_bins)} features of the {channels} channel(s): "
+                "use fewer bins, or count each channel on its own with joint=False"
+            )
+        return n_bins
+
+    def _describe(self, batch):
+        channels, ranges = color_channels(batch, self.color_space, self.pixel_range_)
+        bins = [
+            bin_numbers(*channel) for channel in zip(channels, ranges, self.n_bins_, strict=True)
+        ]
+        if self.joint:
+            return histograms(bins, self.n_bins_)
+        alone = zip(bins, self.n_bins_, strict=True)
+        return np.concatenate([histograms([part], [n]) for part, n in alone], axis=1)
+
+    def _names(self):
+        n_channels = len(self.n_bins_)
+        channels = {1: ["grey"], 3: _CHANNELS[self.color_space]}.get(
+            n_channels, [f"channel_{number}" for number in range(n_channels)]
+        )
+        if not self.joint:
+            counted = zip(channels, self.n_bins_, strict=True)
+            return [f"{channel}_{number}" for channel, n in counted for number in range(n)]
+        return [
+            "_".join(f"{channel}_{n}" for channel, n in zip(channels, bins, strict=True))
+            for bins in np.ndindex(*self.n_bins_)
+        ]
+
+    @property
+    def _n_features_out(self):
+        return prod(self.n_bins_) if self.joint else sum(self.n_bins_)
+
+
+def color_channels(images, color_space, pixel_range):
+    """Convert images to a colour space.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, height, width, n_channels)
+        The images; those of one channel stay as they are.
+    color_space : {"hsv", "lab", "rgb"}
+        The colour space. "rgb" leaves the images as they are.
+    pixel_range : tuple of (float, float)
+        Black and white. Values beyond are taken for these.
+
+    Returns
+    -------
+    channels : float64 array of shape (n_channels, n_images, height * width)
+        The values of each channel.
+    ranges : list of tuple of (float, float)
+        The smallest and the largest value that each channel can have.
+    """
+    n_images, height, width, n_channels = images.shape
+    # channels first: they are looked at one by one, and scikit-image is twice as fast
+    channels = np.moveaxis(images, 3, 0).astype(np.float64, order="C")
+    channels = channels.reshape(n_channels, n_images, height * width)
+    if n_channels == 1 or color_space == "rgb":
+        return channels, [pixel_range] * n_channels
+    channels -= pixel_range[0]
+    channels /= pixel_range[1] - pixel_range[0]
+    np.clip(channels, 0, 1, out=channels)
+    return _CONVERSIONS[color_space](channels, channel_axis=0), _RANGES[color_space]
+
+
+def bin_numbers(values, limits, n_bins):
+    """Say into which bin each value falls.
+
+    Parameters
+    ----------
+    values : float64 array
+        The values, of any shape.
+    limits : tuple of (float, float)
+        What the bins divide. Values beyond fall into the first or the last of them.
+    n_bins : int
+        How many bins of equal width there are.
+
+    Returns
+    -------
+    numbers : int array
+        The numbers of the bins, in the shape of the values.
+    """
+    low, high = limits
+    places = values - low
+    places *= n_bins  # before the division, so that whole numbers fall on edges exactly
+    places /= high - low
+    return np.clip(places, 0, n_bins - 1, out=places).astype(np.intp)
+
+
+def histograms(bins, n_bins):
+    """Count in every image how often bins of several channels occur together.
+
+    Parameters
+    ----------
+    bins : list of int arrays of shape (n_images, n_pixels)
+        The bin of each pixel, for every channel.
+    n_bins : sequence of int
+        How many bins each channel has.
+
+    Returns
+    -------
+    histograms : float64 array of shape (n_images, prod(n_bins))
+        The fractions of the pixels of each image.
+    """
+    n_images, n_pixels = bins[0].shape
+    places = np.arange(n_images)[:, np.newaxis]
+    for numbers, n in zip(bins, n_bins, strict=True):
+        places = places * n + numbers
+    counts = np.bincount(places.ravel(), minlength=n_images * prod(n_bins))
+    return counts.reshape(n_images, -1) / n_pixels

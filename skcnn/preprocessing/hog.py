@@ -1,0 +1,188 @@
+"""HOGExtractor: histograms of oriented gradients, the shape features of classical pipelines."""
+
+from __future__ import annotations
+
+from math import prod
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from skimage.feature import hog
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skcnn.preprocessing._constraints import IMAGE_SHAPE, SIZE, PositiveInts
+from skcnn.preprocessing._features import FeatureExtractor
+
+
+class HOGExtractor(FeatureExtractor):
+    """Describe the shapes in an image by histograms of oriented gradients.
+
+    An image is cut into cells of a few pixels. In each, every pixel votes for the orientation of
+    its gradient (of its edge, turned by 90 degrees) with the length of the gradient. The histograms
+    of neighbouring cells, which make a block, are normalised together, so that light and contrast
+    matter little. Blocks overlap. The histograms of all blocks are one row of float32 features.
+
+    Parameters
+    ----------
+    orientations : int, default=9
+        Number of bins of a histogram. They divide the angles from 0 to 180 degrees; opposite
+        directions count as one.
+    pixels_per_cell : tuple of (int, int), default=(8, 8)
+        Height and width of a cell in pixels. Pixels at the bottom and on the right that do not fill
+        a cell are left out. Where an image is smaller than a cell, the cell is as small as the
+        image.
+    cells_per_block : tuple of (int, int), default=(2, 2)
+        Rows and columns of cells that are normalised together. Where an image has fewer, a block
+        has no more than it.
+    block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
+        What the values of a block are divided by: their sum ("L1", "L1-sqrt") or their Euclidean
+        length ("L2", "L2-Hys"). "L1-sqrt" then takes square roots; "L2-Hys" cuts values off at 0.2
+        and normalises once more, so that a single strong edge does not outweigh all others.
+    transform_sqrt : bool, default=False
+        Whether to take the square roots of the pixel values first, which brings out edges in the
+        dark. They must not be negative.
+    n_jobs : int, default=None
+        Number of threads. None means one for each CPU core, but one in all in a worker of
+        something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
+        means one for each core everywhere. Results do not depend on it.
+    image_shape : tuple of int, default=None
+        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
+        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        forms of images need none.
+
+    Attributes
+    ----------
+    pixels_per_cell_ : tuple of (int, int)
+        Height and width of a cell in pixels, at most those of an image.
+    cells_per_block_ : tuple of (int, int)
+        Rows and columns of cells in a block, at most those of an image.
+    n_blocks_ : tuple of (int, int)
+        Rows and columns of blocks in an image.
+    n_features_in_ : int
+        Height x width x channels of the images seen in fit.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features seen in fit. Defined only for frames whose columns have names.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and channels of the images seen in fit.
+
+    Raises
+    ------
+    ValueError
+        If images have another size than in fit, hold NaN or infinity, or are negative where
+        `transform_sqrt` takes their roots.
+
+    See Also
+    --------
+    ColorHistogramExtractor : Describes an image by its colours.
+    ImageFlattener : Makes rows of the pixels themselves.
+    ImageResizer : Gives images of different sizes one size.
+
+    Notes
+    -----
+    ``skimage.feature.hog`` computes the features of each image. A row of them runs over the rows of
+    blocks, in a row over the columns of blocks, in a block over the rows and columns of its cells,
+    and in a cell over the orientations; the names are
+    "hog_{block row}_{block column}_{cell row}_{cell column}_{orientation}".
+
+    Of several channels each pixel takes the one in which its gradient is longest. The dtype of the
+    pixels does not matter, nor, but for blocks that are almost flat, does the scale of their
+    values. An image that is flat everywhere gives zeros.
+
+    scikit-image computes in Python for the most part, so threads gain little where the images are in
+    memory already: about 1,000 images of 64 x 64 pixels in colour a second.
+
+    `LazyImages` are read part by part, in the threads that compute; of a view with random
+    operations that is one realisation, the same at every call.
+
+    N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", Proceedings of
+    the IEEE Conference on Computer Vision and Pattern Recognition (2005), 886-893. Unlike there,
+    a pixel's vote goes to one bin of one cell, whole, and is not weighted by its place in a block.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcnn import HOGExtractor
+    >>> digits = load_digits()
+    >>> extractor = HOGExtractor(pixels_per_cell=(2, 2))
+    >>> extractor.fit_transform(digits.images).shape
+    (1797, 324)
+    >>> extractor.n_blocks_
+    (3, 3)
+    >>> model = make_pipeline(extractor, LogisticRegression())
+    >>> bool(cross_val_score(model, digits.images, digits.target, cv=3).mean() > 0.9)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "orientations": [Interval(Integral, 1, None, closed="left")],
+        "pixels_per_cell": [SIZE],
+        "cells_per_block": [PositiveInts("(n_rows, n_columns)")],
+        "block_norm": [StrOptions({"L1", "L1-sqrt", "L2", "L2-Hys"})],
+        "transform_sqrt": ["boolean"],
+        "n_jobs": [Integral, None],
+        "image_shape": [IMAGE_SHAPE, None],
+    }
+
+    def __init__(
+        self,
+        orientations: int = 9,
+        pixels_per_cell: tuple[int, int] = (8, 8),
+        cells_per_block: tuple[int, int] = (2, 2),
+        *,
+        block_norm: str = "L2-Hys",
+        transform_sqrt: bool = False,
+        n_jobs: int | None = None,
+        image_shape: tuple[int, ...] | None = None,
+    ):
+        self.orientations = orientations
+        self.pixels_per_cell = pixels_per_cell
+        self.cells_per_block = cells_per_block
+        self.block_norm = block_norm
+        self.transform_sqrt = transform_sqrt
+        self.n_jobs = n_jobs
+        self.image_shape = image_shape
+
+    def _learn(self, images):
+        sides = self.image_shape_[:2]
+        cell = tuple(map(min, self.pixels_per_cell, sides))
+        n_cells = tuple(side // length for side, length in zip(sides, cell, strict=True))
+        block = tuple(map(min, self.cells_per_block, n_cells))
+        self.pixels_per_cell_ = cell
+        self.cells_per_block_ = block
+        self.n_blocks_ = tuple(n - length + 1 for n, length in zip(n_cells, block, strict=True))
+
+    def _describe(self, batch):
+        if self.transform_sqrt and (lowest := batch.min()) < 0:
+            raise ValueError(
+                "HOGExtractor(transform_sqrt=True) takes the square roots of pixel values, but X "
+                f"has negative ones, down to {lowest}: use transform_sqrt=False, or put an "
+                "ImageNormalizer('unit') before it"
+            )
+        return np.stack(
+            [
+                hog(
+                    image,
+                    self.orientations,
+                    self.pixels_per_cell_,
+                    self.cells_per_block_,
+                    self.block_norm,
+                    transform_sqrt=self.transform_sqrt,
+                    channel_axis=-1,
+                )
+                for image in batch.astype(np.float64)
+            ]
+        )
+
+    def _names(self):
+        return ["_".join(("hog", *map(str, place))) for place in np.ndindex(*self._axes)]
+
+    @property
+    def _axes(self):
+        return (*self.n_blocks_, *self.cells_per_block_, self.orientations)
+
+    @property
+    def _n_features_out(self):
+        return prod(self._axes)
