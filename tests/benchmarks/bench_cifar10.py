@@ -24,14 +24,15 @@ from torch import nn
 from skcnn import CNNClassifier, ImageAugmenter
 from skcnn.training.resizing import share_of_size
 
+AUGMENTATION = {"horizontal_flip": True, "shift": 2}
 RECIPE = {
     "network": "fast",
-    "channels": (64, 128, 256),
+    "channels": (64, 256, 256),
     "optimizer": "muon",
     "learning_rate": 0.17,
     "schedule": "linear",
     "batch_size": 500,
-    "max_epochs": 13,
+    "max_epochs": 12,
     "label_smoothing": 0.2,
     "progressive_resizing": 0.6,
     "test_time_augmentation": "flip_shift",
@@ -51,9 +52,17 @@ def main():
         metavar=("NAME", "VALUE"),
         help="another value of a parameter of the classifier, as a literal of Python",
     )
+    options.add_argument(
+        "--validation",
+        action="store_true",
+        help="to choose by: learn from 45,000 of the training images, and score the other 5,000",
+    )
     arguments = parse(options)
     with np.load(arguments.data / "cifar10.npz") as file:
         data = [file[key] for key in ("X_train", "y_train", "X_test", "y_test")]
+    if arguments.validation:
+        X, y = data[:2]
+        data = [X[:45_000], y[:45_000], X[45_000:], y[45_000:]]
     if arguments.quick:
         data = [part[:1000] for part in data]
     recipe = RECIPE | {name: literal_eval(value) for name, value in arguments.set}
@@ -63,7 +72,7 @@ def main():
 def row(seed, recipe, X, y, X_test, y_test):
     """Fit and score."""
     limits = [ceiling()]
-    augmenter = ImageAugmenter(horizontal_flip=True, shift=2, random_state=seed)
+    augmenter = ImageAugmenter(**AUGMENTATION, random_state=seed)
     cnn = CNNClassifier(**recipe, device="cpu", random_state=seed, verbose=1)
     model = make_pipeline(augmenter, cnn)
     start = time.perf_counter()

@@ -1,0 +1,147 @@
+"""
+Clothes: a dense network and a convolutional one
+================================================
+
+Ten kinds of clothes in grey images of 28 x 28 pixels: Fashion-MNIST (Xiao et al. 2017, arXiv
+1708.07747). A tutorial trains a dense network of 256 units on it for 10 epochs, and reaches 87.6 %.
+Here the same network stands beside a decision tree, a random forest, a linear model on histograms
+of gradients, and a small convolutional network.
+
+Without ``--data`` it runs in seconds on the handwritten digits that come with scikit-learn. For the
+real set (31 MB; with three seeds about 20 minutes on two cores)::
+
+    python plot_fashion_mnist.py --data download
+    python plot_fashion_mnist.py --data fashion_mnist.npz --seeds 3 --output results
+
+What the models are was chosen on a tenth of the training images, which is also what the learning
+curves show. The test images choose nothing.
+"""
+
+# %%
+# The images
+# ----------
+#
+# An array of shape (n_images, height, width) of `uint8`, or of any other numbers: the networks
+# standardise what they are given.
+
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+from tutorial import (
+    ARRAYS,
+    arrays,
+    chosen,
+    command_line,
+    compare,
+    confusion_matrices,
+    learning_curves,
+    save,
+)
+
+from skcnn import CNNClassifier, HOGExtractor, ImageAugmenter, ImageFlattener
+from skcnn.datasets import fetch_fashion_mnist
+
+arguments = command_line(__doc__, f"{ARRAYS} (default: scikit-learn's digits)")
+if arguments.data is None:
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(
+        X.reshape(-1, 8, 8), y, test_size=0.3, random_state=0
+    )
+else:
+    X_train, y_train, X_test, y_test = arrays(arguments.data, fetch_fashion_mnist)
+print(f"{len(X_train)} images to learn from, {len(X_test)} to test on, of {X_train.shape[1:]}")
+
+# %%
+# The models
+# ----------
+#
+# Trees take rows of pixels. A histogram of oriented gradients says in which directions the edges
+# run in each cell of the image, which a linear model can learn from.
+
+cell = (4, 4) if X_train.shape[1] >= 16 else (2, 2)
+baselines = {
+    "decision tree": make_pipeline(ImageFlattener(), DecisionTreeClassifier()),
+    "random forest": make_pipeline(ImageFlattener(), RandomForestClassifier(n_jobs=-1)),
+    "HOG, linear": make_pipeline(
+        HOGExtractor(pixels_per_cell=cell),
+        StandardScaler(),
+        LogisticRegression(C=0.01, tol=1e-3, max_iter=300),
+    ),
+}
+
+# %%
+# The tutorial's network has one hidden layer: `channels=()` leaves out the convolutions. The
+# convolutional network sees each image flipped and shifted by up to two pixels, anew in every
+# epoch, smaller images in the first epochs, and averages its predictions over variants. A digit's
+# mirror image is no digit, so there this is left out.
+
+real = arguments.data is not None
+networks = {
+    "dense network": make_pipeline(
+        CNNClassifier(
+            channels=(),
+            hidden_units=(256,),
+            dropout=0.0,
+            learning_rate=0.002,
+            weight_decay=0.05,
+            batch_size=32,
+            max_epochs=10,
+        )
+    ),
+    "convolutional network": make_pipeline(
+        ImageAugmenter(horizontal_flip=real, shift=2 if real else 1),
+        CNNClassifier(
+            network="fast",
+            channels=(64, 128, 256) if real else (16, 32),
+            optimizer="muon",
+            learning_rate=0.17,
+            schedule="linear",
+            batch_size=500 if real else 50,
+            max_epochs=14 if real else 10,
+            label_smoothing=0.2,
+            progressive_resizing=0.6 if real else 1.0,
+            test_time_augmentation="flip_shift" if real else None,
+        ),
+    ),
+}
+
+# %%
+# How the networks learn
+# ----------------------
+#
+# A tenth of the training images is held out and measured after every epoch. This is where one
+# sees how many epochs a network needs.
+
+networks = chosen(networks, arguments.only)
+curves = None
+if networks and not arguments.no_curves:
+    X_fit, X_val, y_fit, y_val = train_test_split(
+        X_train, y_train, test_size=0.1, stratify=y_train, random_state=0
+    )
+    curves = learning_curves(networks, X_fit, y_fit, X_val, y_val)
+
+# %%
+# The comparison
+# --------------
+#
+# Every model learns from all training images.
+
+table, predictions = compare(
+    chosen(baselines, arguments.only) | networks,
+    X_train,
+    y_train,
+    X_test,
+    y_test,
+    seeds=arguments.seeds,
+)
+
+# %%
+# Which clothes are taken for which
+# ---------------------------------
+
+matrices = confusion_matrices(predictions, y_test)
+save(arguments.output, table, curves=curves, confusion=matrices)

@@ -1,0 +1,161 @@
+"""Training from files that are read as the network learns: memory and speed.
+
+    python tests/benchmarks/bench_streaming.py --data DIR [--keras-python PYTHON]
+
+DIR is a folder of photos, one sub-folder a class. The network of a tutorial (three unpadded
+convolutions, 150 x 150 pixels, batches of 16) trains from `ImageResizer(lazy=True)`.
+
+Memory: the peak of a process that imports, fits for two epochs and predicts every image, with at
+most 50 MB of resized images kept, for several numbers of images. The peaks should differ by less
+than a tenth.
+
+Speed: images a second in the epochs after the first, from an array, from lazy images that are all
+kept, from lazy images of which none is kept, and in Keras from `flow_from_directory`, in turn. With
+all kept it should reach 80 % of the array's speed, with none kept Keras'. Ours reads in as many
+threads as there are cores, Keras in its default of one.
+"""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import _keras
+import numpy as np
+from _networks import get
+from _tables import interleaved, parse, parser, show
+from sklearn.pipeline import make_pipeline
+
+from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder
+
+NETWORK = "conv-150"
+NUMBERS = (500, 2000, 4800)
+KEPT = 50  # MB
+KEPT_GOAL = 0.8  # of the array's speed
+
+
+def main():
+    """Measure, and print the tables."""
+    options = parser(__doc__, rounds=3)
+    options.add_argument("--data", type=Path, metavar="DIR", required=True)
+    _keras.add_option(options)
+    options.add_argument("--numbers", type=int, nargs="+", default=list(NUMBERS))
+    options.add_argument("--epochs", type=int, default=1, help="that count (default: %(default)s)")
+    arguments = parse(options)
+    if arguments.quick:
+        arguments.numbers = [40, 80]
+    n_photos = len(load_image_folder(arguments.data).data)
+    if n_photos < max(arguments.numbers):
+        options.error(f"{arguments.data} has {n_photos} photos: give smaller --numbers")
+    if not sys.platform.startswith("linux"):
+        options.error("only Linux tells a process its peak")
+    rows = memory_rows(arguments)
+    keras = _keras.start(arguments.keras_python)
+    rows += speed_rows(keras, arguments)
+    show(rows, arguments, keras and keras.versions)
+    if keras:
+        keras.close()
+
+
+def memory_rows(arguments):
+    """Fit in processes of their own."""
+    rows = []
+    for number in arguments.numbers:
+        peaks = []
+        for _ in range(arguments.rounds):
+            command = [sys.executable, __file__, "--one", str(arguments.data), str(number)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            peaks.append(json.loads(done.stdout))
+            print(f"{number} images: {peaks[-1]:.0f} MB", file=sys.stderr, flush=True)
+        rows.append({"what": f"peak memory, {number} images", "MB": median(peaks)})
+    least = min(row["MB"] for row in rows)
+    for row in rows:
+        row |= {"over": f"{row['MB'] / least:.2f}x the smallest", "goal": "<= 1.1x"}
+        row["MB"] = f"{row['MB']:.0f}"
+    return rows
+
+
+def peak(folder, number):
+    """Fit and predict in this process, and give its peak in MB."""
+    paths, labels = load_image_folder(folder, return_X_y=True)
+    some = np.random.default_rng(0).permutation(len(paths))[: int(number)]
+    model = make_pipeline(*lazy(get(NETWORK).shape[:2], cache_size=KEPT), classifier(epochs=2))
+    model.fit(paths[some], labels[some]).predict(paths[some])
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
+
+
+def speed_rows(keras, arguments):
+    """Train from the same photos in all ways, in turn."""
+    paths, labels = load_image_folder(arguments.data, return_X_y=True)
+    if arguments.quick:
+        paths, labels = paths[::50], labels[::50]
+    size = get(NETWORK).shape[:2]
+    array = make_pipeline(ImageReader(), ImageResizer(size)).fit_transform(paths)
+    contenders = {
+        "array": lambda: train(array, labels, arguments.epochs),
+        "lazy, all kept": lambda: train(
+            images(paths, size, cache_size=1000), labels, arguments.epochs
+        ),
+        "lazy, none kept": lambda: train(
+            images(paths, size, cache_size=0), labels, arguments.epochs
+        ),
+    }
+    if keras and not arguments.quick:  # it reads the whole folder
+        contenders["Keras, flow_from_directory"] = partial(
+            keras.ask,
+            "stream",
+            key=NETWORK,
+            epochs=arguments.epochs,
+            folder=str(arguments.data),
+        )
+    seconds = interleaved(contenders, arguments.rounds, "speed")
+    speeds = {name: len(paths) * arguments.epochs / median(s) for name, s in seconds.items()}
+    rows = [{"what": name, "images/s": f"{speed:.0f}"} for name, speed in speeds.items()]
+    for row, (peer, goal) in zip(
+        rows[1:], (("array", KEPT_GOAL), ("Keras, flow_from_directory", 1.0)), strict=False
+    ):
+        if peer in speeds:
+            row["over"] = f"{speeds[row['what']] / speeds[peer]:.2f}x {peer}"
+            row["goal"] = f">= {goal:g}x"
+    return rows
+
+
+def lazy(size, **options):
+    """Make the steps that read."""
+    return ImageReader(), ImageResizer(size, lazy=True, **options)
+
+
+def images(paths, size, **options):
+    """Make a new view, which keeps nothing yet."""
+    return make_pipeline(*lazy(size, **options)).fit_transform(paths)
+
+
+def classifier(epochs):
+    """Make the network."""
+    network = get(NETWORK)
+    return CNNClassifier(
+        channels=network.channels,
+        padding=network.padding,
+        batch_norm=False,
+        hidden_units=network.hidden_units,
+        batch_size=network.batch_size,
+        max_epochs=epochs,
+        device="cpu",
+        random_state=0,
+    )
+
+
+def train(X, y, epochs):
+    """Give the seconds of the epochs after the first."""
+    cnn = classifier(1 + epochs).fit(X, y)
+    return sum(record["seconds"] for record in cnn.history_[1:])
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        print(json.dumps(peak(*sys.argv[2:])))
+    else:
+        main()

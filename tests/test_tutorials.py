@@ -1,0 +1,121 @@
+"""The tutorials' scripts: what they say of themselves, and that `--data` takes real sets."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from skimage.io import imsave
+
+FOLDER = Path(__file__).parent.parent / "examples" / "02_tutorials"
+SCRIPTS = sorted(FOLDER.glob("plot_*.py"))
+OF_ARRAYS = {"plot_fashion_mnist": (28, 28), "plot_cifar10": (32, 32, 3)}
+OF_FOLDERS = {
+    "plot_caltech101": ("train", "validation"),
+    "plot_blood_cells": ("train", "test"),
+    "plot_guide": (".",),
+}
+LAZY = ("plot_caltech101", "plot_blood_cells")
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Give a function that runs a script as if from the command line."""
+    pytest.importorskip("matplotlib").use("agg", force=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
+
+    def run_script(name, *options):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, options)])
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
+
+    yield run_script
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    sys.modules.pop("tutorial", None)
+
+
+def test_every_script_is_tested():
+    assert {script.stem for script in SCRIPTS} == {*OF_ARRAYS, *OF_FOLDERS}
+
+
+@pytest.mark.parametrize("name", [*OF_ARRAYS, *OF_FOLDERS])
+def test_help(run, name, capsys):
+    with pytest.raises(SystemExit) as done:
+        run(name, "--help")
+    assert done.value.code == 0
+    text = capsys.readouterr().out
+    assert f"python {name}.py --data" in text
+    for option in ("--data", "--seeds", "--only", "--output", "--no-curves"):
+        assert f"\n  {option}" in text
+    assert ("\n  --lazy" in text) is (name in LAZY)
+
+
+def write_arrays(path, shape):
+    """Write images whose classes differ in brightness, as the sets' .npz files do."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([f"class {n}" for n in range(4)], 8)
+    X = rng.integers(0, 60, (len(y), *shape)) + 60 * np.repeat(np.arange(4), 8).reshape(
+        -1, *(1 for _ in shape)
+    )
+    X = X.astype(np.uint8)
+    np.savez(path, X_train=X, y_train=y, X_test=X[::2], y_test=y[::2])
+
+
+def write_folders(root, parts, n_copies):
+    """Write images of different sizes, named as the publisher of the blood cells names them."""
+    rng = np.random.default_rng(0)
+    for part in parts:
+        for number, name in enumerate(("dark", "light")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for photo in range(6):
+                for copy in range(n_copies):
+                    size = rng.integers(30, 50, 2)
+                    image = rng.integers(0, 120, (*size, 3)) + 120 * number
+                    imsave(folder / f"_{photo}_{copy}.png", image.astype(np.uint8))
+
+
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_arrays(run, name, tmp_path):
+    write_arrays(tmp_path / "images.npz", OF_ARRAYS[name])
+    run(name, "--data", tmp_path / "images.npz", "--output", tmp_path / "results", "--seeds", "2")
+    check(tmp_path / "results", "curves.png", "confusion.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *((name, []) for name in OF_FOLDERS),
+        *((name, ["--lazy", "--only", "tutorial"]) for name in LAZY),
+    ],
+    ids=str,
+)
+def test_folders(run, name, options, tmp_path):
+    photos, results = tmp_path / "photos", tmp_path / "results"
+    write_folders(photos, OF_FOLDERS[name], n_copies=20 if name == "plot_guide" else 2)
+    run(name, "--data", photos, "--output", results, *options)
+    check(results, "curves.png", "confusion.png")
+
+
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_only_what_was_asked_for(run, name, tmp_path, capsys):
+    write_arrays(tmp_path / "images.npz", OF_ARRAYS[name])
+    options = ("--only", "tree", "HOG", "--no-curves")
+    run(name, "--data", tmp_path / "images.npz", "--output", tmp_path / "results", *options)
+    table = check(tmp_path / "results", "confusion.png")
+    assert table["model"].tolist() == ["decision tree", "HOG, linear"]
+    assert not (tmp_path / "results" / "curves.png").exists()
+
+
+def check(folder, *figures):
+    """Look at what a script wrote."""
+    table = pd.read_csv(folder / "table.csv")
+    assert table["accuracy"].between(0, 1).all()
+    assert (table["lowest"] <= table["accuracy"]).all()
+    assert table.loc[table["model"] == "decision tree", "accuracy"].gt(0.5).all()
+    assert all((folder / figure).stat().st_size > 10_000 for figure in figures)
+    return table
