@@ -17,6 +17,7 @@ OF_FOLDERS = {
     "plot_blood_cells": ("train", "test"),
     "plot_guide": (".",),
 }
+FIGURES = {"plot_blood_cells": ["splits.png"], "plot_guide": ["roc.png"]}
 LAZY = ("plot_caltech101", "plot_blood_cells")
 
 
@@ -90,7 +91,7 @@ def test_arrays(run, name, tmp_path):
     ("name", "options"),
     [
         *((name, []) for name in OF_FOLDERS),
-        *((name, ["--lazy", "--only", "tutorial"]) for name in LAZY),
+        *((name, ["--lazy", "1", "--only", "tutorial"]) for name in LAZY),
     ],
     ids=str,
 )
@@ -98,7 +99,7 @@ def test_folders(run, name, options, tmp_path):
     photos, results = tmp_path / "photos", tmp_path / "results"
     write_folders(photos, OF_FOLDERS[name], n_copies=20 if name == "plot_guide" else 2)
     run(name, "--data", photos, "--output", results, *options)
-    check(results, "curves.png", "confusion.png")
+    check(results, "curves.png", "confusion.png", *FIGURES.get(name, []))
 
 
 @pytest.mark.parametrize("name", OF_ARRAYS)
@@ -109,6 +110,28 @@ def test_only_what_was_asked_for(run, name, tmp_path, capsys):
     table = check(tmp_path / "results", "confusion.png")
     assert table["model"].tolist() == ["decision tree", "HOG, linear"]
     assert not (tmp_path / "results" / "curves.png").exists()
+
+
+@pytest.mark.parametrize("name", ["plot_fashion_mnist", "plot_caltech101"])
+def test_no_such_model(run, name):
+    with pytest.raises(SystemExit, match="no model has one of the words of --only"):
+        run(name, "--only", "perceptron", "--no-curves")
+
+
+def test_the_folder_for_results_is_made_first(run, tmp_path):
+    (tmp_path / "results").touch()
+    with pytest.raises(FileExistsError):
+        run("plot_cifar10", "--output", tmp_path / "results")
+
+
+def test_names_that_tell_no_photo(run, tmp_path):
+    """Images that are not numbered as the publisher does it still make clusters."""
+    write_folders(tmp_path / "photos", ("train", "test"), n_copies=2)
+    for path in (tmp_path / "photos").rglob("*.png"):
+        path.rename(path.with_name(f"image{path.stem.replace('_', '')}.png"))
+    options = ("--only", "tree", "--no-curves", "--output", tmp_path / "results")
+    run("plot_blood_cells", "--data", tmp_path / "photos", *options)
+    check(tmp_path / "results", "splits.png")
 
 
 def check(folder, *figures):

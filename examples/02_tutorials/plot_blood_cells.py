@@ -168,7 +168,14 @@ networks = {
         (
             "network",
             CNNClassifier(
-                channels=(32, 32), dropout=0.5, hidden_units=(128,), batch_size=16, max_epochs=5
+                channels=(32, 32),
+                hidden_units=(128,),
+                dropout=0.5,
+                optimizer="muon",
+                learning_rate=0.02,
+                schedule="linear",
+                batch_size=16,
+                max_epochs=5,
             ),
         ),
         **lazy,

@@ -89,7 +89,7 @@ class HOGExtractor(FeatureExtractor):
     values. An image that is flat everywhere gives zeros.
 
     scikit-image computes in Python for the most part, so threads gain little where the images are
-    in memory already: about 1,000 images of 64 x 64 pixels in colour a second.
+    in memory already.
 
     `LazyImages` are read part by part, in the threads that compute; of a view with random
     operations that is one realisation, the same at every call.
