@@ -28,7 +28,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/tutorial\.py",  # what the tutorials import
+    "ignore_pattern": r"tutorial\.py$",  # what the tutorials import
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False runs none
