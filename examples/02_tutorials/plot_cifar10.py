@@ -15,7 +15,7 @@ about half an hour on two cores, of which ten minutes are the convolutional netw
     python plot_cifar10.py --data cifar10.npz --seeds 3 --output results
 
 The learning curves show a tenth of the training images, which chose the dense network. The
-convolutional one is the recipe of the user guide. The test images choose nothing here.
+convolutional one is the recipe of the user guide. The script chooses nothing by the test images.
 """
 
 # %%

@@ -14,7 +14,7 @@ real set (31 MB; with three seeds about 20 minutes on two cores)::
     python plot_fashion_mnist.py --data fashion_mnist.npz --seeds 3 --output results
 
 What the models are was chosen on a tenth of the training images, which is also what the learning
-curves show. The test images choose nothing.
+curves show. The script chooses nothing by the test images.
 """
 
 # %%
