@@ -118,6 +118,21 @@ def test_no_such_model(run, name):
         run(name, "--only", "perceptron", "--no-curves")
 
 
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_no_such_arrays(run, name, tmp_path):
+    np.savez(tmp_path / "half.npz", X_train=np.zeros(3))
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    for path in (tmp_path / "none.npz", tmp_path, tmp_path / "half.npz", tmp_path / "array.npy"):
+        with pytest.raises(SystemExit, match=r"is no \.npz file with X_train, y_train"):
+            run(name, "--data", path)
+
+
+def test_no_seeds(run, capsys):
+    with pytest.raises(SystemExit):
+        run("plot_cifar10", "--seeds", "0")
+    assert "fits no network: give 1 or more" in capsys.readouterr().err
+
+
 def test_the_folder_for_results_is_made_first(run, tmp_path):
     (tmp_path / "results").touch()
     with pytest.raises(FileExistsError):

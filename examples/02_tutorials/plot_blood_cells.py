@@ -16,8 +16,8 @@ the real set, the BCCD photos as augmented for Kaggle's "Blood Cell Images"::
     python plot_blood_cells.py --data blood_cells --seeds 3 --lazy 200 --output results
 
 The folder has the sub-folders ``train`` and ``test``, each with one sub-folder a class, and files
-named ``_NUMBER_X.jpeg``, where NUMBER counts the photos of a class. What the models are was chosen
-on a split of ``train`` by photo. The test images choose nothing.
+named ``_NUMBER_X.jpeg``, where NUMBER counts the photos of a class. The fast network was
+chosen on a split of ``train`` by photo. The script chooses nothing by the test images.
 """
 
 # %%
@@ -223,7 +223,8 @@ by_photo = StratifiedGroupKFold(5, shuffle=True, random_state=0)
 fit, val = next(by_photo.split(X_train, y_train, photos))
 curves = None
 if networks and not arguments.no_curves:
-    curves = learning_curves(networks, X_train[fit], y_train[fit], X_train[val], y_train[val])
+    validation = X_train[val], y_train[val]
+    curves = learning_curves(networks, X_train[fit], y_train[fit], validation)
 
 # %%
 # Three ways to test

@@ -10,7 +10,7 @@ pipeline as well.
 
 Without ``--data`` it runs in seconds on pieces of two photos that come with scikit-image, saved as
 files of all sizes. For the real set (Fei-Fei, Fergus and Perona 2004,
-https://data.caltech.edu/records/mzrjq-6wc02), or any other (a few minutes on two cores)::
+https://data.caltech.edu/records/mzrjq-6wc02), or any other::
 
     python plot_caltech101.py --data caltech101
     python plot_caltech101.py --data FOLDER --seeds 3 --lazy 100 --output results
@@ -34,7 +34,6 @@ import skimage.data
 import skimage.io
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
@@ -167,10 +166,7 @@ networks = {
 networks = chosen(networks, arguments.only)
 curves = None
 if networks and not arguments.no_curves:
-    X_fit, X_val, y_fit, y_val = train_test_split(
-        X_train, y_train, test_size=0.1, stratify=y_train, random_state=0
-    )
-    curves = learning_curves(networks, X_fit, y_fit, X_val, y_val)
+    curves = learning_curves(networks, X_train, y_train)
 
 # %%
 # The comparison

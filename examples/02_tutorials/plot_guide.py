@@ -82,7 +82,7 @@ if "network, balanced" in models and not arguments.no_curves:
         X_train, y_train, test_size=0.2, stratify=y_train, random_state=0
     )
     curves = learning_curves(
-        {"network, balanced": models["network, balanced"]}, X_fit, y_fit, X_val, y_val
+        {"network, balanced": models["network, balanced"]}, X_fit, y_fit, (X_val, y_val)
     )
 table, predictions = compare(models, X_train, y_train, X_test, y_test, seeds=arguments.seeds)
 

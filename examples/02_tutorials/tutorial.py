@@ -13,6 +13,7 @@ from sklearn.metrics import (
     balanced_accuracy_score,
     f1_score,
 )
+from sklearn.model_selection import train_test_split
 
 from skcnn import CNNClassifier
 
@@ -48,7 +49,6 @@ def command_line(description, data, *, files=False):
     parser.add_argument(
         "--seeds",
         type=int,
-        choices=range(1, 100),
         metavar="N",
         default=1,
         help="fit each network N times, with random_state 0, 1, ... (default: 1)",
@@ -77,6 +77,8 @@ def command_line(description, data, *, files=False):
             "so many megabytes of them in memory",
         )
     arguments = parser.parse_args()
+    if arguments.seeds < 1:
+        parser.error(f"--seeds {arguments.seeds} fits no network: give 1 or more")
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)  # fails before anything is fitted
     return arguments
@@ -100,8 +102,14 @@ def arrays(data, fetch):
     if data == "download":
         train, test = (fetch(subset=subset, return_X_y=True) for subset in ("train", "test"))
         return *train, *test
-    with np.load(data) as file:
-        return tuple(file[name] for name in ("X_train", "y_train", "X_test", "y_test"))
+    names = ("X_train", "y_train", "X_test", "y_test")
+    try:
+        with np.load(data) as file:
+            return tuple(file[name] for name in names)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SystemExit(
+            f"--data {data} is no .npz file with {', '.join(names)} ({error})"
+        ) from error
 
 
 def chosen(models, words):
@@ -111,6 +119,12 @@ def chosen(models, words):
         for name, model in models.items()
         if words is None or any(word.lower() in name.lower() for word in words)
     }
+
+
+def seeded(model, seed):
+    """Set every `random_state` of a pipeline."""
+    states = [name for name in model.get_params() if name.endswith("random_state")]
+    return model.set_params(**dict.fromkeys(states, seed))
 
 
 def compare(models, X, y, X_test, y_test, *, seeds=1):
@@ -139,9 +153,8 @@ def compare(models, X, y, X_test, y_test, *, seeds=1):
     rows, predictions = {}, {}
     for name, model in models.items():
         results = []
-        states = [key for key in model.get_params() if key.endswith("random_state")]
         for seed in range(seeds if isinstance(model[-1], CNNClassifier) else 1):
-            model.set_params(**dict.fromkeys(states, seed))
+            seeded(model, seed)
             start = time.perf_counter()
             model.fit(X, y)
             fitted = time.perf_counter()
@@ -166,7 +179,7 @@ def compare(models, X, y, X_test, y_test, *, seeds=1):
     return table, predictions
 
 
-def learning_curves(networks, X, y, X_val, y_val):
+def learning_curves(networks, X, y, validation=None):
     """Fit networks with validation images beside the training images, and plot their history.
 
     Parameters
@@ -175,20 +188,24 @@ def learning_curves(networks, X, y, X_val, y_val):
         Pipelines that end in a network.
     X, y : array-like of length n_images
         What they learn from.
-    X_val, y_val : array-like of length n_validation_images
-        What they are measured on after each epoch.
+    validation : tuple of (X_val, y_val), default=None
+        What they are measured on after each epoch; by default a tenth of the images, which they do
+        not learn from.
 
     Returns
     -------
     figure : Figure
         Loss and accuracy of each network.
     """
+    if validation is None:
+        X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, stratify=y, random_state=0)
+    else:
+        X_val, y_val = validation
     figure, axes = plt.subplots(
         len(networks), 2, figsize=(10, 3 * len(networks)), squeeze=False, layout="constrained"
     )
     for (name, model), row in zip(networks.items(), axes, strict=True):
-        states = [key for key in model.get_params() if key.endswith("random_state")]
-        *steps, cnn = (step for _, step in model.set_params(**dict.fromkeys(states, 0)).steps)
+        *steps, cnn = (step for _, step in seeded(model, 0).steps)
         images, images_val = X, X_val
         for step in steps:
             images, images_val = step.fit_transform(images), step.transform(images_val)
