@@ -15,7 +15,7 @@ from torch import nn
 from skcnn.networks import NETWORKS
 from skcnn.networks.activations import ACTIVATIONS
 from skcnn.networks.plain import POOLINGS
-from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS
+from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS, Fractions
 from skcnn.training.inference import AUGMENTATIONS
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.resizing import resize
@@ -44,7 +44,7 @@ CONSTRAINTS: dict = {
     "pool_size": [Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(set(ACTIVATIONS))],
     "batch_norm": ["boolean"],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left"), Fractions()],
     "hidden_units": [LAYERS],
     "image_shape": [IMAGE_SHAPE, None],
     "optimizer": [StrOptions(set(OPTIMIZERS))],

@@ -50,8 +50,9 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         The activation function.
     batch_norm : bool, default=True
         Whether a batch normalisation follows each convolution.
-    dropout : float, default=0.3
-        The fraction of the features dropped before each dense layer in training.
+    dropout : float or sequence of float, default=0.3
+        The fraction of the features dropped in training before each dense layer: one for all, or
+        one for each of `hidden_units` and one for the last layer.
     hidden_units : sequence of int, default=(128,)
         The sizes of the dense layers before the last one.
     image_shape : tuple of int, default=None
@@ -64,7 +65,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         How. "sgd" has a Nesterov momentum of 0.9. "muon" [6]_ is for networks with batch
         normalisation and needs a `learning_rate` about 0.2.
     learning_rate : float, default=0.003
-        The largest step size.
+        The largest step size. Weights of dense layers with more than 2,048 inputs take steps that
+        are smaller in proportion to these [9]_, but not with "sgd".
     schedule : {"cosine", "linear", "one_cycle"} or None, default="one_cycle"
         How the step size runs over the epochs of a `fit`: falling to 0 along half a cosine or a
         straight line, rising and falling [4]_, or constant.
@@ -168,6 +170,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     .. [7] Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024 (arXiv 2404.00498),
        sections 3.4 and 3.5.
     .. [8] Zhang et al., "Lookahead Optimizer", NeurIPS 2019 (arXiv 1907.08610).
+    .. [9] Yang et al., "Tensor Programs V", NeurIPS 2021 (arXiv 2203.03466), table 3.
 
     Examples
     --------
@@ -200,7 +203,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         pool_size: int = 2,
         activation: str = "relu",
         batch_norm: bool = True,
-        dropout: float = 0.3,
+        dropout: float | Sequence[float] = 0.3,
         hidden_units: Sequence[int] = (128,),
         image_shape: Sequence[int] | None = None,
         loss: str = "cross_entropy",

@@ -45,8 +45,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         The activation function.
     batch_norm : bool, default=True
         Whether a batch normalisation follows each convolution.
-    dropout : float, default=0.3
-        The fraction of the features dropped before each dense layer in training.
+    dropout : float or sequence of float, default=0.3
+        The fraction of the features dropped in training before each dense layer: one for all, or
+        one for each of `hidden_units` and one for the last layer.
     hidden_units : sequence of int, default=(128,)
         The sizes of the dense layers before the last one.
     image_shape : tuple of int, default=None
@@ -60,7 +61,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         How. "sgd" has a Nesterov momentum of 0.9. "muon" [5]_ is for networks with batch
         normalisation and needs a `learning_rate` about 0.2.
     learning_rate : float, default=0.003
-        The largest step size.
+        The largest step size. Weights of dense layers with more than 2,048 inputs take steps that
+        are smaller in proportion to these [8]_, but not with "sgd".
     schedule : {"cosine", "linear", "one_cycle"} or None, default="one_cycle"
         How the step size runs over the epochs of a `fit`: falling to 0 along half a cosine or a
         straight line, rising and falling [3]_, or constant.
@@ -158,6 +160,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     .. [6] Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024 (arXiv 2404.00498),
        sections 3.4 and 3.5.
     .. [7] Zhang et al., "Lookahead Optimizer", NeurIPS 2019 (arXiv 1907.08610).
+    .. [8] Yang et al., "Tensor Programs V", NeurIPS 2021 (arXiv 2203.03466), table 3.
 
     Examples
     --------
@@ -191,7 +194,7 @@ class CNNRegressor(RegressorMixin, BaseCNN):
         pool_size: int = 2,
         activation: str = "relu",
         batch_norm: bool = True,
-        dropout: float = 0.3,
+        dropout: float | Sequence[float] = 0.3,
         hidden_units: Sequence[int] = (128,),
         image_shape: Sequence[int] | None = None,
         loss: str = "squared_error",

@@ -45,15 +45,17 @@ class PlainNetwork(nn.Module):
         The activation function.
     batch_norm : bool, default=True
         Whether a batch normalisation follows each convolution.
-    dropout : float, default=0.0
-        The fraction of the features dropped before each dense layer in training.
+    dropout : float or sequence of float, default=0.0
+        The fraction of the features dropped in training before each dense layer: one for all, or
+        one for each of `hidden_units` and one for the last layer.
     hidden_units : sequence of int, default=(128,)
         The sizes of the dense layers before the last one.
 
     Raises
     ------
     ValueError
-        If the images are too small for the convolutions.
+        If the images are too small for the convolutions, or `dropout` is a sequence of another
+        length than there are dense layers.
 
     Examples
     --------
@@ -79,7 +81,7 @@ class PlainNetwork(nn.Module):
         pool_size: int = 2,
         activation: str = "relu",
         batch_norm: bool = True,
-        dropout: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
         hidden_units: Sequence[int] = (128,),
     ) -> None:
         super().__init__()
@@ -103,10 +105,11 @@ class PlainNetwork(nn.Module):
             in_channels = out_channels
         self.features = nn.Sequential(*blocks)
         sizes = (in_channels * prod(size), *hidden_units)
+        *fractions, last = _each(dropout, len(sizes))
         dense: list[nn.Module] = []
-        for n_in, n_out in pairwise(sizes):
-            dense += [*_dropout(dropout), Linear(n_in, n_out), ACTIVATIONS[activation]()]
-        self.dense = nn.Sequential(*dense, *_dropout(dropout))
+        for fraction, (n_in, n_out) in zip(fractions, pairwise(sizes), strict=True):
+            dense += [*_dropout(fraction), Linear(n_in, n_out), ACTIVATIONS[activation]()]
+        self.dense = nn.Sequential(*dense, *_dropout(last))
         self.output = Linear(sizes[-1], n_outputs)
         self._initialize()
 
@@ -176,8 +179,20 @@ def _activate_and_pool(activation, pooling, window):
     return [activate, pool]
 
 
-def _dropout(dropout):
-    return [Dropout(dropout)] if dropout else []
+def _each(dropout, n_layers):
+    """Give the fraction dropped before each dense layer."""
+    if not isinstance(dropout, Sequence):
+        return [dropout] * n_layers
+    if len(dropout) != n_layers:
+        raise ValueError(
+            f"dropout={dropout!r} has {len(dropout)} fractions for {n_layers} dense layers, the "
+            "last one included"
+        )
+    return list(dropout)
+
+
+def _dropout(fraction):
+    return [Dropout(fraction)] if fraction else []
 
 
 def _check_size(size, pad, kernel_size, number, image_size):

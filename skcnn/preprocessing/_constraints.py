@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Options
+from sklearn.utils._param_validation import Interval, Options
 
 
 class PositiveInts(Options):
@@ -43,6 +43,32 @@ class PositiveInts(Options):
 
     def __str__(self) -> str:
         return f"a tuple of positive integers {' or '.join(self.names)}".rstrip()
+
+
+class Fractions(Options):
+    """A tuple or list of numbers from 0 to below 1."""
+
+    def __init__(self):
+        super().__init__(tuple, set())
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Tell whether a value is such a tuple.
+
+        Parameters
+        ----------
+        val : object
+            The value of the parameter.
+
+        Returns
+        -------
+        is_satisfied : bool
+            Whether it is a tuple or list of numbers in [0, 1).
+        """
+        one = Interval(Real, 0, 1, closed="left")
+        return isinstance(val, (tuple, list)) and all(map(one.is_satisfied_by, val))
+
+    def __str__(self) -> str:
+        return "a tuple of floats in the range [0, 1)"
 
 
 LAYERS = PositiveInts()

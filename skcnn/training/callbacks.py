@@ -52,7 +52,7 @@ class Schedule(Callback):
         rate = self.learning_rate * self.factor(done)
         if rate != self.rate_:
             for group in net.optimizer_.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["lr_scale"]
         self.rate_ = rate
 
 

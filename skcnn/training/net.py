@@ -16,6 +16,7 @@ from torch.distributions import Beta
 from skcnn.training.device import autocast
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.memory import freed_memory_kept
+from skcnn.training.optimizers import parameter_groups
 from skcnn.training.predicting import PredictingNet
 from skcnn.training.resizing import resize, share_of_size
 from skcnn.training.scores import SCORES, Tally
@@ -138,6 +139,26 @@ class ImageNet(PredictingNet):
         """
         if self.optimizer_ is None:
             self.initialize_optimizer()
+
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Give what an optimizer is made with.
+
+        Parameters
+        ----------
+        prefix : str
+            How its parameters begin.
+        named_parameters : iterable of (str, tensor)
+            The weights.
+
+        Returns
+        -------
+        args : tuple
+            The weights, in groups.
+        kwargs : dict
+            The rest.
+        """
+        _, options = super().get_params_for_optimizer(prefix, named_parameters)
+        return (parameter_groups(self.module_, self.optimizer),), options
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Go through the epochs, until the end or until a callback stops it.

@@ -134,6 +134,8 @@ def test_in_predict(images, message):
         ({"batch_size": 1}, r"'batch_size' parameter .* in the range \[2, inf\)"),
         ({"max_epochs": 0}, "'max_epochs' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
+        ({"dropout": (0.5, 1.0)}, r"'dropout' parameter .* tuple of floats in the range \[0, 1\)"),
+        ({"dropout": (0.5,)}, "has 1 fractions for 2 dense layers, the last one included"),
         ({"device": "tpu9"}, "device='tpu9' cannot be used here.*device=\"auto\""),
         ({"image_shape": (4, 4)}, "but image_shape=.4, 4. was asked for"),
         ({"image_shape": (4,)}, "'image_shape' parameter .*height, width"),

@@ -171,6 +171,16 @@ def test_dropout_stands_before_every_dense_layer():
         assert isinstance(before, nn.Dropout) == isinstance(layer, nn.Linear)
 
 
+def test_each_dense_layer_may_have_a_dropout_of_its_own():
+    shape = {"channels": (4,), "hidden_units": (6, 5)}
+    network = PlainNetwork(1, 8, 8, 2, dropout=(0.5, 0, 0.25), **shape)
+    kinds = [type(layer).__name__ for layer in network.dense]
+    assert kinds == ["Dropout", "Linear", "ReLU", "Linear", "ReLU", "Dropout"]
+    assert [network.dense[0].p, network.dense[-1].p] == [0.5, 0.25]
+    with pytest.raises(ValueError, match=r"dropout=\(0.5, 0\) has 2 fractions for 3 dense layers"):
+        PlainNetwork(1, 8, 8, 2, dropout=(0.5, 0), **shape)
+
+
 def test_dropout_is_for_training_only():
     network = build(1, 8, 8, 2, channels=(4,), dropout=0.5)
     images = random(3, 1, 8, 8)

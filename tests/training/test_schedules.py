@@ -61,8 +61,9 @@ def test_the_ends():
     assert {"cosine": cosine, "linear": linear, "one_cycle": one_cycle} == SCHEDULES
 
 
-def net_of(*rates):
-    return SimpleNamespace(optimizer_=SimpleNamespace(param_groups=[{"lr": r} for r in rates]))
+def net_of(*scales):
+    groups = [{"lr": 5.0, "lr_scale": scale} for scale in scales]
+    return SimpleNamespace(optimizer_=SimpleNamespace(param_groups=groups))
 
 
 def rates_of(net):
@@ -71,17 +72,17 @@ def rates_of(net):
 
 @pytest.mark.parametrize("factor", [constant, cosine, linear, one_cycle])
 def test_the_rate_of_every_batch(factor):
-    net, schedule = net_of(5.0, 6.0), Schedule(factor, 0.1, n_batches=8).initialize()
+    net, schedule = net_of(1.0, 0.5), Schedule(factor, 0.1, n_batches=8).initialize()
     schedule.on_train_begin(net)
     for batch in range(8):
         schedule.on_batch_begin(net, training=True)
-        assert_allclose(rates_of(net), [0.1 * factor(batch / 8)] * 2)
+        assert_allclose(rates_of(net), [0.1 * factor(batch / 8), 0.05 * factor(batch / 8)])
         schedule.on_batch_begin(net, training=False)  # validation is no progress
-        assert_allclose(rates_of(net), [0.1 * factor(batch / 8)] * 2)
+        assert_allclose(rates_of(net), [0.1 * factor(batch / 8), 0.05 * factor(batch / 8)])
 
 
 def test_a_constant_rate_is_left_to_other_callbacks():
-    net, schedule = net_of(5.0), Schedule(constant, 0.1, n_batches=8).initialize()
+    net, schedule = net_of(1.0), Schedule(constant, 0.1, n_batches=8).initialize()
     schedule.on_train_begin(net)
     assert rates_of(net) == [0.1]
     net.optimizer_.param_groups[0]["lr"] = 0.03
@@ -90,7 +91,7 @@ def test_a_constant_rate_is_left_to_other_callbacks():
 
 
 def test_a_second_training_starts_anew():
-    net, schedule = net_of(5.0), Schedule(cosine, 0.1, n_batches=4)
+    net, schedule = net_of(1.0), Schedule(cosine, 0.1, n_batches=4)
     for _ in range(2):
         schedule.initialize()
         for batch in range(4):

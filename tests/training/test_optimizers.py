@@ -1,0 +1,72 @@
+"""Tests of the optimizers by name, and of the groups of weights that they move."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from skcnn import CNNClassifier
+from skcnn.training.optimizers import OPTIMIZERS, parameter_groups
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (12, 80, 80, 1), dtype=np.uint8)
+LABELS = np.arange(12) % 2
+
+
+def wide_module():
+    return nn.Sequential(nn.Flatten(), nn.Linear(8192, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "sgd"])
+def test_weights_of_many_inputs_take_smaller_steps(name):
+    module = wide_module()
+    usual, wide = parameter_groups(module, OPTIMIZERS[name][0])
+    assert wide == {"params": [module[1].weight], "lr_scale": 0.25}
+    assert usual["lr_scale"] == 1
+    rest = [module[1].bias, module[3].weight, module[3].bias]
+    assert all(a is b for a, b in zip(usual["params"], rest, strict=True))
+
+
+def test_one_group_where_no_layer_is_wide_and_for_sgd():
+    narrow = nn.Linear(2048, 2)
+    for module, optimizer in ((narrow, torch.optim.AdamW), (wide_module(), torch.optim.SGD)):
+        (group,) = parameter_groups(module, optimizer)
+        assert group == {"params": list(module.parameters()), "lr_scale": 1.0}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_a_step_of_a_wide_layer_in_a_fit(optimizer):
+    """Adam's first step is the learning rate in every weight that has a gradient."""
+    model = CNNClassifier(
+        channels=(),
+        hidden_units=(3,),
+        dropout=0.0,
+        optimizer=optimizer,
+        learning_rate=0.01,
+        schedule=None,
+        batch_size=12,
+        random_state=0,
+    )
+    first = model.partial_fit(IMAGES, LABELS, classes=[0, 1]).module_.state_dict()
+    before = {name: value.clone() for name, value in first.items()}
+    after = model.partial_fit(IMAGES, LABELS).module_.state_dict()
+    moved = {name: (after[name] - before[name]).abs().max().item() for name in after}
+    step = 0.01 * (0.04 if optimizer == "muon" else 1.0)
+    assert moved["network.dense.0.weight"] == pytest.approx(step * 2048 / 6400, rel=0.2)
+    assert moved["network.output.weight"] == pytest.approx(step, rel=0.2)
+
+
+def test_it_learns_where_a_dense_layer_is_wide():
+    """With steps of one size the outputs of such a layer explode."""
+    images = RNG.integers(0, 128, (12, 160, 160, 1), dtype=np.uint8)
+    bright = images + 100 * LABELS.astype(np.uint8)[:, None, None, None]
+    model = CNNClassifier(channels=(16,), max_epochs=8, batch_size=4, random_state=0)
+    model.fit(bright, LABELS)
+    assert max(epoch["train_loss"] for epoch in model.history_) < 1
+    assert model.score(bright, LABELS) == 1
+
+
+def test_a_warm_start_keeps_the_groups():
+    model = CNNClassifier(channels=(), max_epochs=1, warm_start=True, random_state=0)
+    model.fit(IMAGES, LABELS).fit(IMAGES, LABELS)
+    assert [group["lr_scale"] for group in model.net_.optimizer_.param_groups] == [1, 2048 / 6400]
