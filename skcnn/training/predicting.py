@@ -65,6 +65,35 @@ class PredictingNet(NeuralNet):
         for batch in self.get_iterator(self.get_dataset(X), training=False):
             yield self.evaluation_step(batch, training=training).to(device)
 
+    def forward(self, X, training=False, device="cpu"):
+        """Give the outputs of all images.
+
+        They are written into one array as they come: small arrays that stay between the large ones
+        of each batch would keep the memory of those from being used again.
+
+        Parameters
+        ----------
+        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
+            The images.
+        training : bool, default=False
+            Whether dropout and the like are on.
+        device : str or torch.device, default="cpu"
+            Where the outputs are wanted.
+
+        Returns
+        -------
+        outputs : tensor of shape (n_images, n_outputs)
+            Logits, or standardised targets.
+        """
+        dataset = self.get_dataset(X)
+        outputs, start = None, 0
+        for batch in self.forward_iter(dataset, training=training, device=device):
+            if outputs is None:
+                outputs = batch.new_empty((len(dataset), *batch.shape[1:]))
+            outputs[start : start + len(batch)] = batch
+            start += len(batch)
+        return outputs
+
     def _get_predict_nonlinearity(self):
         if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
             multiclass = self.target_type == "multiclass"
