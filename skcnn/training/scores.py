@@ -85,6 +85,9 @@ class R2:
 class Tally:
     """Mean loss and score of batches, added up many at a time, since small sums cost as much.
 
+    What waits to be added up is copied into arrays of its own: small arrays that stay between the
+    large ones of each batch would keep the memory of those from being used again.
+
     Parameters
     ----------
     score : Accuracy or R2
@@ -94,8 +97,8 @@ class Tally:
     def __init__(self, score):
         self.score = score
         self.loss = 0.0
-        self.n_values = 0
-        self.waiting = []
+        self.n_waiting = 0
+        self.waiting = None
 
     def add(self, loss, outputs, y):
         """Add a batch.
@@ -109,10 +112,16 @@ class Tally:
         y : tensor of shape (n_images,) or (n_images, n_outputs)
             What it should give.
         """
-        self.waiting.append((loss.detach(), outputs, y))
-        self.n_values += outputs.numel()
-        if self.n_values > _MAX_VALUES:
+        end = self.n_waiting + len(y)
+        if self.waiting is None or end > len(self.waiting[0]):
             self._add_up()
+            end = len(y)
+            n_images = max(end, _MAX_VALUES // outputs[0].numel())
+            parts = (loss.detach(), outputs[0], y[0])
+            self.waiting = [part.new_empty((n_images, *part.shape)) for part in parts]
+        for kept, part in zip(self.waiting, (loss.detach(), outputs, y), strict=True):
+            kept[self.n_waiting : end] = part
+        self.n_waiting = end
 
     def means(self):
         """Give the figures of all batches.
@@ -128,13 +137,11 @@ class Tally:
         return float(self.loss) / self.score.n_images, self.score.value()
 
     def _add_up(self):
-        if self.waiting:
-            losses, outputs, y = zip(*self.waiting, strict=True)
-            sizes = torch.tensor([len(part) for part in y], device=losses[0].device)
-            self.loss = self.loss + (torch.stack(losses) * sizes).sum()
-            outputs = torch.cat(outputs)
-            self.score.update(outputs, torch.cat(y).to(outputs.device))
-        self.waiting, self.n_values = [], 0
+        if self.n_waiting:
+            losses, outputs, y = (kept[: self.n_waiting] for kept in self.waiting)
+            self.loss = self.loss + losses.sum()
+            self.score.update(outputs, y.to(outputs.device))
+        self.n_waiting = 0
 
 
 SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}

@@ -103,11 +103,11 @@ def test_a_tally_is_the_sum_over_all_images(target_type, n_images, n_outputs, ba
         rows = slice(start, start + batch_size)
         loss = torch.tensor(losses[rows].mean(), requires_grad=True)
         tally.add(loss, torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-        largest = max(largest, sum(part.numel() for _, part, _ in tally.waiting))
+        largest = max(largest, tally.n_waiting)
     loss, found = tally.means()
     assert type(loss) is type(found) is float
     assert_allclose(loss, losses.mean(), rtol=1e-5)
-    assert largest <= 2**16
+    assert largest <= max(batch_size, 2**16 // n_outputs)
     right = {
         "multiclass": lambda: accuracy_score(y, outputs.argmax(axis=1)),
         "multilabel": lambda: accuracy_score(y, outputs > 0),
@@ -124,7 +124,7 @@ def test_a_tally_may_be_read_on_the_way():
         assert tally.means() == ((n_batches + 1) / 2, 0.5)
 
 
-@pytest.mark.parametrize("limit", [0, 50, 10**9])
+@pytest.mark.parametrize("limit", [0, 50, 10**6])
 @pytest.mark.parametrize("target_type", SCORES)
 def test_the_moment_of_adding_up_makes_no_difference(monkeypatch, limit, target_type):
     outputs, y = batches_of(target_type, 60, 3)
