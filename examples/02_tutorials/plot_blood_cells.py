@@ -17,7 +17,8 @@ the real set, the BCCD photos as augmented for Kaggle's "Blood Cell Images"::
 
 The folder has the sub-folders ``train`` and ``test``, each with one sub-folder a class, and files
 named ``_NUMBER_X.jpeg``, where NUMBER counts the photos of a class. The fast network was
-chosen on a split of ``train`` by photo. The script chooses nothing by the test images.
+chosen on a split of ``train`` by photo, the learning rate and the dropout of the tutorial's network
+on the random split. The script chooses nothing by the test images.
 """
 
 # %%
@@ -136,7 +137,9 @@ print(
 # The models
 # ----------
 #
-# The tutorial's images are squares of 200 pixels. Colour and edges are what a linear model gets.
+# The tutorial's images are squares of 200 pixels, so that its dense layer has 80,000 inputs. Such a
+# network learns in small steps there and in large ones in its filters. Colour and edges are what a
+# linear model gets.
 
 
 def pipeline(size, *steps, **options):
@@ -165,17 +168,19 @@ baselines = {
 networks = {
     "tutorial's network": pipeline(
         (200, 200),
+        ("augment", ImageAugmenter(horizontal_flip=True, vertical_flip=True)),
         (
             "network",
             CNNClassifier(
                 channels=(32, 32),
                 hidden_units=(128,),
-                dropout=0.5,
+                dropout=(0.5, 0.0),
                 optimizer="muon",
-                learning_rate=0.02,
+                learning_rate=0.06,
                 schedule="linear",
                 batch_size=16,
                 max_epochs=5,
+                test_time_augmentation="flip",
             ),
         ),
         **lazy,
