@@ -58,7 +58,7 @@ class R2:
             Targets, about 0 and of about unit size.
         """
         # Taken about the first target, so that constant ones have no variation at all.
-        self.origin = y[0] if self.origin is None else self.origin
+        self.origin = y[0].clone() if self.origin is None else self.origin
         dtype = torch.float32 if y.device.type == "mps" else torch.float64  # Apple's has no double
         origin = self.origin.to(dtype)
         y, outputs = y.to(dtype) - origin, outputs.to(dtype) - origin
@@ -112,13 +112,14 @@ class Tally:
         y : tensor of shape (n_images,) or (n_images, n_outputs)
             What it should give.
         """
-        end = self.n_waiting + len(y)
-        if self.waiting is None or end > len(self.waiting[0]):
+        n_kept = 0 if self.waiting is None else len(self.waiting[0])
+        if self.n_waiting + len(y) > n_kept:
             self._add_up()
-            end = len(y)
-            n_images = max(end, _MAX_VALUES // outputs[0].numel())
+        if len(y) > n_kept:
+            n_kept = max(len(y), _MAX_VALUES // outputs[0].numel())
             parts = (loss.detach(), outputs[0], y[0])
-            self.waiting = [part.new_empty((n_images, *part.shape)) for part in parts]
+            self.waiting = [part.new_empty((n_kept, *part.shape)) for part in parts]
+        end = self.n_waiting + len(y)
         for kept, part in zip(self.waiting, (loss.detach(), outputs, y), strict=True):
             kept[self.n_waiting : end] = part
         self.n_waiting = end
