@@ -80,7 +80,7 @@ def autocast(device, precision):
     context : context manager
         Weights, loss and statistics stay float32 within.
     """
-    if precision == "float32" or (precision == "auto" and not _has_bfloat16(device)):
+    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
 
@@ -110,18 +110,29 @@ def seeded(seed, device):
         yield
 
 
-def _best_device():
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 @cache
-def _has_bfloat16(device):
-    """Tell whether the device multiplies bfloat16 natively; emulation is slower than float32."""
+def has_bfloat16(device):
+    """Tell whether a device multiplies bfloat16 natively; emulation is slower than float32.
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    has_bfloat16 : bool
+        False also where PyTorch cannot tell.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
     return False
+
+
+def _best_device():
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

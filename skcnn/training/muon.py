@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch.optim.adam import adam
 
+from skcnn.training.device import has_bfloat16
+
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _N_ITERATIONS = 3
 _TINY = 1e-7
@@ -135,10 +137,12 @@ def orthogonal(matrix):
     Returns
     -------
     orthogonal : tensor of shape (n_rows, n_columns)
-        With the same singular vectors, and singular values about 1, computed in bfloat16.
+        With the same singular vectors, and singular values about 1, computed in bfloat16 where the
+        device does so natively.
     """
+    dtype = torch.bfloat16 if has_bfloat16(matrix.device) else torch.float32
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if is_tall else matrix).bfloat16()
+    x = (matrix.T if is_tall else matrix).to(dtype)
     x = x / (x.norm() + _TINY)
     first, third, fifth = _COEFFICIENTS
     for _ in range(_N_ITERATIONS):

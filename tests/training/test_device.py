@@ -63,7 +63,7 @@ def test_a_device_that_does_not_exist(device):
     ],
 )
 def test_precision(monkeypatch, precision, native, expected):
-    monkeypatch.setattr(module, "_has_bfloat16", lambda device: native)
+    monkeypatch.setattr(module, "has_bfloat16", lambda device: native)
     context = autocast(CPU, precision)
     assert isinstance(context, torch.autocast if expected else nullcontext)
     with context:
@@ -76,9 +76,9 @@ def test_precision(monkeypatch, precision, native, expected):
 @pytest.fixture
 def asked_anew():
     """Forget what the real devices can, and what those of a test could."""
-    module._has_bfloat16.cache_clear()
+    module.has_bfloat16.cache_clear()
     yield
-    module._has_bfloat16.cache_clear()
+    module.has_bfloat16.cache_clear()
 
 
 @pytest.mark.usefixtures("asked_anew")
