@@ -54,12 +54,12 @@ def restored_on_failure(net):
         for name in [name for name in vars(net) if not name.endswith("_")]:
             del vars(net)[name]
         vars(net).update(parameters)
+        del net.history[n_epochs:]
         net.module_.load_state_dict(module)
         net.optimizer_ = None
         if optimizer:
             net.initialize_optimizer()
             net.optimizer_.load_state_dict(optimizer)
-        del net.history[n_epochs:]
         raise
 
 

@@ -80,9 +80,10 @@ def network_parameters(estimator):
     Returns
     -------
     parameters : dict
-        By name.
+        By name; lists as tuples, which equal those given as tuples and stay as they are.
     """
-    return {name: getattr(estimator, name) for name in ("network", *PLAIN_OPTIONS)}
+    values = {name: getattr(estimator, name) for name in ("network", *PLAIN_OPTIONS)}
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 def check_parts(estimator, net):

@@ -66,7 +66,7 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         normalisation and needs a `learning_rate` about 0.2.
     learning_rate : float, default=0.003
         The largest step size. Weights of dense layers with more than 2,048 inputs take steps that
-        are smaller in proportion to these [9]_, but not with "sgd".
+        are smaller in proportion to these [9]_.
     schedule : {"cosine", "linear", "one_cycle"} or None, default="one_cycle"
         How the step size runs over the epochs of a `fit`: falling to 0 along half a cosine or a
         straight line, rising and falling [4]_, or constant.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import log2, prod, sqrt
+from numbers import Real
 
 import torch
 from torch import nn
@@ -181,12 +182,12 @@ def _activate_and_pool(activation, pooling, window):
 
 def _each(dropout, n_layers):
     """Give the fraction dropped before each dense layer."""
-    if not isinstance(dropout, Sequence):
+    if isinstance(dropout, Real):
         return [dropout] * n_layers
     if len(dropout) != n_layers:
         raise ValueError(
-            f"dropout={dropout!r} has {len(dropout)} fractions for {n_layers} dense layers, the "
-            "last one included"
+            f"the length of dropout={dropout!r} is {len(dropout)}, and there are {n_layers} dense "
+            "layers, the last one included: give one number, or one for each"
         )
     return list(dropout)
 

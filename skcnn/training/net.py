@@ -158,7 +158,7 @@ class ImageNet(PredictingNet):
             The rest.
         """
         _, options = super().get_params_for_optimizer(prefix, named_parameters)
-        return (parameter_groups(self.module_, self.optimizer),), options
+        return (parameter_groups(self.module_, options["lr"]),), options
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Go through the epochs, until the end or until a callback stops it.

@@ -135,7 +135,10 @@ def test_in_predict(images, message):
         ({"max_epochs": 0}, "'max_epochs' parameter"),
         ({"dropout": 1.0}, "'dropout' parameter"),
         ({"dropout": (0.5, 1.0)}, r"'dropout' parameter .* tuple of floats in the range \[0, 1\)"),
-        ({"dropout": (0.5,)}, "has 1 fractions for 2 dense layers, the last one included"),
+        (
+            {"dropout": (0.5,)},
+            "is 1, and there are 2 dense layers, the last one included: give one number",
+        ),
         ({"device": "tpu9"}, "device='tpu9' cannot be used here.*device=\"auto\""),
         ({"image_shape": (4, 4)}, "but image_shape=.4, 4. was asked for"),
         ({"image_shape": (4,)}, "'image_shape' parameter .*height, width"),

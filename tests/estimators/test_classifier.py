@@ -321,7 +321,9 @@ class TestGoingOn:
 
     def test_another_network_cannot_go_on(self, digits):
         X, y = digits
-        cnn = quick(warm_start=True).fit(X, y).set_params(channels=(4,))
+        cnn = quick(warm_start=True, dropout=[0.5, 0.2]).fit(X, y)
+        cnn.set_params(dropout=(0.5, 0.2)).fit(X, y)  # the same network
+        cnn.set_params(channels=(4,))
         with pytest.raises(ValueError, match=r"built with channels='auto' and cannot go on with"):
             cnn.fit(X, y)
 

@@ -177,7 +177,7 @@ def test_each_dense_layer_may_have_a_dropout_of_its_own():
     kinds = [type(layer).__name__ for layer in network.dense]
     assert kinds == ["Dropout", "Linear", "ReLU", "Linear", "ReLU", "Dropout"]
     assert [network.dense[0].p, network.dense[-1].p] == [0.5, 0.25]
-    with pytest.raises(ValueError, match=r"dropout=\(0.5, 0\) has 2 fractions for 3 dense layers"):
+    with pytest.raises(ValueError, match=r"dropout=\(0.5, 0\) is 2, and there are 3 dense layers"):
         PlainNetwork(1, 8, 8, 2, dropout=(0.5, 0), **shape)
 
 

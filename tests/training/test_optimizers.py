@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
+from skorch.callbacks import Callback
 from torch import nn
 
 from skcnn import CNNClassifier
-from skcnn.training.optimizers import OPTIMIZERS, parameter_groups
+from skcnn.training.optimizers import parameter_groups
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 80, 80, 1), dtype=np.uint8)
@@ -17,21 +17,57 @@ def wide_module():
     return nn.Sequential(nn.Flatten(), nn.Linear(8192, 4), nn.ReLU(), nn.Linear(4, 2))
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "sgd"])
-def test_weights_of_many_inputs_take_smaller_steps(name):
+def test_weights_of_many_inputs_take_smaller_steps():
     module = wide_module()
-    usual, wide = parameter_groups(module, OPTIMIZERS[name][0])
-    assert wide == {"params": [module[1].weight], "lr_scale": 0.25}
-    assert usual["lr_scale"] == 1
+    usual, wide = parameter_groups(module, 0.1)
+    assert wide == {"params": [module[1].weight], "lr": 0.025, "lr_scale": 0.25}
+    assert (usual["lr"], usual["lr_scale"]) == (0.1, 1)
     rest = [module[1].bias, module[3].weight, module[3].bias]
     assert all(a is b for a, b in zip(usual["params"], rest, strict=True))
 
 
-def test_one_group_where_no_layer_is_wide_and_for_sgd():
-    narrow = nn.Linear(2048, 2)
-    for module, optimizer in ((narrow, torch.optim.AdamW), (wide_module(), torch.optim.SGD)):
-        (group,) = parameter_groups(module, optimizer)
-        assert group == {"params": list(module.parameters()), "lr_scale": 1.0}
+def test_one_group_where_no_layer_is_wide():
+    module = nn.Linear(2048, 2)
+    (group,) = parameter_groups(module, 0.1)
+    assert group == {"params": list(module.parameters()), "lr": 0.1, "lr_scale": 1.0}
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
+@pytest.mark.parametrize(
+    "normalised",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        nn.utils.spectral_norm,
+    ],
+)
+def test_weights_that_are_computed_from_others(normalised):
+    def network(n_channels, height, width, n_outputs):
+        dense = nn.Linear(n_channels * height * width, n_outputs)
+        return nn.Sequential(nn.Flatten(), normalised(dense))
+
+    model = CNNClassifier(network, max_epochs=1, warm_start=True, random_state=0)
+    model.fit(IMAGES, LABELS)
+    (group,) = model.net_.optimizer_.param_groups
+    assert all(a is b for a, b in zip(group["params"], model.module_.parameters(), strict=True))
+    with pytest.raises(RuntimeError, match="on purpose"):
+        model.set_params(callbacks=[Fails()]).fit(IMAGES, LABELS)
+    assert model.n_epochs_ == 1
+    model.set_params(callbacks=None, weight_decay=0.1).fit(IMAGES, LABELS)
+    assert model.n_epochs_ == 2
+
+
+class Fails(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise RuntimeError("on purpose")
+
+
+def test_the_steps_without_a_schedule():
+    model = CNNClassifier(channels=(), max_epochs=1, random_state=0).fit(IMAGES, LABELS)
+    net = model.net_
+    net.set_params(lr=0.5)
+    net.initialize_optimizer()
+    assert [group["lr"] for group in net.optimizer_.param_groups] == [0.5, 0.5 * 2048 / 6400]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
@@ -56,11 +92,13 @@ def test_a_step_of_a_wide_layer_in_a_fit(optimizer):
     assert moved["network.output.weight"] == pytest.approx(step, rel=0.2)
 
 
-def test_it_learns_where_a_dense_layer_is_wide():
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_it_learns_where_a_dense_layer_is_wide(optimizer):
     """With steps of one size the outputs of such a layer explode."""
     images = RNG.integers(0, 128, (12, 160, 160, 1), dtype=np.uint8)
     bright = images + 100 * LABELS.astype(np.uint8)[:, None, None, None]
-    model = CNNClassifier(channels=(16,), max_epochs=8, batch_size=4, random_state=0)
+    shape = {"channels": (16,), "max_epochs": 8, "batch_size": 4}
+    model = CNNClassifier(**shape, optimizer=optimizer, random_state=0)
     model.fit(bright, LABELS)
     assert max(epoch["train_loss"] for epoch in model.history_) < 1
     assert model.score(bright, LABELS) == 1
