@@ -66,6 +66,7 @@ def official_file(url, sha256, folder, *, data_home, download_if_missing, n_retr
             "downloaded and replaces it",
             stacklevel=2,
         )
+    path.parent.mkdir(exist_ok=True)
     logger.info("downloading %s to %s", url, path)
     _download(url, sha256, path, n_retries, delay)
     return path
@@ -101,7 +102,6 @@ def _download_once(url, sha256, path):
     of several processes that download the same file each puts a whole one there.
     """
     part = path.with_name(f"{path.name}.part_{uuid4().hex}")
-    path.parent.mkdir(exist_ok=True)
     try:
         with part.open("xb") as file:
             for chunk in _chunks(url):

@@ -21,7 +21,7 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     Parameters
     ----------
     root : str or Path
-        The folder.
+        The folder; ``~`` is the user's.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
 
@@ -64,7 +64,7 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     >>> images.filenames.tolist(), images.target.tolist()
     (['cat/tom.jpg', 'dog/rex.png'], ['cat', 'dog'])
     """
-    root = Path(root)
+    root = Path(root).expanduser()
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise FileNotFoundError(

@@ -426,8 +426,9 @@ def test_ctrl_c(data):
 def test_a_file_where_the_folder_should_be(data):
     data.home.mkdir()
     data.folder.touch()
-    with pytest.raises(OSError, match=data.name):
+    with pytest.raises(FileExistsError) as raised:
         data.fetch()
+    assert raised.value.filename == str(data.folder)
     assert left_in(data.home) == [data.name]
 
 

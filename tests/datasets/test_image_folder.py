@@ -59,6 +59,13 @@ def test_into_a_pipeline(folder):
     assert ImageReader().fit_transform(X)[0].shape == (3, 4, 3)
 
 
+def test_the_folder_of_the_user(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    found = load_image_folder(f"~/{folder.name}").data
+    assert found.tolist() == load_image_folder(folder).data.tolist()
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone' does not exist: give a folder that has"):
         load_image_folder(tmp_path / "gone")
