@@ -112,31 +112,86 @@ def test_only_what_was_asked_for(run, name, tmp_path, capsys):
     assert not (tmp_path / "results" / "curves.png").exists()
 
 
-@pytest.mark.parametrize("name", ["plot_fashion_mnist", "plot_caltech101"])
+@pytest.mark.parametrize("name", ["plot_fashion_mnist", "plot_caltech101", "plot_guide"])
 def test_no_such_model(run, name):
-    with pytest.raises(SystemExit, match="no model has one of the words of --only"):
-        run(name, "--only", "perceptron", "--no-curves")
+    with pytest.raises(SystemExit, match=r"--only perceptron is part of no name.* decision tree"):
+        run(name, "--only", "tree", "perceptron", "--no-curves")
 
 
 @pytest.mark.parametrize("name", OF_ARRAYS)
 def test_no_such_arrays(run, name, tmp_path):
     np.savez(tmp_path / "half.npz", X_train=np.zeros(3))
     np.save(tmp_path / "array.npy", np.zeros(3))
-    for path in (tmp_path / "none.npz", tmp_path, tmp_path / "half.npz", tmp_path / "array.npy"):
+    write_arrays(tmp_path / "whole.npz", (28, 28))
+    whole = (tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "torn.npz").write_bytes(whole[:1000])
+    (tmp_path / "empty.npz").touch()
+    for file in ("none.npz", "", "half.npz", "array.npy", "torn.npz", "empty.npz"):
         with pytest.raises(SystemExit, match=r"is no \.npz file with X_train, y_train"):
-            run(name, "--data", path)
+            run(name, "--data", tmp_path / file)
 
 
-def test_no_seeds(run, capsys):
+def test_arrays_that_do_not_fit(run, tmp_path):
+    write_arrays(tmp_path / "images.npz", (28, 28))
+    with np.load(tmp_path / "images.npz") as file:
+        arrays = dict(file)
+    for others, complaint in (
+        ({"y_train": np.eye(4)[np.arange(32) % 4]}, r"labels of shape \(32, 4\) for 32 images"),
+        ({"y_test": arrays["y_test"][:-1]}, r"labels of shape \(15,\) for 16 images"),
+        ({"y_train": np.repeat("one", 32)}, "two classes or more.* 32 of one$"),
+        ({"y_train": np.repeat(["one", "other"], [31, 1])}, "5 images.* 31 of one, 1 of other$"),
+        ({"y_test": np.repeat("new", 16)}, "to test on, but not to learn from: new$"),
+    ):
+        np.savez(tmp_path / "other.npz", **{**arrays, **others})
+        with pytest.raises(SystemExit, match=complaint):
+            run("plot_fashion_mnist", "--data", tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("name", OF_ARRAYS)
+def test_a_download_that_fails(run, name, monkeypatch):
+    def fails(**options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(f"skcnn.datasets.fetch_{name.removeprefix('plot_')}", fails)
+    with pytest.raises(SystemExit, match="--data download: no network"):
+        run(name, "--data", "download")
+
+
+@pytest.mark.parametrize("name", OF_FOLDERS)
+def test_no_such_folders(run, name, tmp_path):
+    write_folders(tmp_path / "photos", OF_FOLDERS[name], n_copies=2)
+    (tmp_path / "file").touch()
+    for folder in ("none", "file"):
+        with pytest.raises(SystemExit, match=r"should have .*one sub-folder a class: .*not"):
+            run(name, "--data", tmp_path / folder)
+    if name in LAZY:
+        train, test = OF_FOLDERS[name]
+        complaint = f"should have the sub-folders {train} and {test}, each with one sub-folder a"
+        with pytest.raises(SystemExit, match=complaint):
+            run(name, "--data", tmp_path / "photos" / train)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--seeds", "0", "fits no network: give 1 or more"),
+        ("--lazy", "nan", "keeps less than nothing: give 0 or more"),
+        ("--output", "file", "--output file can be no folder"),
+    ],
+)
+def test_options_that_mean_nothing(run, tmp_path, capsys, option, value, complaint):
+    (tmp_path / "file").touch()
     with pytest.raises(SystemExit):
-        run("plot_cifar10", "--seeds", "0")
-    assert "fits no network: give 1 or more" in capsys.readouterr().err
+        run("plot_caltech101", option, value)
+    assert complaint in capsys.readouterr().err
 
 
-def test_the_folder_for_results_is_made_first(run, tmp_path):
-    (tmp_path / "results").touch()
-    with pytest.raises(FileExistsError):
-        run("plot_cifar10", "--output", tmp_path / "results")
+def test_a_guide_without_networks(run, capsys):
+    run("plot_guide", "--only", "tree")
+    text = capsys.readouterr().out
+    assert "area under the ROC curve" in text
+    assert "found" not in text
+    assert "there is no screen for the figures" in text
 
 
 def test_names_that_tell_no_photo(run, tmp_path):

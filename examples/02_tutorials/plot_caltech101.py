@@ -23,8 +23,8 @@ learning curves show a tenth of the photos in ``train``; those in ``validation``
 # The photos
 # ----------
 #
-# :func:`~skcnn.load_image_folder` finds the paths and reads the labels from the names of the
-# folders.
+# :func:`~skcnn.load_image_folder`, which `folders` calls for each part, finds the paths and reads
+# the labels from the names of the folders.
 
 import tempfile
 from pathlib import Path
@@ -37,7 +37,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from tutorial import chosen, command_line, compare, confusion_matrices, learning_curves, save
+from tutorial import (
+    chosen,
+    command_line,
+    compare,
+    confusion_matrices,
+    folders,
+    learning_curves,
+    save,
+)
 
 from skcnn import (
     CNNClassifier,
@@ -46,7 +54,6 @@ from skcnn import (
     ImageFlattener,
     ImageReader,
     ImageResizer,
-    load_image_folder,
 )
 
 arguments = command_line(
@@ -73,9 +80,8 @@ def write_pieces(folder, n_pieces):
 made = tempfile.TemporaryDirectory()  # removed at the end
 if arguments.data is None:
     write_pieces(made.name, {"train": 60, "validation": 30})
-folder = Path(arguments.data or made.name)
-X_train, y_train = load_image_folder(folder / "train", return_X_y=True)
-X_test, y_test = load_image_folder(folder / "validation", return_X_y=True)
+folder = arguments.data or made.name
+X_train, y_train, X_test, y_test = folders(folder, "train", "validation")
 print(
     f"{len(X_train)} photos to learn from, {len(X_test)} to test on: {', '.join(np.unique(y_test))}"
 )
@@ -163,7 +169,7 @@ networks = {
 #
 # A tenth of the training photos is held out and measured after every epoch.
 
-networks = chosen(networks, arguments.only)
+baselines, networks = chosen(arguments.only, baselines, networks)
 curves = None
 if networks and not arguments.no_curves:
     curves = learning_curves(networks, X_train, y_train)
@@ -175,7 +181,7 @@ if networks and not arguments.no_curves:
 # Every model learns from all training photos. Its seconds include reading and resizing them.
 
 table, predictions = compare(
-    chosen(baselines, arguments.only) | networks,
+    baselines | networks,
     X_train,
     y_train,
     X_test,

@@ -34,9 +34,17 @@ from sklearn.model_selection import RandomizedSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.tree import DecisionTreeClassifier
-from tutorial import chosen, command_line, compare, confusion_matrices, learning_curves, save
+from tutorial import (
+    chosen,
+    command_line,
+    compare,
+    confusion_matrices,
+    folders,
+    learning_curves,
+    save,
+)
 
-from skcnn import CNNClassifier, ImageFlattener, ImageReader, ImageResizer, load_image_folder
+from skcnn import CNNClassifier, ImageFlattener, ImageReader, ImageResizer
 
 arguments = command_line(
     __doc__, data="a folder of images, one sub-folder a class (default: scikit-learn's digits)"
@@ -45,7 +53,7 @@ if arguments.data is None:
     X, y = load_digits(return_X_y=True)
     X = X.reshape(-1, 8, 8)
 else:
-    paths, y = load_image_folder(arguments.data, return_X_y=True)
+    paths, y = folders(arguments.data)
     X = make_pipeline(ImageReader(), ImageResizer((64, 64))).fit_transform(paths)
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 classes = np.unique(y)
@@ -75,7 +83,7 @@ models = {
     "network, balanced": make_pipeline(CNNClassifier(class_weight="balanced", max_epochs=epochs)),
     "network, focal loss": make_pipeline(CNNClassifier(loss="focal", max_epochs=epochs)),
 }
-models = chosen(models, arguments.only)
+(models,) = chosen(arguments.only, models)
 curves = None
 if "network, balanced" in models and not arguments.no_curves:
     X_fit, X_val, y_fit, y_val = train_test_split(
@@ -127,10 +135,12 @@ search = RandomizedSearchCV(
     cv=3,
     scoring="f1_macro",
     random_state=0,
-).fit(X_train, y_train)
-print("found", {key: round(float(value), 4) for key, value in search.best_params_.items()})
-on_test = search.score(X_test, y_test)
-print(f"macro F1: {search.best_score_:.3f} on three folds, {on_test:.3f} on the test images")
+)
+if any("network" in name for name in models):
+    search.fit(X_train, y_train)
+    print("found", {key: round(float(value), 4) for key, value in search.best_params_.items()})
+    on_test = search.score(X_test, y_test)
+    print(f"macro F1: {search.best_score_:.3f} on three folds, {on_test:.3f} on the test images")
 
 # %%
 # What is taken for what

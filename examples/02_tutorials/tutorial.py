@@ -2,7 +2,9 @@
 
 import argparse
 import time
+import zlib
 from pathlib import Path
+from zipfile import BadZipFile
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +17,9 @@ from sklearn.metrics import (
 )
 from sklearn.model_selection import train_test_split
 
-from skcnn import CNNClassifier
+from skcnn import CNNClassifier, load_image_folder
+
+LEAST = 5  # images of a class, so that every split of them has some
 
 ARRAYS = (
     "'download' for the official files, which are kept in scikit-learn's data home, or a .npz file "
@@ -43,7 +47,7 @@ def command_line(description, data, *, files=False):
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='It needs matplotlib and pandas: pip install "skcnn[plot]".',
+        epilog='It needs matplotlib and pandas: pip install -e ".[plot]".',
     )
     parser.add_argument("--data", help=data)
     parser.add_argument(
@@ -57,7 +61,7 @@ def command_line(description, data, *, files=False):
         "--only",
         nargs="+",
         metavar="WORD",
-        help="only the models whose names, as the table shows them, have one of these words",
+        help="only the models whose names, as the table shows them, contain one of these words",
     )
     parser.add_argument(
         "--output",
@@ -79,8 +83,13 @@ def command_line(description, data, *, files=False):
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error(f"--seeds {arguments.seeds} fits no network: give 1 or more")
+    if files and arguments.lazy is not None and not arguments.lazy >= 0:
+        parser.error(f"--lazy {arguments.lazy} keeps less than nothing: give 0 or more")
     if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)  # fails before anything is fitted
+        try:
+            arguments.output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            parser.error(f"--output {arguments.output} can be no folder ({error})")
     return arguments
 
 
@@ -100,25 +109,97 @@ def arrays(data, fetch):
         Images and classes.
     """
     if data == "download":
-        train, test = (fetch(subset=subset, return_X_y=True) for subset in ("train", "test"))
+        try:
+            train, test = (fetch(subset=subset, return_X_y=True) for subset in ("train", "test"))
+        except OSError as error:
+            raise SystemExit(f"--data download: {error}") from error
         return *train, *test
     names = ("X_train", "y_train", "X_test", "y_test")
     try:
         with np.load(data) as file:
-            return tuple(file[name] for name in names)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            loaded = [file[name] for name in names]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise SystemExit(
             f"--data {data} is no .npz file with {', '.join(names)} ({error})"
         ) from error
+    return _checked(data, *loaded)
 
 
-def chosen(models, words):
-    """Keep the models that the command line asks for."""
-    return {
-        name: model
-        for name, model in models.items()
-        if words is None or any(word.lower() in name.lower() for word in words)
-    }
+def folders(data, *parts):
+    """Load the paths and the classes of images in folders.
+
+    Parameters
+    ----------
+    data : str or Path
+        The folder that ``--data`` names.
+    *parts : str
+        Its sub-folders, of which each has one sub-folder a class; none if it has those itself.
+
+    Returns
+    -------
+    X, y, ... : array
+        Paths and classes, of one part after the other.
+    """
+    try:
+        loaded = [load_image_folder(Path(data, part), return_X_y=True) for part in parts or ("",)]
+    except (OSError, ValueError) as error:
+        inside = f"the sub-folders {' and '.join(parts)}, each with " if parts else ""
+        raise SystemExit(
+            f"--data {data} should have {inside}one sub-folder a class: {error}"
+        ) from error
+    return _checked(data, *(array for pair in loaded for array in pair))
+
+
+def _checked(data, X, y, X_test=(), y_test=()):
+    """Refuse, before anything is fitted, what the comparison could not be made with."""
+    for images, labels in ((X, y), (X_test, y_test)):
+        if np.shape(labels) != (len(images),):
+            raise SystemExit(
+                f"--data {data} has labels of shape {np.shape(labels)} for {len(images)} images: "
+                "each image needs one"
+            )
+    classes, n_images = np.unique(y, return_counts=True)
+    if len(classes) < 2 or n_images.min() < LEAST:
+        counts = ", ".join(f"{n} of {name}" for name, n in zip(classes, n_images, strict=True))
+        raise SystemExit(
+            f"--data {data} needs two classes or more, and {LEAST} images to learn from of each: "
+            f"it has {counts}"
+        )
+    if unknown := sorted(set(y_test) - set(classes)):
+        raise SystemExit(
+            f"--data {data} has classes to test on, but not to learn from: "
+            f"{', '.join(map(str, unknown))}"
+        )
+    return (X, y, X_test, y_test) if len(X_test) else (X, y)
+
+
+def chosen(words, *groups):
+    """Keep the models that the command line asks for.
+
+    Parameters
+    ----------
+    words : list of str or None
+        What ``--only`` says.
+    *groups : dict of {str: Pipeline}
+        The models.
+
+    Returns
+    -------
+    groups : list of dict
+        What is left of each.
+    """
+    names = [name for group in groups for name in group]
+    for word in words or ():
+        if not any(word.lower() in name.lower() for name in names):
+            raise SystemExit(f"--only {word} is part of no name: there are {', '.join(names)}")
+    return [
+        {
+            name: model
+            for name, model in group.items()
+            if words is None or any(word.lower() in name.lower() for word in words)
+        }
+        for group in groups
+    ]
 
 
 def seeded(model, seed):
@@ -148,8 +229,6 @@ def compare(models, X, y, X_test, y_test, *, seeds=1):
     predictions : dict of {str: array of shape (n_test_images,)}
         What each model predicted, with its last seed.
     """
-    if not models:
-        raise SystemExit("no model has one of the words of --only in its name")
     rows, predictions = {}, {}
     for name, model in models.items():
         results = []
@@ -261,10 +340,12 @@ def confusion_matrices(predictions, y_test):
 def save(folder, table, **figures):
     """Write the table and the figures into a folder, or show the figures if there is none."""
     if not folder:
+        if plt.get_backend().lower() == "agg":
+            print("there is no screen for the figures: --output DIR keeps them")
         plt.show()
         return
     decimals = {column: 2 if "seconds" in column else 4 for column in table}
     table.round(decimals).to_csv(folder / "table.csv")
     for name, figure in figures.items():
         if figure is not None:
-            figure.savefig(folder / f"{name}.png", dpi=150)
+            figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")

@@ -43,15 +43,23 @@ def main():
     """Fit with every seed, and print a row a seed."""
     options = parser(__doc__, rounds=None)
     options.add_argument("--data", type=Path, metavar="DIR", required=True)
-    options.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     options.add_argument(
-        "--set",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="another value of a parameter of the classifier, as a literal of Python",
+        "--seeds",
+        nargs="+",
+        type=int,
+        metavar="SEED",
+        default=[0, 1, 2],
+        help="the random_state of each fit (default: 0 1 2)",
     )
+    for option, whom in (("--set", "classifier"), ("--augment", "augmenter")):
+        options.add_argument(
+            option,
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("NAME", "VALUE"),
+            help=f"another value of a parameter of the {whom}, as a literal of Python",
+        )
     options.add_argument(
         "--validation",
         action="store_true",
@@ -65,14 +73,17 @@ def main():
         data = [X[:45_000], y[:45_000], X[45_000:], y[45_000:]]
     if arguments.quick:
         data = [part[:1000] for part in data]
-    recipe = RECIPE | {name: literal_eval(value) for name, value in arguments.set}
-    show([row(seed, recipe, *data) for seed in arguments.seeds], arguments)
+    recipe, augmentation = (
+        usual | {name: literal_eval(value) for name, value in others}
+        for usual, others in ((RECIPE, arguments.set), (AUGMENTATION, arguments.augment))
+    )
+    show([row(seed, recipe, augmentation, *data) for seed in arguments.seeds], arguments)
 
 
-def row(seed, recipe, X, y, X_test, y_test):
+def row(seed, recipe, augmentation, X, y, X_test, y_test):
     """Fit and score."""
     limits = [ceiling()]
-    augmenter = ImageAugmenter(**AUGMENTATION, random_state=seed)
+    augmenter = ImageAugmenter(**augmentation, random_state=seed)
     cnn = CNNClassifier(**recipe, device="cpu", random_state=seed, verbose=1)
     model = make_pipeline(augmenter, cnn)
     start = time.perf_counter()
