@@ -17,8 +17,8 @@ the real set, the BCCD photos as augmented for Kaggle's "Blood Cell Images"::
 
 The folder has the sub-folders ``train`` and ``test``, each with one sub-folder a class, and files
 named ``_NUMBER_X.jpeg``, where NUMBER counts the photos of a class. The fast network was
-chosen on a split of ``train`` by photo, the learning rate and the dropout of the tutorial's network
-on the random split. The script chooses nothing by the test images.
+chosen on a split of ``train`` by photo, the tutorial's network on the random fifth that it is
+tested on here, and on another. The script chooses nothing by the test images.
 """
 
 # %%

@@ -8,9 +8,10 @@ network with its optimizer, batches and epochs (but with a softmax for two class
 folders with `ImageDataGenerator`, in its one thread. Ours has the same layers, batches and epochs,
 and as `examples/02_tutorials` has it: standardised input, normalised convolutions, AdamW with a
 learning rate that rises and falls (Muon for the blood cells, with predictions averaged over mirror
-images), and random variants of the images but for Fashion-MNIST. They run in turn, once with each seed. The seconds run until a network is
-trained, reading included; accuracy is that on the test images (on the validation folder for
-Caltech-101, on a random fifth of `blood_cells/train`, which flatters both).
+images), and random variants of the images but for Fashion-MNIST. They run in turn, once with each
+seed. The seconds run until a network is trained, reading included; accuracy is that on the test
+images (on the validation folder for Caltech-101, on a random fifth of `blood_cells/train`, which
+flatters both).
 """
 
 import sys
