@@ -259,8 +259,8 @@ table = pd.concat(tables, names=["tested on", "model"])
 # %%
 # The random split is misleading: its images are copies of photos that were learned from. What the
 # model makes of a new photo is what the other two tell, and they do not tell it exactly. Clusters
-# by colour hold back each class's rarer colours, which is hard on models that go by colour. The
-# real set's test images come from 71 photos, 4 of them of monocytes.
+# by colour may hold back a class's rarer colours, and the real set's test images come from 71
+# photos, 4 of them of monocytes.
 
 figure, axis = plt.subplots(layout="constrained")
 table["accuracy"].unstack("tested on")[list(splits)].loc[list(models)].plot.barh(ax=axis)

@@ -80,8 +80,7 @@ def write_pieces(folder, n_pieces):
 made = tempfile.TemporaryDirectory()  # removed at the end
 if arguments.data is None:
     write_pieces(made.name, {"train": 60, "validation": 30})
-folder = arguments.data or made.name
-X_train, y_train, X_test, y_test = folders(folder, "train", "validation")
+X_train, y_train, X_test, y_test = folders(arguments.data or made.name, "train", "validation")
 print(
     f"{len(X_train)} photos to learn from, {len(X_test)} to test on: {', '.join(np.unique(y_test))}"
 )
