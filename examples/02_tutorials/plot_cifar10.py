@@ -7,7 +7,7 @@ it stops at a dense network of two layers of 512 units, with 43.7 % right after 
 the same layers, better optimised, and the convolutional network that should follow them, beside a
 decision tree, a random forest, and linear models on colours and on gradients.
 
-Without ``--data`` it runs in seconds on pieces of photos that come with scikit-learn and
+Without ``--data`` it runs in about a minute on pieces of photos that come with scikit-learn and
 scikit-image: the model says which photo a piece is from. For the real set of 170 MB (a fit of the
 fast network took nine minutes on two cores)::
 

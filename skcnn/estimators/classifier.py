@@ -37,7 +37,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         fast one; ``()`` is a dense network. "auto" chooses them by the size of the images, see
         `skcnn.networks.automatic_channels`; for the fast network it is (64, 256, 256).
     kernel_size : int, default=3
-        The height and width of the convolutions, in pixels.
+        The height and width of the convolutions, in pixels. This and the parameters down to
+        `hidden_units` are those of the plain network; other networks ignore them.
     stride : int, default=1
         The step of the convolutions, in pixels.
     padding : {"same", "valid"}, default="same"
