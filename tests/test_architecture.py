@@ -20,6 +20,7 @@ ROOT = Path(skcnn.__file__).parent
 LEVELS = {
     "skcnn.images": 0,
     "skcnn.lazy": 0,
+    "skcnn.learned": 0,
     "skcnn.threads": 0,
     "skcnn.networks": 0,
     "skcnn.preprocessing": 1,

@@ -15,7 +15,6 @@ from sklearn.utils import Tags, check_consistent_length, check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from torch import nn
 
-from skcnn.estimators._learned import all_or_nothing, restored_on_failure
 from skcnn.estimators._parameters import (
     CONSTRAINTS,
     build_network,
@@ -24,8 +23,9 @@ from skcnn.estimators._parameters import (
     network_parameters,
 )
 from skcnn.images import check_images
+from skcnn.learned import all_or_nothing, restored_on_failure
 from skcnn.networks import Standardize
-from skcnn.training.callbacks import Lookahead, Progress, Schedule, early_stopping
+from skcnn.training.callbacks import Lookahead, Progress, QuietEarlyStopping, Schedule
 from skcnn.training.device import available_device, resolve_device, seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.losses import LOSSES, Criterion
@@ -91,7 +91,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         with all_or_nothing(self):
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
-            images, targets, weights = self._check(X, y, sample_weight, net=net)
+            images, targets, weights = self._check(X, y, sample_weight, net=net, rescale=True)
             rows = _counting(weights, images)
             valid = None
             if not (X_val is None and y_val is None and sample_weight_val is None):
@@ -119,7 +119,9 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             )
         with all_or_nothing(self):
             net = getattr(self, "net_", None)
-            images, targets, weights = self._check(X, y, sample_weight, net=net, classes=classes)
+            images, targets, weights = self._check(
+                X, y, sample_weight, net=net, rescale=net is None, classes=classes
+            )
             self._train(
                 ImageDataset(images, targets, weights, _counting(weights, images)),
                 None,
@@ -131,7 +133,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             )
         return self
 
-    def _check(self, X, y, sample_weight, *, net, classes=None):
+    def _check(self, X, y, sample_weight, *, net, rescale, classes=None):
         """Turn what the user gave into images, encoded targets and the weights of their losses."""
         check_parts(self, net)
         if y is None:
@@ -145,9 +147,11 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         targets = self._encode(y, reset=net is None, sample_weight=weights, classes=classes)
         self._learn_class_weights(targets, weights)
         weights = self._weigh_classes(targets, weights)
-        if net is None:  # later chunks of partial_fit keep the scale of the first
+        if rescale:  # later chunks of partial_fit keep the scale of the first
             rows = _counting(weights, images)
             self.weight_scale_ = 1.0 if weights is None else weights[rows].mean()
+        if weights is None and self.weight_scale_ != 1:
+            weights = np.ones(len(images))
         return images, targets, None if weights is None else weights / self.weight_scale_
 
     def _check_valid(self, X_val, y_val, sample_weight_val):
@@ -191,6 +195,10 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, **data)
         with ExitStack() as stack:
+            # Whatever the caller is in: without gradients, or in another precision.
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.autocast(device.type, enabled=False))
             stack.enter_context(seeded(seed if net is None else seed + self.n_epochs_, device))
             if net is None:
                 net = self._build(dataset, seed)
@@ -207,7 +215,7 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
             if hasattr(self, "_skl_callbacks"):
                 own.append(Progress(self, context, lambda net: {"net_": net}, data))
             if self.early_stopping:
-                own.append(early_stopping(self.patience))
+                own.append(QuietEarlyStopping(self.patience))
             net.train(dataset, valid, epochs, callbacks=(own, self.callbacks))
         self.net_ = net
         context.call_on_fit_task_end(

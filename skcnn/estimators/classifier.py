@@ -135,7 +135,8 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
     class_weight_ : array of shape (n_classes,)
         The weight of each class.
     weight_scale_ : float
-        What the weights of images are divided by, so that they are 1 on average.
+        What the weights of images are divided by, so that they are 1 on average in the last `fit`,
+        or in the first `partial_fit`.
     net_ : skorch.NeuralNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -413,14 +414,21 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.class_weight_ = np.ones(len(self.classes_))
         if self.class_weight is None:
             return
-        self.class_weight_ = compute_class_weight(
+        # "balanced" has no weight for a class of which nothing counts, and it needs none.
+        counting = targets if sample_weight is None else targets[sample_weight > 0]
+        balanced = self.class_weight == "balanced"
+        learned = np.unique(counting) if balanced else np.arange(len(self.classes_))
+        rows = np.flatnonzero(np.isin(targets, learned))
+        self.class_weight_[learned] = compute_class_weight(
             self.class_weight,
-            classes=self.classes_,
-            y=self.classes_[targets],
-            sample_weight=sample_weight,
+            classes=self.classes_[learned],
+            y=self.classes_[targets[rows]],
+            sample_weight=None if sample_weight is None else sample_weight[rows],
         )
-        if min(self.class_weight_) < 0:
-            raise ValueError(f"class_weight={self.class_weight} holds a negative weight")
+        if not (np.isfinite(self.class_weight_).all() and min(self.class_weight_) >= 0):
+            raise ValueError(
+                f"class_weight={self.class_weight} holds a weight that is negative or not finite"
+            )
 
     def _weigh_classes(self, targets, weights):
         if self.class_weight is None:

@@ -125,7 +125,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
     y_scale_ : float64 array of shape () or (n_outputs,)
         Their standard deviation, or 1 where they are constant.
     weight_scale_ : float
-        What the weights of images are divided by, so that they are 1 on average.
+        What the weights of images are divided by, so that they are 1 on average in the last `fit`,
+        or in the first `partial_fit`.
     net_ : skorch.NeuralNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -312,6 +313,9 @@ class CNNRegressor(RegressorMixin, BaseCNN):
             raise ValueError(
                 f"y has shape {y.shape}, but fit saw targets of shape {self.y_mean_.shape} an image"
             )
+        if sample_weight is not None:  # what does not count may be any number
+            counts = (sample_weight > 0).reshape(-1, *(1,) * (y.ndim - 1))
+            y = np.where(counts, y, self.y_mean_)
         return ((y - self.y_mean_) / self.y_scale_).reshape(len(y), -1).astype(np.float32)
 
     def _n_outputs(self):
@@ -325,6 +329,8 @@ class CNNRegressor(RegressorMixin, BaseCNN):
 
 def _mean_and_scale(y, sample_weight):
     """Compute the weighted mean and standard deviation of each target, 1 for a constant one."""
+    if sample_weight is not None:
+        y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
     mean = np.average(y, axis=0, weights=sample_weight)
     offset = y - mean
     largest = abs(offset).max(axis=0)

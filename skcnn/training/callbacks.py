@@ -137,19 +137,21 @@ class Progress(Callback):
             raise KeyboardInterrupt  # how skorch's callbacks end a training
 
 
-def early_stopping(patience):
+class QuietEarlyStopping(EarlyStopping):
     """Stop when the validation loss has not improved, and restore the best weights.
 
     Parameters
     ----------
     patience : int
         The number of epochs without improvement after which training stops.
-
-    Returns
-    -------
-    callback : skorch.callbacks.EarlyStopping
-        skorch's own, quiet.
     """
-    return EarlyStopping(
-        monitor="valid_loss", patience=patience, threshold=0.0, load_best=True, sink=noop
-    )
+
+    def __init__(self, patience):
+        super().__init__(
+            monitor="valid_loss", patience=patience, threshold=0.0, load_best=True, sink=noop
+        )
+
+    def on_train_end(self, net, **kwargs):  # noqa: D102
+        # Always: another callback may have ended the training in the middle of a later epoch.
+        if self.best_model_weights_ is not None:
+            net.module_.load_state_dict(self.best_model_weights_)

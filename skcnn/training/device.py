@@ -82,7 +82,8 @@ def autocast(device, precision):
     """
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    # Without its cache, which outlives a step where another autocast is around this one.
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
 @contextmanager
@@ -101,12 +102,14 @@ def seeded(seed, device):
     None
         Nothing.
     """
-    on_cuda = device.type == "cuda"
-    with _RANDOM_NUMBERS, torch.random.fork_rng(devices=[device] if on_cuda else []):
+    own = [device] if device.type in ("cuda", "mps") else []
+    with _RANDOM_NUMBERS, torch.random.fork_rng(own, device_type=device.type):
         torch.default_generator.manual_seed(seed)
-        if on_cuda:
+        if device.type == "cuda":
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
+        elif device.type == "mps":
+            torch.mps.manual_seed(seed)
         yield
 
 

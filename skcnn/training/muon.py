@@ -17,8 +17,9 @@ class Muon(torch.optim.Optimizer):
 
     The filters of a layer, as a matrix with a row for each output, are moved along the nearest
     matrix whose singular values are equal, and then scaled back to their norm before the first
-    step; a batch normalisation after them makes their norm irrelevant. The step is
-    `lr` times that norm over the square root of the number of filters.
+    step; a batch normalisation after them makes their norm irrelevant. Filters of zeros get the
+    norm of He's initialisation. The step is `lr` times the norm over the square root of the number
+    of filters.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ class Muon(torch.optim.Optimizer):
         state = self.state[filters]
         if not state:
             state["momentum"] = torch.zeros_like(filters)
-            state["norm"] = filters.norm()
+            norm = filters.norm()
+            state["norm"] = torch.where(norm > 0, norm, (2 * len(filters)) ** 0.5)
         momentum = state["momentum"].mul_(group["momentum"]).add_(filters.grad)
         direction = filters.grad.add(momentum, alpha=group["momentum"])
         turned = orthogonal(direction.flatten(1)).view_as(filters)

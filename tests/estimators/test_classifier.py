@@ -16,6 +16,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import compute_class_weight
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -392,12 +393,23 @@ def test_a_refit_does_not_depend_on_the_fit_before(digits):
     ("weights", "message"),
     [
         (dict.fromkeys(range(10), 0.0), "leaves no image any weight"),
-        ({0: -1.0}, "holds a negative weight"),
+        ({0: -1.0}, "holds a weight that is negative or not finite"),
+        ({0: np.nan}, "holds a weight that is negative or not finite"),
+        ({0: np.inf}, "holds a weight that is negative or not finite"),
     ],
 )
 def test_class_weights_that_mean_nothing(digits, weights, message):
     with pytest.raises(ValueError, match=message):
         quick(class_weight=weights).fit(*digits)
+
+
+def test_balanced_weights_where_nothing_of_a_class_counts(digits):
+    X, y = digits
+    counts = y != 3
+    cnn = quick(class_weight="balanced", warm_start=True).fit(X, y, sample_weight=1.0 * counts)
+    expected = compute_class_weight("balanced", classes=np.unique(y[counts]), y=y[counts])
+    assert_allclose(np.delete(cnn.class_weight_, 3), expected)
+    assert np.isfinite(cnn.fit(X[counts], y[counts]).history_[-1]["train_loss"])
 
 
 def test_validation_images_without_weight(digits):

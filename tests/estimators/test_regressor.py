@@ -1,5 +1,7 @@
 """CNNRegressor: one target and several."""
 
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -108,3 +110,13 @@ def test_early_stopping():
     X, y = blobs()
     cnn = quick(early_stopping=True, patience=1, max_epochs=60, schedule=None).fit(X, y)
     assert cnn.n_epochs_ < 60
+
+
+@pytest.mark.parametrize("ignored", [1e20, 1e170])
+def test_targets_of_no_weight_may_be_any_number(ignored):
+    X, y = blobs(41)
+    y = np.r_[y[:40, 0], ignored]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cnn = quick(max_epochs=1).fit(X, y, sample_weight=np.r_[np.ones(40), 0])
+    assert_array_equal(cnn.predict(X), quick(max_epochs=1).fit(X[:40], y[:40]).predict(X))

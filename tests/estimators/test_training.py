@@ -414,3 +414,60 @@ def test_memory_is_kept_while_training_and_given_back(task, monkeypatch):
     with pytest.raises(ValueError, match="became"):
         estimator(**QUICK, optimizer="sgd", learning_rate=1e30, batch_norm=False).fit(X, y)
     assert library.calls == 3 * SETTINGS
+
+
+def test_what_the_caller_computes_in_changes_nothing(task):
+    cls, X, y = task
+    expected = cls(**QUICK).fit(X, y).predict(X)
+    for context in (
+        torch.no_grad(),
+        torch.inference_mode(),
+        torch.autocast("cpu", dtype=torch.bfloat16),
+    ):
+        with context:
+            cnn = cls(**QUICK).fit(X, y)
+        assert_array_equal(cnn.predict(X), expected)
+
+
+@pytest.mark.parametrize("n_batches", [3, 14, 19])
+def test_a_stop_in_the_middle_of_an_epoch_keeps_the_best_weights(task, n_batches):
+    """14 and 19 batches are two epochs of six, and three, and some more."""
+    states = {}
+
+    class Stop(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.n_left_ = n_batches
+
+        def on_epoch_end(self, net, **kwargs):
+            states[net.history[-1, "valid_loss"]] = copy.deepcopy(net.module_.state_dict())
+
+        def on_batch_begin(self, net, training=False, **kwargs):
+            self.n_left_ -= training
+            if self.n_left_ < 0:
+                raise KeyboardInterrupt  # how skorch's callbacks end a training
+
+    cls, X, y = task
+    cnn = cls(**QUICK, early_stopping=True, callbacks=[Stop()])
+    cnn.fit(X, y)
+    assert cnn.n_epochs_ == len(states) == n_batches // 6
+    if states:
+        for name, value in states[min(states)].items():
+            assert torch.equal(cnn.module_.state_dict()[name], value)
+
+
+def test_no_weights_are_weights_of_one(task):
+    cls, X, y = task
+    trained = []
+    for weights in (None, np.ones(100)):
+        cnn = cls(**QUICK, optimizer="sgd").partial_fit(X, y, sample_weight=np.full(100, 4.0))
+        trained.append(cnn.partial_fit(X, y, sample_weight=weights).predict(X))
+    assert_array_equal(*trained)
+
+
+def test_every_fit_scales_its_weights(task):
+    cls, X, y = task
+    trained = []
+    for weights in (None, np.full(100, 1000.0)):
+        cnn = cls(**QUICK, optimizer="sgd", learning_rate=0.01, warm_start=True).fit(X, y)
+        trained.append(cnn.fit(X, y, sample_weight=weights).predict(X))
+    assert_allclose(*trained, rtol=1e-5)

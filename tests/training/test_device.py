@@ -99,7 +99,7 @@ def test_cuda_devices_that_compute_bfloat16_natively(monkeypatch, native):
     monkeypatch.setattr(torch, "autocast", lambda *args, **options: (args, options))
     context = autocast(CUDA, "auto")
     assert asked == [{"including_emulation": False}]
-    expected = (("cuda",), {"dtype": torch.bfloat16})
+    expected = (("cuda",), {"dtype": torch.bfloat16, "cache_enabled": False})
     assert context == expected if native else isinstance(context, nullcontext)
 
 
@@ -139,3 +139,13 @@ def test_seeds_can_be_nested():
     with seeded(1, CPU):
         expected = torch.rand(6)
     assert torch.equal(torch.cat([first, second]), expected)
+
+
+def test_random_numbers_of_apple_devices(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.mps, "get_rng_state", lambda device="mps": "before")
+    monkeypatch.setattr(torch.mps, "manual_seed", calls.append)
+    monkeypatch.setattr(torch.mps, "set_rng_state", lambda state, device="mps": calls.append(state))
+    with seeded(7, torch.device("mps")):
+        assert calls == [7]
+    assert calls == [7, "before"]

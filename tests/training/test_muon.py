@@ -201,3 +201,10 @@ def test_a_closure():
         assert_allclose(losses[0], Small()(images).square().mean(), rtol=1e-6)
     assert losses[-1] < losses[0]
     assert optimizer.step() is None
+
+
+def test_filters_of_zeros_learn():
+    filters = nn.Parameter(torch.zeros(8, 4, 3, 3))
+    filters.grad = random(8, 4, 3, 3)
+    Muon([filters]).step()
+    assert_allclose(filters.detach().norm(), 4.0, rtol=1e-5)  # He's: 36 inputs of variance 2 / 36

@@ -26,7 +26,7 @@ from torch import nn
 
 from skcnn.lazy import LazyImages
 from skcnn.networks import Conv2d, Linear, PlainNetwork, Standardize
-from skcnn.training.callbacks import Schedule, early_stopping
+from skcnn.training.callbacks import QuietEarlyStopping, Schedule
 from skcnn.training.device import seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.losses import LOSSES, Criterion
@@ -436,7 +436,7 @@ class Recorder(Callback):
 def test_the_best_weights_are_restored(patience, epochs):
     net, recorder = build_net(lr=0.01), Recorder()
     valid = ImageDataset(IMAGES[:20], (CLASSES[:20] + 1) % 3)
-    own = [recorder, early_stopping(patience)]
+    own = [recorder, QuietEarlyStopping(patience)]
     net.train(ImageDataset(IMAGES[20:], CLASSES[20:]), valid, epochs, (own, None))
     losses = net.history[:, "valid_loss"]
     best = int(np.argmin(losses))
@@ -478,7 +478,7 @@ def test_a_pickle_is_little_more_than_the_weights():
             ImageDataset(IMAGES, CLASSES),
             ImageDataset(np.zeros((500, 7, 6, 2)), np.zeros(500, int)),
             3,
-            ([rate_of(constant, n_batches=15), early_stopping(9)], [EpochScoring("accuracy")]),
+            ([rate_of(constant, n_batches=15), QuietEarlyStopping(9)], [EpochScoring("accuracy")]),
         )
         sizes[warm_start] = len(pickle.dumps(net))
     assert sizes[False] <= 1.1 * weights_size(module) + 50_000

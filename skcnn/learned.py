@@ -54,6 +54,7 @@ def restored_on_failure(net):
         for name in [name for name in vars(net) if not name.endswith("_")]:
             del vars(net)[name]
         vars(net).update(parameters)
+        net.module_.to(net.device)
         del net.history[n_epochs:]
         net.module_.load_state_dict(module)
         net.optimizer_ = None
