@@ -27,7 +27,7 @@ def count_threads(n_jobs: int | None) -> int:
         The number of threads.
     """
     backend, configured = get_active_backend()
-    if n_jobs is not None or configured not in (None, 1):
+    if n_jobs is not None or configured is not None:
         return effective_n_jobs(n_jobs)
     return 1 if backend.nesting_level else cpu_count()
 

@@ -23,6 +23,8 @@ def test_number_of_threads():
     assert count_threads(3) == 3
     with parallel_config(n_jobs=4):
         assert count_threads(None) == 4
+    with parallel_config(n_jobs=1):
+        assert count_threads(None) == 1
     for backend in ("threading", "loky"):
         inner = Parallel(n_jobs=2, backend=backend)(delayed(count_threads)(None) for _ in range(2))
         assert inner == [1, 1]

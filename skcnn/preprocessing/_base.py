@@ -11,6 +11,7 @@ from sklearn.utils._set_output import _get_output_config, _wrap_data_with_contai
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skcnn.images import check_images
+from skcnn.learned import all_or_nothing
 
 
 class ImageTransformer(
@@ -44,7 +45,8 @@ class ImageTransformer(
         self : object
             The fitted transformer.
         """
-        self._fit(X)
+        with all_or_nothing(self):
+            self._fit(X)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -63,7 +65,8 @@ class ImageTransformer(
         images : array, frame or LazyImages of shape (n_images, ...)
             The transformed images.
         """
-        return self._as_configured(self._fit_transform(X), X)
+        with all_or_nothing(self):
+            return self._as_configured(self._fit_transform(X), X)
 
     def transform(self, X: Any) -> Any:
         """Transform images.

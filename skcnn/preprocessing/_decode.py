@@ -10,6 +10,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, Pillow's and JPEG's brightness of a colour
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_BITS_PER_SAMPLE = 258  # TIFF's tag
 _WHITE = 255
 
 # what undoes each value of EXIF's tag "Orientation", which says how the camera was held
@@ -78,7 +79,8 @@ def _decode(path):
         image.load()
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         if image.mode.startswith(("I", "F")):
-            return np.array(image), orientation
+            n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0] if is_tiff else 16
+            return _spread(np.array(image), n_bits), orientation
         if image.has_transparency_data:
             # composed in Pillow: a palette's colours are known only to it
             shown = image.convert("RGBA")
@@ -103,6 +105,7 @@ def _decode_deep_tiff(path):
             orientation = page.tags.valueof("Orientation", 1)
             if page.axes.startswith("S"):
                 pixels = np.moveaxis(pixels, 0, -1)
+            pixels = _spread(pixels, page.bitspersample)
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
                 pixels = np.iinfo(pixels.dtype).max - pixels
     except Exception:  # what it cannot read, Pillow may, or will say what is wrong
@@ -110,6 +113,13 @@ def _decode_deep_tiff(path):
     if pixels.ndim not in (2, 3):
         return None
     return _without_alpha(pixels), int(orientation)
+
+
+def _spread(pixels, n_bits):
+    """Scale values of 9 to 15 bits, which come as uint16, to all of its range."""
+    if pixels.dtype != np.uint16 or n_bits >= 16:
+        return pixels
+    return np.rint(pixels * (65535 / (2**n_bits - 1))).astype(np.uint16)
 
 
 def _without_alpha(pixels):

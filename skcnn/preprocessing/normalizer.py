@@ -151,9 +151,10 @@ class Normalize:
     def __call__(self, batch, indices=None, epoch=0):  # noqa: D102
         batch = np.asarray(batch)
         _, dtype = self.output(batch.shape, batch.dtype)
-        result = np.subtract(batch, self.mean.astype(dtype), dtype=dtype)
-        result /= self.scale.astype(dtype)
-        return result
+        exact = np.result_type(batch.dtype, dtype)  # float64 for integers of 32 bits and more
+        result = np.subtract(batch, self.mean.astype(exact), dtype=exact)
+        result /= self.scale.astype(exact)
+        return result.astype(dtype, copy=False)
 
     def output(self, shape, dtype):
         """Tell what comes out.

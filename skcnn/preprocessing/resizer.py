@@ -187,7 +187,9 @@ class ImageResizer(ImageTransformer):
             images, grey = self._check_unsized(X, reset=reset), X.ndim == 3
         else:
             # in transform another height and width is welcome, so a fresh resizer checks the rest
-            images = check_images(self if reset else ImageResizer(self.size), X, reset=True)
+            shape = None if self.image_shape is None else X.shape[1:]
+            fresh = ImageResizer(self.size, image_shape=shape)
+            images = check_images(self if reset else fresh, X, reset=True)
             grey = X.ndim == 3
         channels = images.shape[3] if images.ndim == 4 else 1
         if reset:

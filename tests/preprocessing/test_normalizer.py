@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -190,3 +191,23 @@ def test_bad_input(X, match):
 def test_other_size_is_refused_in_transform(stack):
     with pytest.raises(ValueError, match="is expecting 48 x 60 with 3, as in fit"):
         ImageNormalizer().fit(stack).transform(stack[:, :40])
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint32])
+def test_integers_with_a_large_offset(stack, dtype):
+    offset = stack.astype(dtype) + dtype(1_000_000_000)
+    expected = ImageNormalizer().fit_transform(stack)
+    assert_allclose(ImageNormalizer().fit_transform(offset), expected, atol=1e-5)
+
+
+def test_a_fit_that_fails_leaves_what_was_learned(stack):
+    normalizer = ImageNormalizer().fit(stack)
+    expected = normalizer.transform(stack)
+    bad = LazyImages(np.full((3, 5, 5, 4), np.nan))  # lazy images are checked when they are read
+    with pytest.raises(ValueError, match="NaN"):
+        normalizer.fit(bad)
+    assert_array_equal(normalizer.transform(stack), expected)
+    with pytest.raises(ValueError, match="NaN"):
+        (fresh := ImageNormalizer()).fit(bad)
+    with pytest.raises(NotFittedError):
+        fresh.transform(stack)

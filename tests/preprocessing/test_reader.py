@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 from pathlib import Path
 
 import joblib
@@ -101,6 +102,24 @@ def test_inverted_tiff_of_16_bits(tmp_path):
     path = tmp_path / "inverted.tif"
     tifffile.imwrite(path, 65535 - GREY16, photometric="miniswhite")
     assert_array_equal(read_image(path, "I;16"), GREY16)
+
+
+def test_tiff_of_12_bits(tmp_path):
+    values = [0, 4095, 2048, 1]
+    packed = bytes([0x00, 0x0F, 0xFF, 0x80, 0x00, 0x01])  # two values in three bytes
+    tags = [(256, 2), (257, 2), (258, 12), (259, 1), (262, 1), (273, 8), (277, 1), (278, 2)]
+    tags = [struct.pack("<HHII", tag, 3, 1, value) for tag, value in (*tags, (279, len(packed)))]
+    path = tmp_path / "12.tif"
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, 8 + len(packed))
+        + packed
+        + struct.pack("<H", len(tags))
+        + b"".join(tags)
+        + bytes(4)
+    )
+    expected = np.rint(np.reshape(values, (2, 2)) * 65535 / 4095)
+    assert_array_equal(read_image(path, "I;16"), expected)
+    assert_array_equal(read_image(path, "L"), [[0, 255], [128, 0]])
 
 
 def test_transparency_is_shown_on_white(tmp_path):

@@ -371,3 +371,10 @@ def test_much_faster_than_one_by_one(stack):
         seconds.append(time.perf_counter() - start)
     assert_allclose(resized[:60], expected, atol=0.501)
     assert min(seconds) < one_by_one / 3  # 10 to 30 on an idle machine
+
+
+@pytest.mark.parametrize("image_shape", [(16, 3), (3, 16, 16)])
+def test_image_shape_says_what_the_axes_are_in_transform_too(image_shape):
+    X = np.random.default_rng(0).random((2, *image_shape))
+    resizer = ImageResizer((4, 4), image_shape=image_shape)
+    assert_array_equal(resizer.fit(X).transform(X), resizer.fit_transform(X))
