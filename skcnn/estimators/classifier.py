@@ -414,16 +414,16 @@ class CNNClassifier(ClassifierMixin, BaseCNN):
         self.class_weight_ = np.ones(len(self.classes_))
         if self.class_weight is None:
             return
+        if sample_weight is not None:
+            targets, sample_weight = targets[sample_weight > 0], sample_weight[sample_weight > 0]
         # "balanced" has no weight for a class of which nothing counts, and it needs none.
-        counting = targets if sample_weight is None else targets[sample_weight > 0]
         balanced = self.class_weight == "balanced"
-        learned = np.unique(counting) if balanced else np.arange(len(self.classes_))
-        rows = np.flatnonzero(np.isin(targets, learned))
-        self.class_weight_[learned] = compute_class_weight(
+        weighed = np.unique(targets) if balanced else np.arange(len(self.classes_))
+        self.class_weight_[weighed] = compute_class_weight(
             self.class_weight,
-            classes=self.classes_[learned],
-            y=self.classes_[targets[rows]],
-            sample_weight=None if sample_weight is None else sample_weight[rows],
+            classes=self.classes_[weighed],
+            y=self.classes_[targets],
+            sample_weight=sample_weight,
         )
         if not (np.isfinite(self.class_weight_).all() and min(self.class_weight_) >= 0):
             raise ValueError(
