@@ -19,8 +19,9 @@ over. For the real set, the BCCD photos as augmented for "Blood Cell Images"
 
 The folder has the sub-folders ``train`` and ``test`` (there in capitals), each with one sub-folder
 a class, and files named ``_NUMBER_X.jpeg``. The script takes a class to have as many photos as it
-has NUMBERs. Each fit of the fast network takes some two minutes on two cores, and each of the
-tutorial's network five; with learning curves and three ways to test, each is fitted four times.
+has NUMBERs. A fit of the fast network took some two minutes on two cores, and one of the tutorial's
+network seven on two older ones; with learning curves and three ways to test, each is fitted four
+times.
 
 The fast network was chosen on a split of ``train`` by clusters, the tutorial's network on the
 random fifth that it is tested on here, and on another. The script chooses nothing by the test

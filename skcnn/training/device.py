@@ -103,7 +103,8 @@ def seeded(seed, device):
         Nothing.
     """
     own = [device] if device.type in ("cuda", "mps") else []
-    with _RANDOM_NUMBERS, torch.random.fork_rng(own, device_type=device.type):
+    own_type = device.type if own else "cpu"
+    with _RANDOM_NUMBERS, torch.random.fork_rng(own, device_type=own_type):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
