@@ -23,7 +23,7 @@ from skcnn.estimators._parameters import (
     network_parameters,
 )
 from skcnn.images import check_images
-from skcnn.learned import all_or_nothing, restored_on_failure
+from skcnn.learned import all_or_nothing
 from skcnn.networks import Standardize
 from skcnn.training.callbacks import Lookahead, Progress, QuietEarlyStopping, Schedule
 from skcnn.training.device import available_device, resolve_device, seeded
@@ -32,6 +32,7 @@ from skcnn.training.losses import LOSSES, Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.net import ImageNet
 from skcnn.training.optimizers import OPTIMIZERS
+from skcnn.training.restoring import restored_on_failure
 from skcnn.training.schedules import SCHEDULES, constant
 from skcnn.training.statistics import channel_statistics
 

@@ -33,6 +33,7 @@ from skcnn.training.losses import LOSSES, Criterion
 from skcnn.training.muon import Muon
 from skcnn.training.net import ImageNet
 from skcnn.training.optimizers import OPTIMIZERS
+from skcnn.training.restoring import restored_on_failure
 from skcnn.training.schedules import constant, cosine, one_cycle
 
 CPU = torch.device("cpu")
@@ -447,6 +448,21 @@ def test_the_best_weights_are_restored(patience, epochs):
     found = log_loss((CLASSES[:20] + 1) % 3, net.predict_proba(IMAGES[:20]), labels=[0, 1, 2])
     assert_allclose(found, losses[best], rtol=1e-5)
     assert_clean(net)
+
+
+def test_a_net_goes_back_to_its_device(monkeypatch):
+    net, moves = build_net(), []
+    monkeypatch.setattr(net.module_, "to", lambda device: moves.append(str(device)))
+
+    def fail_elsewhere():
+        with restored_on_failure(net):
+            net.to_device(torch.device("cpu:0"))  # another name stands for another device
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        fail_elsewhere()
+    assert moves == ["cpu:0", "cpu"]
+    assert net.device == "cpu"
 
 
 # --- pickling ----------------------------------------------------------------------------------
