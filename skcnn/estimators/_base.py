@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,14 +16,13 @@ from torch import nn
 
 from skcnn.estimators._parameters import (
     CONSTRAINTS,
-    build_network,
     check_parts,
     check_smaller_images,
     network_parameters,
+    network_spec,
 )
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
-from skcnn.networks import Standardize
 from skcnn.training.callbacks import Lookahead, Progress, QuietEarlyStopping, Schedule
 from skcnn.training.device import available_device, resolve_device, seeded
 from skcnn.training.loader import ImageDataset
@@ -229,12 +227,10 @@ class BaseCNN(CallbackSupportMixin, BaseEstimator):
     def _build(self, dataset, seed):
         """Put the network, its loss and its optimizer into a skorch net."""
         mean, scale = channel_statistics(dataset.images, dataset.weights, dataset.rows)
-        standardize = Standardize(mean, scale)
-        module = nn.Sequential(
-            OrderedDict(standardize=standardize, network=build_network(self, self._n_outputs()))
-        ).float()
+        module = network_spec(self, self._n_outputs()).build()
+        module.standardize.set_statistics(mean, scale)
         net = ImageNet(
-            module.to(memory_format=torch.channels_last),
+            module,
             Criterion(self._loss_function(self.target_type_)),
             target_type=self.target_type_,
             predict_batch_size=_predict_batch_size(self.image_shape_),

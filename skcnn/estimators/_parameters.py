@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from inspect import signature
 from numbers import Integral, Real
 
 import torch
@@ -12,9 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
-from skcnn.networks import NETWORKS
+from skcnn.networks import NETWORKS, NetworkSpec
 from skcnn.networks.activations import ACTIVATIONS
 from skcnn.networks.plain import POOLINGS
+from skcnn.networks.spec import option_names
 from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS, Fractions
 from skcnn.training.inference import AUGMENTATIONS
 from skcnn.training.optimizers import OPTIMIZERS
@@ -168,8 +168,8 @@ def check_smaller_images(estimator, module):
         ) from error
 
 
-def build_network(estimator, n_outputs):
-    """Build the network that an estimator's parameters describe.
+def network_spec(estimator, n_outputs):
+    """Describe the network that an estimator's parameters ask for.
 
     Parameters
     ----------
@@ -180,36 +180,9 @@ def build_network(estimator, n_outputs):
 
     Returns
     -------
-    network : torch.nn.Module
-        With random weights.
-
-    Raises
-    ------
-    TypeError
-        If a callable given as `network` does not give a module.
-    ValueError
-        If that module does not take the images or does not give `n_outputs` outputs.
+    spec : NetworkSpec
+        With the options that the network takes.
     """
     height, width, n_channels = estimator.image_shape_
-    if isinstance(estimator.network, str):
-        network = NETWORKS[estimator.network]
-        known = signature(network).parameters
-        options = {name: getattr(estimator, name) for name in PLAIN_OPTIONS if name in known}
-        return network(n_channels, height, width, n_outputs, **options)
-    call = f"network(in_channels={n_channels}, {height=}, {width=}, {n_outputs=})"
-    try:
-        # A copy, since a callable may give the same module again.
-        network = copy.deepcopy(estimator.network(n_channels, height, width, n_outputs))
-        if not isinstance(network, nn.Module):
-            raise TypeError(f"it gives {type(network).__name__}, and must give a torch.nn.Module")
-        with torch.no_grad():
-            outputs = network.float().eval()(torch.zeros(2, n_channels, height, width))
-    except Exception as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{call} failed: {error}") from error
-    if tuple(outputs.shape) != (2, n_outputs):
-        raise ValueError(
-            f"{call} gives outputs of shape {tuple(outputs.shape)} for 2 images, but must give "
-            f"(2, {n_outputs})"
-        )
-    return network
+    options = {name: getattr(estimator, name) for name in option_names(estimator.network)}
+    return NetworkSpec(estimator.network, n_channels, height, width, n_outputs, options)

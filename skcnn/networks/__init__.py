@@ -4,8 +4,7 @@ from skcnn.networks.convolutions import Conv2d, ConvNorm, Whitening
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import BatchNorm2d, Dropout, Linear, Standardize
 from skcnn.networks.plain import PlainNetwork, automatic_channels
-
-NETWORKS = {"fast": FastNetwork, "plain": PlainNetwork}
+from skcnn.networks.spec import NETWORKS, NetworkSpec
 
 __all__ = [
     "NETWORKS",
@@ -15,6 +14,7 @@ __all__ = [
     "Dropout",
     "FastNetwork",
     "Linear",
+    "NetworkSpec",
     "PlainNetwork",
     "Standardize",
     "Whitening",

@@ -37,11 +37,25 @@ class Standardize(nn.Module):
 
     def __init__(self, mean, scale) -> None:
         super().__init__()
-        shape = (1, -1, 1, 1)
         self.mean: torch.Tensor
         self.factor: torch.Tensor
-        self.register_buffer("mean", _float32(mean).reshape(shape))
-        self.register_buffer("factor", _float32(1.0 / np.asarray(scale, np.float64)).reshape(shape))
+        for name in ("mean", "factor"):
+            self.register_buffer(name, torch.empty(1, len(mean), 1, 1))
+        self.set_statistics(mean, scale)
+
+    @torch.no_grad()
+    def set_statistics(self, mean, scale) -> None:
+        """Set the mean and the scale.
+
+        Parameters
+        ----------
+        mean, scale : array of shape (n_channels,)
+            As for the class.
+        """
+        shape = (1, -1, 1, 1)
+        factor = 1.0 / np.asarray(scale, np.float64)
+        self.mean.copy_(torch.as_tensor(np.asarray(mean, np.float32)).reshape(shape))
+        self.factor.copy_(torch.as_tensor(factor.astype(np.float32)).reshape(shape))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Standardise images.
@@ -223,7 +237,3 @@ class Linear(nn.Linear):
         """Tell whether to cast the weights to bfloat16 takes longer than it saves."""
         rows_and_weights = len(features) <= _FEW_ROWS and self.weight.numel() <= _FEW_WEIGHTS
         return rows_and_weights and features.is_cpu and torch.is_autocast_enabled("cpu")
-
-
-def _float32(values):
-    return torch.as_tensor(np.asarray(values), dtype=torch.float32)

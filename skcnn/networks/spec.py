@@ -1,0 +1,154 @@
+"""Description of a network as plain data, from which its module is built anew."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from skcnn.networks.fast import FastNetwork
+from skcnn.networks.layers import Standardize
+from skcnn.networks.plain import PlainNetwork
+
+NETWORKS = {"fast": FastNetwork, "plain": PlainNetwork}
+_SIZES = ("in_channels", "height", "width", "n_outputs")
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Everything that is needed to build a network, apart from the values of its weights.
+
+    The spec of a network of this package is plain data and pickles without code. The spec of a
+    network of your own holds your callable.
+
+    Parameters
+    ----------
+    name : str or callable
+        A name in `skcnn.networks.NETWORKS`, or a callable ``(in_channels, height, width,
+        n_outputs) -> torch.nn.Module``.
+    in_channels : int
+        The number of channels of the images.
+    height, width : int
+        The size of the images in pixels.
+    n_outputs : int
+        The number of outputs: classes, labels or regression targets.
+    options : mapping of {str: object}, default={}
+        Further keyword arguments of the network. Lists and arrays are stored as tuples.
+    weights : str, default=None
+        The name of pretrained weights. No network of `NETWORKS` has any.
+
+    Examples
+    --------
+    >>> from skcnn.networks import NetworkSpec
+    >>> spec = NetworkSpec("plain", 3, 32, 32, n_outputs=10, options={"channels": [16, 32]})
+    >>> spec.options
+    {'channels': (16, 32)}
+    >>> [name for name, _ in spec.build().named_children()]
+    ['standardize', 'network']
+    """
+
+    name: str | Callable[..., nn.Module]
+    in_channels: int
+    height: int
+    width: int
+    n_outputs: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+
+    def __post_init__(self) -> None:
+        """Store plain Python values."""
+        for name in _SIZES:
+            object.__setattr__(self, name, int(getattr(self, name)))
+        options = {name: _plain(value) for name, value in self.options.items()}
+        object.__setattr__(self, "options", options)
+
+    def build(self) -> nn.Module:
+        """Build the module with random weights.
+
+        Returns
+        -------
+        module : torch.nn.Sequential
+            The layers "standardize", a `Standardize` with mean 0 and scale 1, and "network"; in
+            float32, with weights in channels-last memory format.
+
+        Raises
+        ------
+        TypeError
+            If a callable given as `name` does not return a module.
+        ValueError
+            If a callable given as `name` fails, or its module does not take the images or does not
+            return `n_outputs` outputs; if the name or the name of the weights is unknown.
+        """
+        standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
+        network = self._build_named() if isinstance(self.name, str) else self._build_custom()
+        module = nn.Sequential(OrderedDict(standardize=standardize, network=network))
+        return module.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _build_named(self):
+        if self.name not in NETWORKS:
+            raise ValueError(f"name={self.name!r} is unknown: the networks are {sorted(NETWORKS)}")
+        if self.weights is not None:
+            raise ValueError(f"the network {self.name!r} has no weights named {self.weights!r}")
+        sizes = [getattr(self, name) for name in _SIZES]
+        return NETWORKS[self.name](*sizes, **self.options)
+
+    def _build_custom(self):
+        """Call the user's callable, and check what it returns."""
+        sizes = {name: getattr(self, name) for name in _SIZES}
+        call = f"network({', '.join(f'{name}={size}' for name, size in sizes.items())})"
+        try:
+            # A copy, since a callable may return the same module again.
+            network = copy.deepcopy(self.name(*sizes.values(), **self.options))
+            if not isinstance(network, nn.Module):
+                raise TypeError(
+                    f"it gives {type(network).__name__}, and must give a torch.nn.Module"
+                )
+            images = torch.zeros(2, self.in_channels, self.height, self.width)
+            with torch.no_grad():
+                outputs = network.float().eval()(images)
+        except Exception as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{call} failed: {error}") from error
+        if tuple(outputs.shape) != (2, self.n_outputs):
+            raise ValueError(
+                f"{call} gives outputs of shape {tuple(outputs.shape)} for 2 images, but must give "
+                f"(2, {self.n_outputs})"
+            )
+        return network
+
+
+def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
+    """Return the names of the options that a network takes.
+
+    Parameters
+    ----------
+    network : str or callable
+        A name in `skcnn.networks.NETWORKS`, or a callable, which takes none.
+
+    Returns
+    -------
+    names : tuple of str
+        The keyword arguments beyond the sizes of the images and the number of outputs.
+
+    Examples
+    --------
+    >>> from skcnn.networks.spec import option_names
+    >>> option_names("fast")
+    ('channels',)
+    """
+    if not isinstance(network, str):
+        return ()
+    return tuple(name for name in signature(NETWORKS[network]).parameters if name not in _SIZES)
+
+
+def _plain(value):
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(_plain(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else value
