@@ -18,6 +18,7 @@ ROOT = Path(skcnn.__file__).parent
 # The longest matching prefix decides, so `robustness` can have two rooms on two levels.
 
 LEVELS = {
+    "skcnn._validation": 0,
     "skcnn.images": 0,
     "skcnn.lazy": 0,
     "skcnn.learned": 0,

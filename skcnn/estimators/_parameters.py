@@ -15,7 +15,7 @@ from skcnn.networks import NETWORKS, NetworkSpec
 from skcnn.networks.activations import ACTIVATIONS
 from skcnn.networks.plain import POOLINGS
 from skcnn.networks.spec import option_names
-from skcnn.preprocessing._constraints import IMAGE_SHAPE, LAYERS, Fractions
+from skcnn._validation import IMAGE_SHAPE, LAYERS, Fractions
 from skcnn.training.inference import AUGMENTATIONS
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.resizing import resize

@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt
 
+from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images, in_form, recognise
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing._base import ImageTransformer
-from skcnn.preprocessing._constraints import IMAGE_SHAPE
 from skcnn.preprocessing.augmentation import Augment, Ranges
 
 _READ_SIZE = 64  # images of a lazy view looked at together for the pixel range

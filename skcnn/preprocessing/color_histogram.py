@@ -10,8 +10,8 @@ import numpy as np
 from skimage.color import rgb2hsv, rgb2lab
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from skcnn._validation import IMAGE_SHAPE, PositiveInts
 from skcnn.lazy import LazyImages
-from skcnn.preprocessing._constraints import IMAGE_SHAPE, PositiveInts
 from skcnn.preprocessing._features import FeatureExtractor
 from skcnn.preprocessing.normalizer import value_range
 

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images, in_form, recognise
 from skcnn.preprocessing._base import ImageTransformer
-from skcnn.preprocessing._constraints import IMAGE_SHAPE
 
 
 class ImageFlattener(ImageTransformer):

@@ -10,7 +10,7 @@ import numpy as np
 from skimage.feature import hog
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skcnn.preprocessing._constraints import IMAGE_SHAPE, SIZE, PositiveInts
+from skcnn._validation import IMAGE_SHAPE, SIZE, PositiveInts
 from skcnn.preprocessing._features import FeatureExtractor
 
 

@@ -9,10 +9,10 @@ from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images, in_form, recognise
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing._base import ImageTransformer
-from skcnn.preprocessing._constraints import IMAGE_SHAPE
 
 _CHUNK = 4_000_000  # values looked at in one step
 

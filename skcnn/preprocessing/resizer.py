@@ -11,12 +11,12 @@ from sklearn.utils import Tags, assert_all_finite, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._validation import IMAGE_SHAPE, SIZE
 from skcnn.images import check_images, in_form, recognise
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing._base import ImageTransformer, pixel_names
 from skcnn.preprocessing._blas import one_blas_thread
 from skcnn.preprocessing._cache import CachedImages
-from skcnn.preprocessing._constraints import IMAGE_SHAPE, SIZE
 from skcnn.preprocessing._ragged import RaggedImages
 from skcnn.preprocessing._resize import Resize, resize_images, resized_dtype
 from skcnn.threads import count_threads

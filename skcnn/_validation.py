@@ -1,39 +1,39 @@
-"""Constraints on parameters that scikit-learn's own tables have no word for."""
+"""Parameter constraints that scikit-learn's constraint tables cannot express."""
 
 from __future__ import annotations
 
 from numbers import Integral, Real
 
-from sklearn.utils._param_validation import Interval, Options
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 
 class PositiveInts(Options):
-    """A tuple or list of positive integers, of certain lengths or of any.
+    """Constrain a parameter to tuples or lists of positive integers.
 
     Parameters
     ----------
     *names : str
-        What each way to give it stands for, such as "(height, width)"; its commas say how long
-        the tuple is. Without any, it may be of any length.
+        Meaning of each accepted tuple, such as "(height, width)". The number of names in it is the
+        accepted length. Without any, tuples of every length are accepted.
     """
 
     def __init__(self, *names: str):
-        super().__init__(tuple, set())  # tables take this kind of constraint from outside
+        super().__init__(tuple, set())  # subclass of Options: accepted in constraint tables
         self.names = names
         self.lengths = {name.count(",") + 1 for name in names}
 
     def is_satisfied_by(self, val: object) -> bool:
-        """Tell whether a value is such a tuple.
+        """Return whether a value satisfies the constraint.
 
         Parameters
         ----------
         val : object
-            The value of the parameter.
+            Value of the parameter.
 
         Returns
         -------
         is_satisfied : bool
-            Whether it is a tuple or list of a right length, of integers above 0.
+            Whether it is a tuple or list of an accepted length that holds integers above 0.
         """
         return (
             isinstance(val, (tuple, list))
@@ -46,26 +46,26 @@ class PositiveInts(Options):
 
 
 class Fractions(Options):
-    """A tuple or list of numbers from 0 to below 1."""
+    """Constrain a parameter to tuples or lists of numbers in [0, 1)."""
 
     def __init__(self):
         super().__init__(tuple, set())
 
     def is_satisfied_by(self, val: object) -> bool:
-        """Tell whether a value is such a tuple.
+        """Return whether a value satisfies the constraint.
 
         Parameters
         ----------
         val : object
-            The value of the parameter.
+            Value of the parameter.
 
         Returns
         -------
         is_satisfied : bool
             Whether it is a tuple or list of numbers in [0, 1).
         """
-        one = Interval(Real, 0, 1, closed="left")
-        return isinstance(val, (tuple, list)) and all(map(one.is_satisfied_by, val))
+        fraction = Interval(Real, 0, 1, closed="left")
+        return isinstance(val, (tuple, list)) and all(map(fraction.is_satisfied_by, val))
 
     def __str__(self) -> str:
         return "a tuple of floats in the range [0, 1)"
@@ -74,3 +74,4 @@ class Fractions(Options):
 LAYERS = PositiveInts()
 SIZE = PositiveInts("(height, width)")
 IMAGE_SHAPE = PositiveInts("(height, width)", "(height, width, n_channels)")
+N_JOBS = [Integral, StrOptions({"auto"}), None]
