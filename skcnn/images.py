@@ -174,7 +174,7 @@ def image_shape_of_rows(n_features, image_shape=None):
     n_features : int
         How long a row is.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, n_channels). None reads a square number as a grey
+        (height, width) or (height, width, n_channels). None reads a square number as a gray
         square, and up to 64 other values as one row of pixels.
 
     Returns

@@ -15,8 +15,8 @@ from skcnn.images import check_images, image_shape_of_rows, in_form, recognise
 from skcnn.lazy import LazyImages
 
 RNG = np.random.default_rng(0)
-GREY = RNG.integers(0, 256, size=(6, 8, 8)).astype(np.uint8)
-COLOUR = RNG.integers(0, 256, size=(6, 9, 12, 3)).astype(np.uint8)
+GRAY = RNG.integers(0, 256, size=(6, 8, 8)).astype(np.uint8)
+COLOR = RNG.integers(0, 256, size=(6, 9, 12, 3)).astype(np.uint8)
 PATHS = ["a.png", "b/c.png", "d.png"]
 
 
@@ -35,7 +35,7 @@ class ArrayLike:
     """What numpy makes an array of."""
 
     def __array__(self, dtype=None, copy=None):
-        return GREY.astype(GREY.dtype if dtype is None else dtype)
+        return GRAY.astype(GRAY.dtype if dtype is None else dtype)
 
 
 def objects(items):
@@ -55,40 +55,40 @@ def gate(X, estimator=None, **options):
 
 
 FORMS = {
-    "array": GREY,
-    "one channel": GREY[..., np.newaxis],
-    "flat": GREY.reshape(6, -1),
-    "list of arrays": list(GREY),
-    "tuple of arrays": tuple(GREY),
-    "object array of images of one size": objects(list(GREY)),
-    "column of images of one size": objects(list(GREY))[:, np.newaxis],
-    "Series of images of one size": pd.Series(list(GREY)),
-    "nested lists": GREY.tolist(),
-    "flat nested lists": GREY.reshape(6, -1).tolist(),
+    "array": GRAY,
+    "one channel": GRAY[..., np.newaxis],
+    "flat": GRAY.reshape(6, -1),
+    "list of arrays": list(GRAY),
+    "tuple of arrays": tuple(GRAY),
+    "object array of images of one size": objects(list(GRAY)),
+    "column of images of one size": objects(list(GRAY))[:, np.newaxis],
+    "Series of images of one size": pd.Series(list(GRAY)),
+    "nested lists": GRAY.tolist(),
+    "flat nested lists": GRAY.reshape(6, -1).tolist(),
     "array-like": ArrayLike(),
-    "tensor": torch.from_numpy(GREY),
-    "flat tensor": torch.from_numpy(GREY.reshape(6, -1)),
-    "list of tensors": [torch.from_numpy(image) for image in GREY],
-    "frame": pd.DataFrame(GREY.reshape(6, -1)),
-    "frame with names": pd.DataFrame(GREY.reshape(6, -1)).add_prefix("pixel"),
-    "polars frame": pl.DataFrame(GREY.reshape(6, -1)),
-    "objects that are numbers": GREY.astype(object),
-    "flat objects that are numbers": GREY.reshape(6, -1).astype(object),
-    "lazy": LazyImages(GREY),
-    "lazy, one channel": LazyImages(GREY[..., np.newaxis]),
-    "lazy rows": LazyImages(GREY.reshape(6, -1)),
-    "Fortran order": np.asfortranarray(GREY),
-    "strided": np.repeat(GREY, 2, axis=0)[::2],
-    "big-endian": GREY.astype(">u2"),
+    "tensor": torch.from_numpy(GRAY),
+    "flat tensor": torch.from_numpy(GRAY.reshape(6, -1)),
+    "list of tensors": [torch.from_numpy(image) for image in GRAY],
+    "frame": pd.DataFrame(GRAY.reshape(6, -1)),
+    "frame with names": pd.DataFrame(GRAY.reshape(6, -1)).add_prefix("pixel"),
+    "polars frame": pl.DataFrame(GRAY.reshape(6, -1)),
+    "objects that are numbers": GRAY.astype(object),
+    "flat objects that are numbers": GRAY.reshape(6, -1).astype(object),
+    "lazy": LazyImages(GRAY),
+    "lazy, one channel": LazyImages(GRAY[..., np.newaxis]),
+    "lazy rows": LazyImages(GRAY.reshape(6, -1)),
+    "Fortran order": np.asfortranarray(GRAY),
+    "strided": np.repeat(GRAY, 2, axis=0)[::2],
+    "big-endian": GRAY.astype(">u2"),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_grey_images_is_the_same_images(form):
+def test_every_form_of_gray_images_is_the_same_images(form):
     estimator = Anyone()
     images = gate(FORMS[form], estimator)
     assert images.shape == (6, 8, 8, 1)
-    assert_array_equal(np.asarray(images)[..., 0], GREY)
+    assert_array_equal(np.asarray(images)[..., 0], GRAY)
     assert estimator.image_shape_ == (8, 8, 1)
     assert estimator.n_features_in_ == 64
     assert type(estimator.n_features_in_) is int
@@ -104,43 +104,43 @@ def test_after_fit_every_form_is_accepted(seen, given):
     if seen == "frame with names" and given == "frame":
         given = seen  # scikit-learn compares the names
     images = gate(FORMS[given], estimator, reset=False)
-    assert_array_equal(np.asarray(images)[..., 0], GREY)
+    assert_array_equal(np.asarray(images)[..., 0], GRAY)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "i1", "u2", "i8", "u8", "f2", "f4", "f8", "longdouble"])
 @pytest.mark.parametrize("shape", [(6, 8, 8), (6, 64)])
 def test_every_dtype_stays(dtype, shape):
-    X = (GREY // 2).astype(dtype).reshape(shape)
+    X = (GRAY // 2).astype(dtype).reshape(shape)
     images = gate(X)
     assert images.dtype == X.dtype
     assert_array_equal(images.reshape(shape), X)
 
 
-def test_colour_is_remembered():
+def test_color_is_remembered():
     estimator = Anyone()
-    assert gate(COLOUR, estimator) is COLOUR
+    assert gate(COLOR, estimator) is COLOR
     assert estimator.image_shape_ == (9, 12, 3)
     assert estimator.n_features_in_ == 9 * 12 * 3
 
 
 @pytest.mark.parametrize("image_shape", [(9, 12, 3), [9, 12, 3], np.array([9, 12, 3])])
-def test_flat_colour_rows_of_a_given_shape(image_shape):
+def test_flat_color_rows_of_a_given_shape(image_shape):
     estimator = Anyone(image_shape)
-    assert_array_equal(gate(COLOUR.reshape(6, -1), estimator), COLOUR)
+    assert_array_equal(gate(COLOR.reshape(6, -1), estimator), COLOR)
     assert estimator.image_shape_ == (9, 12, 3)
 
 
 def test_images_with_the_image_shape_that_they_have():
-    assert gate(GREY, Anyone((8, 8))).shape == (6, 8, 8, 1)
-    assert gate(COLOUR, Anyone((9, 12, 3))).shape == (6, 9, 12, 3)
+    assert gate(GRAY, Anyone((8, 8))).shape == (6, 8, 8, 1)
+    assert gate(COLOR, Anyone((9, 12, 3))).shape == (6, 9, 12, 3)
 
 
-@pytest.mark.parametrize("X", [GREY, COLOUR, GREY.reshape(6, -1)])
+@pytest.mark.parametrize("X", [GRAY, COLOR, GRAY.reshape(6, -1)])
 def test_arrays_are_not_copied(X):
     assert np.shares_memory(gate(X), X)
 
 
-@pytest.mark.parametrize("X", [GREY, COLOUR, GREY.reshape(6, -1)])
+@pytest.mark.parametrize("X", [GRAY, COLOR, GRAY.reshape(6, -1)])
 @pytest.mark.parametrize("mode", ["r", "c"])
 def test_memmap_stays_on_disk(X, mode, tmp_path):
     mapped = memmap(tmp_path, X, mode)
@@ -149,7 +149,7 @@ def test_memmap_stays_on_disk(X, mode, tmp_path):
     assert_array_equal(images.reshape(X.shape), X)
 
 
-@pytest.mark.parametrize("X", [GREY, COLOUR, GREY.reshape(6, -1)])
+@pytest.mark.parametrize("X", [GRAY, COLOR, GRAY.reshape(6, -1)])
 def test_lazy_is_not_read(X):
     class Unread:
         shape, dtype = X.shape, X.dtype
@@ -172,7 +172,7 @@ def test_in_form_goes_there_and_back(wrap, seen):
 
 
 def test_in_form_of_the_same_shape_is_the_same_object():
-    assert in_form(COLOUR, [9, 12, 3]) is COLOUR
+    assert in_form(COLOR, [9, 12, 3]) is COLOR
 
 
 # --- feature names -----------------------------------------------------------------------------
@@ -183,9 +183,9 @@ def test_feature_names_are_remembered_and_forgotten():
     frame = FORMS["frame with names"]
     gate(frame, estimator)
     assert_array_equal(estimator.feature_names_in_, frame.columns)
-    gate(GREY, estimator, reset=False)
+    gate(GRAY, estimator, reset=False)
     assert hasattr(estimator, "feature_names_in_")
-    gate(GREY, estimator)
+    gate(GRAY, estimator)
     assert not hasattr(estimator, "feature_names_in_")
 
 
@@ -237,10 +237,10 @@ def test_paths_are_recognised(X):
 @pytest.mark.parametrize(
     "images",
     [
-        [GREY[0], GREY[1, :5]],
-        [COLOUR[0], COLOUR[1, :, :7]],
-        [GREY[0], COLOUR[0]],
-        [torch.from_numpy(GREY[0]), torch.from_numpy(GREY[1, :5])],
+        [GRAY[0], GRAY[1, :5]],
+        [COLOR[0], COLOR[1, :, :7]],
+        [GRAY[0], COLOR[0]],
+        [torch.from_numpy(GRAY[0]), torch.from_numpy(GRAY[1, :5])],
     ],
 )
 def test_ragged_images_are_recognised(wrap, images):
@@ -253,16 +253,16 @@ def test_ragged_images_are_recognised(wrap, images):
 @pytest.mark.parametrize(
     ("X", "form"),
     [
-        (GREY, "array"),
-        (COLOUR, "array"),
-        (GREY.tolist(), "array"),
-        (GREY.reshape(6, -1), "flat"),
-        (GREY[:, 0, 0], "flat"),
-        (pd.DataFrame(GREY[:, 0]), "flat"),
+        (GRAY, "array"),
+        (COLOR, "array"),
+        (GRAY.tolist(), "array"),
+        (GRAY.reshape(6, -1), "flat"),
+        (GRAY[:, 0, 0], "flat"),
+        (pd.DataFrame(GRAY[:, 0]), "flat"),
         (pd.DataFrame({"one": [1, 2]}), "flat"),
         (pd.Series([1, 2]), "flat"),
-        (csr_array(GREY[0]), "flat"),
-        (LazyImages(GREY), "lazy"),
+        (csr_array(GRAY[0]), "flat"),
+        (LazyImages(GRAY), "lazy"),
     ],
 )
 def test_numbers_are_recognised(X, form):
@@ -291,8 +291,8 @@ def test_layout_of_rows(n_features, image_shape, expected):
 # --- refusals ----------------------------------------------------------------------------------
 
 
-def with_value(value, dtype=float, shape=GREY.shape):
-    images = GREY.astype(dtype)
+def with_value(value, dtype=float, shape=GRAY.shape):
+    images = GRAY.astype(dtype)
     images[3, 2, 1] = value
     return images.reshape(shape)
 
@@ -309,50 +309,50 @@ REFUSED = {
     "too large, rows": (with_value(1e39, shape=(6, 64)), ValueError, "too large for Anyone"),
     "too large, long": (with_value(1e39, "longdouble"), ValueError, "too large for Anyone"),
     "channels first": (
-        np.moveaxis(COLOUR, -1, 1),
+        np.moveaxis(COLOR, -1, 1),
         ValueError,
         r"\(6, 3, 9, 12\) looks like channels first.*channels last: use np.moveaxis\(X, 1, -1\)",
     ),
-    "channels first, grey": (GREY[:, np.newaxis], ValueError, r"\(6, 1, 8, 8\) looks like channel"),
+    "channels first, gray": (GRAY[:, np.newaxis], ValueError, r"\(6, 1, 8, 8\) looks like channel"),
     "channels first, RGBA": (np.zeros((2, 4, 9, 9)), ValueError, "looks like channels first"),
-    "channels first, lazy": (LazyImages(GREY[:, np.newaxis]), ValueError, "channels first"),
+    "channels first, lazy": (LazyImages(GRAY[:, np.newaxis]), ValueError, "channels first"),
     "channels first, tensor": (torch.zeros(2, 3, 9, 9), ValueError, "looks like channels first"),
-    "no images": (GREY[:0], ValueError, r"Found 0 image\(s\) \(X of shape \(0, 8, 8\)\)"),
-    "no images, colour": (COLOUR[:0], ValueError, r"minimum of 1 is required by Anyone"),
-    "no images, lazy": (LazyImages(GREY)[:0], ValueError, r"Found 0 image\(s\)"),
-    "no rows": (GREY.reshape(6, -1)[:0], ValueError, r"Found array with 0 sample\(s\)"),
-    "no rows, lazy": (LazyImages(GREY.reshape(6, -1))[:0], ValueError, r"0 sample\(s\)"),
+    "no images": (GRAY[:0], ValueError, r"Found 0 image\(s\) \(X of shape \(0, 8, 8\)\)"),
+    "no images, color": (COLOR[:0], ValueError, r"minimum of 1 is required by Anyone"),
+    "no images, lazy": (LazyImages(GRAY)[:0], ValueError, r"Found 0 image\(s\)"),
+    "no rows": (GRAY.reshape(6, -1)[:0], ValueError, r"Found array with 0 sample\(s\)"),
+    "no rows, lazy": (LazyImages(GRAY.reshape(6, -1))[:0], ValueError, r"0 sample\(s\)"),
     "empty list": ([], ValueError, r"Found 0 image\(s\)"),
     "empty Series": (pd.Series([], dtype=object), ValueError, r"Found 0 image\(s\)"),
-    "no pixels": (COLOUR[:, :0], ValueError, "holds images without pixels"),
-    "no channels": (COLOUR[..., :0], ValueError, "holds images without pixels"),
+    "no pixels": (COLOR[:, :0], ValueError, "holds images without pixels"),
+    "no channels": (COLOR[..., :0], ValueError, "holds images without pixels"),
     "no features": (np.zeros((6, 0)), ValueError, r"0 feature\(s\)"),
-    "five axes": (COLOUR[np.newaxis], ValueError, r"X has 5 axes \(shape \(1, 6, 9, 12, 3\)\)"),
-    "one axis": (GREY[0, 0], ValueError, "Expected 2D array, got 1D array"),
+    "five axes": (COLOR[np.newaxis], ValueError, r"X has 5 axes \(shape \(1, 6, 9, 12, 3\)\)"),
+    "one axis": (GRAY[0, 0], ValueError, "Expected 2D array, got 1D array"),
     "a number": (5, ValueError, "Expected 2D array, got scalar array"),
-    "csr": (csr_array(GREY[0]), TypeError, "Sparse data was passed"),
-    "csr matrix": (csr_matrix(GREY[0]), TypeError, "Sparse data was passed"),
-    "coo": (coo_array(GREY[0]), TypeError, "Sparse data was passed"),
-    "complex": (GREY.astype(complex), ValueError, "Complex data not supported"),
-    "complex rows": (GREY.reshape(6, -1).astype(complex), ValueError, "Complex data not supp"),
-    "strings of pixels": (GREY.astype(str), ValueError, "dtype <U3, and pixels are numbers"),
+    "csr": (csr_array(GRAY[0]), TypeError, "Sparse data was passed"),
+    "csr matrix": (csr_matrix(GRAY[0]), TypeError, "Sparse data was passed"),
+    "coo": (coo_array(GRAY[0]), TypeError, "Sparse data was passed"),
+    "complex": (GRAY.astype(complex), ValueError, "Complex data not supported"),
+    "complex rows": (GRAY.reshape(6, -1).astype(complex), ValueError, "Complex data not supp"),
+    "strings of pixels": (GRAY.astype(str), ValueError, "dtype <U3, and pixels are numbers"),
     "words": (np.full((2, 3, 3), "a", dtype=object), ValueError, "could not convert string"),
     "rows of words": (np.full((2, 9), "a"), ValueError, "convert|strings"),
-    "dates": (GREY.astype("M8[s]"), ValueError, "dtype datetime64.*pixels are numbers"),
+    "dates": (GRAY.astype("M8[s]"), ValueError, "dtype datetime64.*pixels are numbers"),
     "dicts": ([{}, {}], TypeError, "object of type dict, which is no image"),
     "None in paths": (["a.png", None], TypeError, "type NoneType, which is no image: each must"),
     "NaN in paths": (pd.Series(["a.png", np.nan]), TypeError, "type float, which is no image"),
-    "paths and images": ([GREY[0], "a.png"], TypeError, "holds both images and paths"),
-    "images and paths": (["a.png", GREY[0]], TypeError, "holds both images and paths"),
+    "paths and images": ([GRAY[0], "a.png"], TypeError, "holds both images and paths"),
+    "images and paths": (["a.png", GRAY[0]], TypeError, "holds both images and paths"),
     "lists of different lengths": ([[1, 2], [3]], ValueError, "different shapes: give each image"),
-    "images of four axes": (objects([COLOUR, COLOUR[:2]]), TypeError, "type ndarray, which is no"),
-    "ragged": ([GREY[0], GREY[1, :5]], ValueError, "different sizes: put an ImageResizer before"),
+    "images of four axes": (objects([COLOR, COLOR[:2]]), TypeError, "type ndarray, which is no"),
+    "ragged": ([GRAY[0], GRAY[1, :5]], ValueError, "different sizes: put an ImageResizer before"),
     "ragged, lazy": (
         LazyImages(type("Ragged", (), {"shape": (2, None, None, 3), "dtype": np.uint8})()),
         ValueError,
         "Anyone takes images of one size, but X holds images of different sizes",
     ),
-    "grey and colour": ([GREY[0], COLOUR[0]], ValueError, "put an ImageResizer before"),
+    "gray and color": ([GRAY[0], COLOR[0]], ValueError, "put an ImageResizer before"),
     "paths": (PATHS, ValueError, "file paths such as 'a.png': put an ImageReader and an ImageResi"),
     "Path objects": ([Path("a.png")], ValueError, "file paths such as 'a.png': put an ImageReader"),
     "frame of paths": (pd.DataFrame({"f": PATHS}), ValueError, "file paths such as 'a.png'"),
@@ -373,7 +373,7 @@ def test_bad_input_gets_one_sentence(case):
     assert not hasattr(estimator, "image_shape_")
 
 
-@pytest.mark.parametrize("X", [GREY[:1], LazyImages(GREY)[:1]])
+@pytest.mark.parametrize("X", [GRAY[:1], LazyImages(GRAY)[:1]])
 def test_fewer_images_than_asked_for(X):
     with pytest.raises(ValueError, match=r"Found 1 image\(s\) .* minimum of 2 is required by Any"):
         gate(X, min_samples=2)
@@ -382,7 +382,7 @@ def test_fewer_images_than_asked_for(X):
 
 def test_fewer_rows_than_asked_for():
     with pytest.raises(ValueError, match=r"Found array with 1 sample\(s\)"):
-        gate(GREY.reshape(6, -1)[:1], min_samples=2)
+        gate(GRAY.reshape(6, -1)[:1], min_samples=2)
 
 
 @pytest.mark.parametrize("shape", [(6, 3, 4, 20), (6, 4, 4, 4), (6, 5, 9, 9), (6, 1, 3, 3)])
@@ -395,9 +395,9 @@ def test_what_may_be_channels_last_is_accepted(shape):
     [
         (np.zeros((2, 64)), (8, 9), r"image_shape=\(8, 9\) has 72 values, but X has rows of 64"),
         (np.zeros((2, 64)), (8, 8, 3), r"image_shape=\(8, 8, 3\) has 192 values"),
-        (GREY, (4, 16), r"images of shape \(8, 8\), but image_shape=\(4, 16\) was asked for"),
-        (COLOUR, (9, 12), r"images of shape \(9, 12, 3\), but image_shape=\(9, 12\)"),
-        (LazyImages(GREY), (4, 16), r"image_shape describes flat rows, and images need none"),
+        (GRAY, (4, 16), r"images of shape \(8, 8\), but image_shape=\(4, 16\) was asked for"),
+        (COLOR, (9, 12), r"images of shape \(9, 12, 3\), but image_shape=\(9, 12\)"),
+        (LazyImages(GRAY), (4, 16), r"image_shape describes flat rows, and images need none"),
     ],
 )
 def test_wrong_image_shape(X, image_shape, message):
@@ -421,23 +421,23 @@ def test_wrong_image_shape(X, image_shape, message):
 )
 def test_other_images_than_in_fit(wrap, shape, message):
     estimator = Anyone()
-    gate(COLOUR, estimator)
+    gate(COLOR, estimator)
     with pytest.raises(ValueError, match=message):
         gate(wrap(np.zeros(shape)), estimator, reset=False)
     assert estimator.image_shape_ == (9, 12, 3)
 
 
-def test_one_grey_image_with_its_channel():
+def test_one_gray_image_with_its_channel():
     estimator = Anyone()
-    gate(GREY, estimator)
+    gate(GRAY, estimator)
     with pytest.raises(ValueError, match="looks like one image"):
-        gate(GREY[0][..., np.newaxis], estimator, reset=False)
+        gate(GRAY[0][..., np.newaxis], estimator, reset=False)
 
 
 def test_an_estimator_without_the_parameter():
     estimator = WithoutParameter()
-    assert gate(GREY.reshape(6, -1), estimator).shape == (6, 8, 8, 1)
-    assert gate(GREY, estimator).shape == (6, 8, 8, 1)
+    assert gate(GRAY.reshape(6, -1), estimator).shape == (6, 8, 8, 1)
+    assert gate(GRAY, estimator).shape == (6, 8, 8, 1)
     with pytest.raises(ValueError, match="not a square number"):
         gate(np.zeros((2, 65)), estimator)
 

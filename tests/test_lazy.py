@@ -271,7 +271,7 @@ def test_every_change_is_a_new_view():
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 7])
-def test_a_realisation_is_a_function_of_epoch_and_row(epoch):
+def test_a_realization_is_a_function_of_epoch_and_row(epoch):
     view = LazyImages(IMAGES).then(Add()).at_epoch(epoch)
     expected = IMAGES.astype(int) + 100 * epoch + ROWS
     assert view.is_random

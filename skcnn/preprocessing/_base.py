@@ -96,7 +96,7 @@ class ImageTransformer(
         -------
         names : object array of shape (n_features_out,)
             The names of what went in, one for each pixel and channel. Where there are none,
-            "pixel_{row}_{column}" for grey images and "pixel_{row}_{column}_{channel}" for others.
+            "pixel_{row}_{column}" for gray images and "pixel_{row}_{column}_{channel}" for others.
         """
         check_is_fitted(self)
         if input_features is None and not hasattr(self, "feature_names_in_"):

@@ -8,7 +8,7 @@ import numpy as np
 import tifffile  # it and Pillow come with scikit-image, which reads its own files with them
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, Pillow's and JPEG's brightness of a colour
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, Pillow's and JPEG's brightness of a color
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS_PER_SAMPLE = 258  # TIFF's tag
 _WHITE = 255
@@ -70,7 +70,7 @@ def read_image(path, mode="RGB"):
 
 
 def _decode(path):
-    """Read grey or RGB values at the depth of the file, as shown on white, and the orientation."""
+    """Read gray or RGB values at the depth of the file, as shown on white, and the orientation."""
     with open(path, "rb") as file:
         is_tiff = file.read(4) in _TIFF_STARTS
     if is_tiff and (deep := _decode_deep_tiff(path)) is not None:
@@ -82,20 +82,18 @@ def _decode(path):
             n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0] if is_tiff else 16
             return _spread(np.array(image), n_bits), orientation
         if image.has_transparency_data:
-            # composed in Pillow: a palette's colours are known only to it
+            # composed in Pillow: a palette's colors are known only to it
             shown = image.convert("RGBA")
             white = Image.new("RGBA", shown.size, (_WHITE,) * 4)
-            colour = Image.alpha_composite(white, shown).convert("RGB")
-            return np.array(
-                colour.convert("L") if image.mode in ("LA", "L") else colour
-            ), orientation
+            color = Image.alpha_composite(white, shown).convert("RGB")
+            return np.array(color.convert("L") if image.mode in ("LA", "L") else color), orientation
         if image.mode not in ("L", "RGB"):
             image = image.convert("L" if image.mode == "1" else "RGB")
         return np.array(image), orientation
 
 
 def _decode_deep_tiff(path):
-    """Read a TIFF of more than 8 bits a value, which Pillow refuses or cuts down to 8 in colour."""
+    """Read a TIFF of more than 8 bits a value, which Pillow refuses or cuts down to 8 in color."""
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
@@ -123,20 +121,20 @@ def _spread(pixels, n_bits):
 
 
 def _without_alpha(pixels):
-    """Show samples after the first one (grey) or the third (RGB) as opacity on white."""
+    """Show samples after the first one (gray) or the third (RGB) as opacity on white."""
     if pixels.ndim == 2 or pixels.shape[-1] in (1, 3):
         return pixels[..., 0] if pixels.shape[-1] == 1 and pixels.ndim == 3 else pixels
     if pixels.dtype.kind != "u":
         raise ValueError(f"{pixels.shape[-1]} channels of {pixels.dtype} values")
-    n_colours = 1 if pixels.shape[-1] == 2 else 3
+    n_colors = 1 if pixels.shape[-1] == 2 else 3
     white = np.iinfo(pixels.dtype).max
-    opacity = pixels[..., n_colours : n_colours + 1] / white
-    shown = np.rint(opacity * pixels[..., :n_colours] + (1 - opacity) * white)
-    return (shown[..., 0] if n_colours == 1 else shown).astype(pixels.dtype)
+    opacity = pixels[..., n_colors : n_colors + 1] / white
+    shown = np.rint(opacity * pixels[..., :n_colors] + (1 - opacity) * white)
+    return (shown[..., 0] if n_colors == 1 else shown).astype(pixels.dtype)
 
 
 def _to_mode(pixels, mode):
-    """Turn grey or RGB values of any depth into those that a mode asks for."""
+    """Turn gray or RGB values of any depth into those that a mode asks for."""
     depth = np.uint16 if mode == "I;16" else np.uint8
     if mode == "RGB":
         pixels = _to_depth(pixels, depth)

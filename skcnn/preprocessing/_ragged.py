@@ -26,11 +26,11 @@ class RaggedImages:
         if odd is not None:
             raise ValueError(
                 f"X holds images with different numbers of channels: X[0] is of shape {shapes[0]} "
-                f"and X[{odd}] of shape {shapes[odd]}: make all of them grey or all RGB, with "
+                f"and X[{odd}] of shape {shapes[odd]}: make all of them gray or all RGB, with "
                 "ImageReader(mode=...) for files or skimage.color.gray2rgb for arrays"
             )
-        grey = any(len(shape) == 2 for shape in shapes)  # then the others have one channel
-        self.shape = (len(shapes), None, None, *(() if grey else channels[:1]))
+        gray = any(len(shape) == 2 for shape in shapes)  # then the others have one channel
+        self.shape = (len(shapes), None, None, *(() if gray else channels[:1]))
 
     def __getitem__(self, indices):
         images = [self.images[index] for index in indices]

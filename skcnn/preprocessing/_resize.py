@@ -191,8 +191,8 @@ def _taps(n_in, n_out, rows):
     """Give the pixels that rows of the result come from, and their weights, a row for each.
 
     Rows are smoothed by a Gaussian of standard deviation ``(n_in / n_out - 1) / 2`` pixels, cut off
-    at four of them, and interpolated linearly between pixel centres. Beyond an end the axis is
-    mirrored at the centre of its last pixel, so a pixel may stand in a row more than once.
+    at four of them, and interpolated linearly between pixel centers. Beyond an end the axis is
+    mirrored at the center of its last pixel, so a pixel may stand in a row more than once.
     """
     factor = n_in / n_out
     sigma = max(0.0, (factor - 1) / 2)
@@ -200,9 +200,9 @@ def _taps(n_in, n_out, rows):
     offsets = np.arange(-radius, radius + 1)
     gauss = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma else np.ones(1)
     gauss /= gauss.sum()
-    centres = (rows + 0.5) * factor - 0.5
-    left = np.floor(centres).astype(int)
-    share = (centres - left)[:, np.newaxis]
+    centers = (rows + 0.5) * factor - 0.5
+    left = np.floor(centers).astype(int)
+    share = (centers - left)[:, np.newaxis]
     # Interpolating between two smoothed pixels is smoothing by the sum of two Gaussians.
     weights = (1 - share) * np.append(gauss, 0.0) + share * np.append(0.0, gauss)
     return _mirror(left[:, np.newaxis] + np.append(offsets, radius + 1), n_in), weights

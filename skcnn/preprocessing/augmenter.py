@@ -41,7 +41,7 @@ class ImageAugmenter(ImageTransformer):
         Exchange top and bottom in half of the variants of an image.
     rotation : float, default=0.0
         The largest angle in degrees, at most 180. Angles are uniform in [-rotation, rotation],
-        about the centre of the image.
+        about the center of the image.
     shift : float or int, default=0.0
         The largest shift: a float is a fraction of the height and of the width, at most 1, an int
         a number of pixels. Vertical and horizontal shifts are drawn apart, both uniform in
@@ -72,7 +72,7 @@ class ImageAugmenter(ImageTransformer):
         call it at the same time.
     image_shape : tuple of int, default=None
         (height, width) or (height, width, n_channels) of images that come as flat rows. None reads
-        a square number of features as a grey square.
+        a square number of features as a gray square.
     random_state : int, RandomState instance or None, default=None
         What the seed of all variants is drawn from in `fit`. With an int, two fits give the same
         view.

@@ -1,4 +1,4 @@
-"""ColorHistogramExtractor: how often each colour occurs in an image."""
+"""ColorHistogramExtractor: how often each color occurs in an image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skcnn.preprocessing.normalizer import value_range
 
 _MAX_FEATURES = 2**20  # more bins than this, 4 MB an image, are a mistake
 _CONVERSIONS = {"hsv": rgb2hsv, "lab": rgb2lab}
-_RANGES = {  # of each channel; all colours of sRGB lie in them
+_RANGES = {  # of each channel; all colors of sRGB lie in them
     "hsv": ((0, 1), (0, 1), (0, 1)),
     "lab": ((0, 100), (-87, 99), (-108, 95)),
 }
@@ -29,7 +29,7 @@ _CHANNELS = {
 
 
 class ColorHistogramExtractor(FeatureExtractor):
-    """Describe the colours of an image by a histogram, whatever their places.
+    """Describe the colors of an image by a histogram, whatever their places.
 
     The range of each channel is divided into bins of equal width. A feature is the fraction of an
     image's pixels that fall into a bin, as float32. Where in the image they are plays no part.
@@ -41,8 +41,8 @@ class ColorHistogramExtractor(FeatureExtractor):
     color_space : {"hsv", "lab", "rgb"}, default="hsv"
         The channels that are counted. "hsv" (hue, saturation, value) and "lab" (CIELAB under
         illuminant D65) are converted from sRGB and need images of three channels. "rgb" counts the
-        channels as they are, and takes any number of them. Grey images are counted as they are,
-        whatever the colour space.
+        channels as they are, and takes any number of them. Gray images are counted as they are,
+        whatever the color space.
     joint : bool, default=True
         True counts how often values occur together: the histogram has as many bins as the product
         of the `n_bins` of the channels, 512 by default, and sums to 1. False counts each channel
@@ -54,7 +54,7 @@ class ColorHistogramExtractor(FeatureExtractor):
         means one for each core everywhere. Results do not depend on it.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        square number of features as a gray square and up to 64 others as one row of pixels. Other
         forms of images need none.
 
     Attributes
@@ -86,16 +86,16 @@ class ColorHistogramExtractor(FeatureExtractor):
     -----
     The names of the features are those of their bins, "hue_{bin}_saturation_{bin}_value_{bin}" for
     a joint histogram and "hue_{bin}" for a single channel. The others are called "lightness", "a",
-    "b"; "red", "green", "blue"; "grey"; and "channel_{number}" if there are two or more than three.
+    "b"; "red", "green", "blue"; "gray"; and "channel_{number}" if there are two or more than three.
     The last channel's bin changes fastest.
 
-    Bins divide the pixel range for "rgb" and grey, 0 to 1 for "hsv", and for "lab" 0 to 100, -87 to
-    99 and -108 to 95, which hold all colours of sRGB. Values beyond the pixel range, which only
+    Bins divide the pixel range for "rgb" and gray, 0 to 1 for "hsv", and for "lab" 0 to 100, -87 to
+    99 and -108 to 95, which hold all colors of sRGB. Values beyond the pixel range, which only
     images have that were not seen in fit, count as its ends.
 
     `LazyImages` are read part by part, in the threads that compute. The range is learned from them
     without the random operations of an `ImageAugmenter`; the features of a view with such
-    operations are those of one realisation, the same at every call.
+    operations are those of one realization, the same at every call.
 
     M. J. Swain and D. H. Ballard, "Color indexing", International Journal of Computer Vision 7
     (1991), 11-32.
@@ -142,7 +142,7 @@ class ColorHistogramExtractor(FeatureExtractor):
         channels = self.image_shape_[2]
         if self.color_space in _CONVERSIONS and channels not in (1, 3):
             raise ValueError(
-                f"ColorHistogramExtractor(color_space={self.color_space!r}) takes grey images or "
+                f"ColorHistogramExtractor(color_space={self.color_space!r}) takes gray images or "
                 f"red, green and blue, but X holds images with {channels} channel(s): count them "
                 "as they are with color_space='rgb', or drop transparency with X[..., :3]"
             )
@@ -183,7 +183,7 @@ class ColorHistogramExtractor(FeatureExtractor):
 
     def _names(self):
         n_channels = len(self.n_bins_)
-        channels = {1: ["grey"], 3: _CHANNELS[self.color_space]}.get(
+        channels = {1: ["gray"], 3: _CHANNELS[self.color_space]}.get(
             n_channels, [f"channel_{number}" for number in range(n_channels)]
         )
         if not self.joint:
@@ -200,14 +200,14 @@ class ColorHistogramExtractor(FeatureExtractor):
 
 
 def color_channels(images, color_space, pixel_range):
-    """Convert images to a colour space.
+    """Convert images to a color space.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width, n_channels)
         The images; those of one channel stay as they are.
     color_space : {"hsv", "lab", "rgb"}
-        The colour space. "rgb" leaves the images as they are.
+        The color space. "rgb" leaves the images as they are.
     pixel_range : tuple of (float, float)
         Black and white. Values beyond are taken for these.
 

@@ -20,7 +20,7 @@ class ImageFlattener(ImageTransformer):
     ----------
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        square number of features as a gray square and up to 64 others as one row of pixels. Other
         forms of images need none.
 
     Attributes
@@ -48,7 +48,7 @@ class ImageFlattener(ImageTransformer):
     -----
     Rows run over the lines of an image, in a line over its pixels, and in a pixel over its
     channels. The dtype is kept, and an array is not copied. `LazyImages` are read into one array;
-    of a view with random operations that is one realisation, the same at every call.
+    of a view with random operations that is one realization, the same at every call.
 
     Examples
     --------

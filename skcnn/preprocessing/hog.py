@@ -19,7 +19,7 @@ class HOGExtractor(FeatureExtractor):
 
     An image is cut into cells of a few pixels. In each, every pixel votes for the orientation of
     its gradient (of its edge, turned by 90 degrees) with the length of the gradient. The histograms
-    of neighbouring cells, which make a block, are normalised together, so that light and contrast
+    of neighboring cells, which make a block, are normalized together, so that light and contrast
     matter little. Blocks overlap. The histograms of all blocks are one row of float32 features.
 
     Parameters
@@ -32,12 +32,12 @@ class HOGExtractor(FeatureExtractor):
         a cell are left out. Where an image is smaller than a cell, the cell is as small as the
         image.
     cells_per_block : tuple of (int, int), default=(2, 2)
-        Rows and columns of cells that are normalised together. Where an image has fewer, a block
+        Rows and columns of cells that are normalized together. Where an image has fewer, a block
         has no more than it.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
         What the values of a block are divided by: their sum ("L1", "L1-sqrt") or their Euclidean
         length ("L2", "L2-Hys"). "L1-sqrt" then takes square roots; "L2-Hys" cuts values off at 0.2
-        and normalises once more, so that a single strong edge does not outweigh all others.
+        and normalizes once more, so that a single strong edge does not outweigh all others.
     transform_sqrt : bool, default=False
         Whether to take the square roots of the pixel values first, which brings out edges in the
         dark. They must not be negative.
@@ -47,7 +47,7 @@ class HOGExtractor(FeatureExtractor):
         means one for each core everywhere. Results do not depend on it.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        square number of features as a gray square and up to 64 others as one row of pixels. Other
         forms of images need none.
 
     Attributes
@@ -73,7 +73,7 @@ class HOGExtractor(FeatureExtractor):
 
     See Also
     --------
-    ColorHistogramExtractor : Describes an image by its colours.
+    ColorHistogramExtractor : Describes an image by its colors.
     ImageFlattener : Makes rows of the pixels themselves.
     ImageResizer : Gives images of different sizes one size.
 
@@ -92,7 +92,7 @@ class HOGExtractor(FeatureExtractor):
     in memory already.
 
     `LazyImages` are read part by part, in the threads that compute; of a view with random
-    operations that is one realisation, the same at every call.
+    operations that is one realization, the same at every call.
 
     N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", Proceedings of
     the IEEE Conference on Computer Vision and Pattern Recognition (2005), 886-893. Unlike there,

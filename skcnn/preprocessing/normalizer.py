@@ -20,7 +20,7 @@ _CHUNK = 4_000_000  # values looked at in one step
 class ImageNormalizer(ImageTransformer):
     """Bring pixel values to a common scale.
 
-    The networks of this package standardise their input themselves; this step is for other
+    The networks of this package standardize their input themselves; this step is for other
     estimators, and for networks that were trained elsewhere and expect values from 0 to 1.
 
     Parameters
@@ -29,10 +29,10 @@ class ImageNormalizer(ImageTransformer):
         "standardize" gives each channel a mean of 0 and a variance of 1 over all pixels of the
         training images. "unit" gives values from 0 to 1: uint8 and uint16 are divided by the
         largest value that the dtype can hold, and other dtypes are scaled by the minimum and
-        maximum of the training images, one pair for all channels, so that colours keep their hue.
+        maximum of the training images, one pair for all channels, so that colors keep their hue.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        square number of features as a gray square and up to 64 others as one row of pixels. Other
         forms of images need none.
 
     Attributes
@@ -56,7 +56,7 @@ class ImageNormalizer(ImageTransformer):
 
     See Also
     --------
-    sklearn.preprocessing.StandardScaler : Standardises each pixel on its own.
+    sklearn.preprocessing.StandardScaler : Standardizes each pixel on its own.
 
     Notes
     -----
@@ -92,12 +92,12 @@ class ImageNormalizer(ImageTransformer):
         self.image_shape = image_shape
 
     def inverse_transform(self, X: Any) -> Any:
-        """Bring normalised values back to the scale of the training images.
+        """Bring normalized values back to the scale of the training images.
 
         Parameters
         ----------
         X : images of shape (n_images, ...)
-            Normalised images, of the size seen in fit.
+            Normalized images, of the size seen in fit.
 
         Returns
         -------

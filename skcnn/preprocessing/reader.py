@@ -26,8 +26,8 @@ class ImageReader(ImageTransformer):
     ----------
     mode : {"RGB", "L", "I;16"}, default="RGB"
         What to make of the files, by Pillow's names. "RGB" gives uint8 images of three channels,
-        with grey repeated; "L" uint8 grey images without an axis for channels; "I;16" the same as
-        uint16. Colours become grey by the weights 0.299, 0.587, 0.114 of ITU-R 601-2. Values of 16
+        with gray repeated; "L" uint8 gray images without an axis for channels; "I;16" the same as
+        uint16. Colors become gray by the weights 0.299, 0.587, 0.114 of ITU-R 601-2. Values of 16
         bits are scaled to 8, and those of 8 to 16, so that black and white stay black and white;
         floating-point files must hold values from 0 to 1. Transparent pixels are shown on white,
         as ``skimage.color.rgba2rgb`` does.
@@ -60,7 +60,7 @@ class ImageReader(ImageTransformer):
     of one column. `transform` gives `LazyImages` of shape (n_images, None, None, 3) or (n_images,
     None, None), which hold the paths only.
 
-    Pillow reads PNG files with colours of 16 bits at 8 bits.
+    Pillow reads PNG files with colors of 16 bits at 8 bits.
 
     Examples
     --------

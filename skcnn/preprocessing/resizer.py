@@ -46,7 +46,7 @@ class ImageResizer(ImageTransformer):
     lazy : bool, default=False
         False gives an array. Paths are then decoded, resized and dropped photo by photo, and of a
         view with random operations (an `ImageAugmenter` before the resizer) the array is one
-        realisation: put the augmenter after the resizer or use True for fresh variants in every
+        realization: put the augmenter after the resizer or use True for fresh variants in every
         epoch. True gives `LazyImages` that are resized when they are read, and kept in memory as
         far as `cache_size` goes.
     cache_size : float, default=1000
@@ -60,7 +60,7 @@ class ImageResizer(ImageTransformer):
         trains.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a grey square and up to 64 others as one row of pixels. Other
+        square number of features as a gray square and up to 64 others as one row of pixels. Other
         forms of images need none.
 
     Attributes
@@ -87,7 +87,7 @@ class ImageResizer(ImageTransformer):
     -----
     Images may be an array, flat rows, a list of images of different sizes or `LazyImages`, and in
     `transform` have another height and width than in `fit`. The result has shape
-    ``(n_images, *size)`` for grey images that came without an axis for the channels, else
+    ``(n_images, *size)`` for gray images that came without an axis for the channels, else
     ``(n_images, *size, n_channels)``.
     Its dtype is that of the images for uint8 and uint16 (rounded), float32 and float64, and float32
     for all other dtypes. Images that already have the size are returned as they are.
@@ -151,7 +151,7 @@ class ImageResizer(ImageTransformer):
         Returns
         -------
         names : object array of shape (height * width * n_channels,)
-            "pixel_{row}_{column}" for grey images and "pixel_{row}_{column}_{channel}" for others.
+            "pixel_{row}_{column}" for gray images and "pixel_{row}_{column}_{channel}" for others.
         """
         check_is_fitted(self)
         return pixel_names((*self.size, self.n_channels_))
@@ -182,15 +182,15 @@ class ImageResizer(ImageTransformer):
                     "different sizes and cannot know how flat rows are laid out: give images"
                 )
             images = check_images(self, X, reset=reset)
-            grey = self.image_shape_[2] == 1 and len(self.image_shape or ()) < 3
+            gray = self.image_shape_[2] == 1 and len(self.image_shape or ()) < 3
         elif isinstance(X, LazyImages) and None in X.shape:
-            images, grey = self._check_unsized(X, reset=reset), X.ndim == 3
+            images, gray = self._check_unsized(X, reset=reset), X.ndim == 3
         else:
             # in transform another height and width is welcome, so a fresh resizer checks the rest
             shape = None if self.image_shape is None else X.shape[1:]
             fresh = ImageResizer(self.size, image_shape=shape)
             images = check_images(self if reset else fresh, X, reset=True)
-            grey = X.ndim == 3
+            gray = X.ndim == 3
         channels = images.shape[3] if images.ndim == 4 else 1
         if reset:
             self.n_channels_ = channels
@@ -200,7 +200,7 @@ class ImageResizer(ImageTransformer):
                 f"{self.n_channels_}, as in fit: choose the channels with ImageReader(mode=...) or "
                 "convert them"
             )
-        return images, tuple(self.size) if grey else (*self.size, channels)
+        return images, tuple(self.size) if gray else (*self.size, channels)
 
     def _check_unsized(self, X, *, reset):
         """Check a view of images of different sizes without reading it."""

@@ -10,7 +10,7 @@ from skimage.transform import warp as skimage_warp
 from skcnn.preprocessing.augmentation.draws import generators, image_keys, normal, uniform
 from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, warp
 from skcnn.preprocessing.augmentation.operation import Augment
-from skcnn.preprocessing.augmentation.photometry import recolour
+from skcnn.preprocessing.augmentation.photometry import recolor
 from skcnn.preprocessing.augmentation.variants import (
     FUNCTION,
     MIN_ASPECT,
@@ -166,14 +166,14 @@ def test_rectangles_fit_and_have_the_areas_asked_for(height, width, largest):
 def naive_warp(image, one):
     """Flip, rotate, zoom and shift one image with scikit-image, a step after the other."""
     height, width, _ = image.shape
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
     mirror = [-1 if one.horizontal_flip else 1, -1 if one.vertical_flip else 1]
-    forward = AffineTransform(translation=-centre)
+    forward = AffineTransform(translation=-center)
     forward += AffineTransform(matrix=np.diag([*mirror, 1]))
     # scikit-image's angle turns x into y, and y points down.
     forward += AffineTransform(rotation=-np.deg2rad(one.rotation))
     forward += AffineTransform(scale=one.zoom)
-    forward += AffineTransform(translation=centre)
+    forward += AffineTransform(translation=center)
     forward += AffineTransform(translation=(one.shift_x * width, one.shift_y * height))
     return skimage_warp(
         image.astype(float), forward.inverse, order=1, mode="edge", preserve_range=True
@@ -255,7 +255,7 @@ def test_flips_exchange_what_their_names_say():
 # Values
 
 
-def naive_recolour(image, row, keys, ranges, low, high):
+def naive_recolor(image, row, keys, ranges, low, high):
     """Contrast, brightness, noise and erasing of one image, a pixel after the other."""
     height, width, n_channels = image.shape
     one = at(draw_variants(keys, ranges), row)
@@ -287,14 +287,14 @@ def naive_recolour(image, row, keys, ranges, low, high):
     ],
     ids=["brightness", "contrast", "noise", "erase", "all"],
 )
-def test_recolouring_agrees_with_a_loop_over_pixels(shape, ranges):
+def test_recoloring_agrees_with_a_loop_over_pixels(shape, ranges):
     images = photos(shape)
     keys, rows = keys_of(len(images)), np.arange(len(images))
     whole = Augment(ranges, None, (0, 255), seed=0)(images, rows, 0)
     floats = Augment(ranges, None, (0.0, 1.0), seed=0)(images / 255, rows, 0)
     n_erased = 0
     for row, image in enumerate(images):
-        expected, erased = naive_recolour(image, row, keys, ranges, 0, 255)
+        expected, erased = naive_recolor(image, row, keys, ranges, 0, 255)
         assert_allclose(whole[row][~erased], expected[~erased], atol=0.51)
         assert_allclose(floats[row][~erased], expected[~erased] / 255, atol=1e-6)
         n_erased += erased.sum()
@@ -304,7 +304,7 @@ def test_recolouring_agrees_with_a_loop_over_pixels(shape, ranges):
 def test_erased_pixels_are_uniform_over_the_range():
     images = np.full((300, 16, 16, 3), 1000.0)  # outside of the range: what is erased shows
     ranges, keys = Ranges(erase=0.5), keys_of(300)
-    changed = recolour(images.astype(np.float32), keys, draw_variants(keys, ranges), ranges, (2, 6))
+    changed = recolor(images.astype(np.float32), keys, draw_variants(keys, ranges), ranges, (2, 6))
     filled = changed[changed != 1000]
     assert kstest(filled, "uniform", args=(2, 4)).pvalue > 0.01
     expected = [rows * columns for *_, rows, columns in draw_rectangles(keys, 0.5, 16, 16)]

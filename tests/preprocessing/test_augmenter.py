@@ -160,13 +160,13 @@ def test_parameters_round_trip():
 
 
 FORMS = {
-    "colour": lambda images: images,
-    "grey": lambda images: images[..., 0],
+    "color": lambda images: images,
+    "gray": lambda images: images[..., 0],
     "one channel": lambda images: images[..., :1],
     "flat": lambda images: images.reshape(len(images), -1),
     "list": list,
     "lazy": LazyImages,
-    "lazy grey": lambda images: LazyImages(images[..., 0]),
+    "lazy gray": lambda images: LazyImages(images[..., 0]),
     "lazy flat": lambda images: LazyImages(images.reshape(len(images), -1)),
     "lazy subset": lambda images: LazyImages(images)[::-2],
 }
@@ -187,7 +187,7 @@ def test_the_form_is_kept(form):
     fitted = augmenter(image_shape=image_shape).fit(X)
     assert_array_equal(fitted.transform(X), values)
     assert isinstance(fitted.transform(X), type(X) if "lazy" in form else np.ndarray)
-    assert fitted.image_shape_ == (6, 8, 1 if form in ("grey", "one channel", "lazy grey") else 3)
+    assert fitted.image_shape_ == (6, 8, 1 if form in ("gray", "one channel", "lazy gray") else 3)
     assert_array_equal(ImageAugmenter(image_shape=image_shape).fit_transform(X), values)
 
 
@@ -197,8 +197,8 @@ def test_forms_show_the_same_variants():
     rows = augmenter(image_shape=SHAPE).fit_transform(images.reshape(20, -1))
     assert_array_equal(np.asarray(rows).reshape(images.shape), expected)
     assert_array_equal(augmenter().fit_transform(LazyImages(images)), expected)
-    grey = np.asarray(augmenter().fit_transform(images[..., :1]))
-    assert_array_equal(augmenter().fit_transform(images[..., 0]), grey[..., 0])
+    gray = np.asarray(augmenter().fit_transform(images[..., :1]))
+    assert_array_equal(augmenter().fit_transform(images[..., 0]), gray[..., 0])
 
 
 def test_a_memory_map_stays_on_disk(tmp_path):

@@ -1,4 +1,4 @@
-"""ColorHistogramExtractor against numpy's histograms of scikit-image's colours."""
+"""ColorHistogramExtractor against numpy's histograms of scikit-image's colors."""
 
 import pickle
 
@@ -28,7 +28,7 @@ RANGES = {
 
 
 def by_numpy(images, n_bins, color_space="rgb", joint=True):
-    """Count the colours of images with values from 0 to 1, one image after the other."""
+    """Count the colors of images with values from 0 to 1, one image after the other."""
     rows = []
     for image in images:
         pixels = CONVERT[color_space](image).reshape(-1, 3)
@@ -69,14 +69,14 @@ def test_values_of_photographs(stack, color_space):
 
 
 @pytest.mark.parametrize("n_bins", [1, 2, 3, 5, 8, 16, 51, 256])
-def test_grey_images_of_8_bits(stack, n_bins):
-    grey = stack[..., 0]
+def test_gray_images_of_8_bits(stack, n_bins):
+    gray = stack[..., 0]
     for color_space in CONVERT:
         extractor = ColorHistogramExtractor(n_bins, color_space=color_space)
-        expected = [np.histogram(image, n_bins, (0, 255))[0] / image.size for image in grey]
-        assert_allclose(extractor.fit_transform(grey), expected, rtol=1e-6)
+        expected = [np.histogram(image, n_bins, (0, 255))[0] / image.size for image in gray]
+        assert_allclose(extractor.fit_transform(gray), expected, rtol=1e-6)
         assert_array_equal(
-            extractor.fit_transform(grey[..., np.newaxis]), extractor.transform(grey)
+            extractor.fit_transform(gray[..., np.newaxis]), extractor.transform(gray)
         )
     assert extractor.pixel_range_ == (0, 255)
 
@@ -87,7 +87,7 @@ def test_every_value_of_8_bits_has_a_bin_of_its_own():
     assert_array_equal(result, np.full((1, 256), 1 / 256))
 
 
-def test_known_colours():
+def test_known_colors():
     red, blue, white = [255, 0, 0], [0, 0, 255], [255, 255, 255]
     images = np.array([[[red, red], [red, blue]], [[white] * 2] * 2], dtype=np.uint8)
     extractor = ColorHistogramExtractor((6, 2, 2)).set_output(transform="pandas")
@@ -104,12 +104,12 @@ def test_places_do_not_matter(stack):
     assert_array_equal(ColorHistogramExtractor().fit_transform(turned), expected)
 
 
-def test_all_colours_lie_in_the_ranges_of_lab():
+def test_all_colors_lie_in_the_ranges_of_lab():
     steps = np.linspace(0, 1, 18)
-    colours = rgb2lab(np.stack(np.meshgrid(steps, steps, steps), axis=-1))
+    colors = rgb2lab(np.stack(np.meshgrid(steps, steps, steps), axis=-1))
     for channel, (low, high) in enumerate(RANGES["lab"]):
-        assert low - 1e-3 <= colours[..., channel].min() < low + 1
-        assert high - 1 < colours[..., channel].max() <= high + 1e-3
+        assert low - 1e-3 <= colors[..., channel].min() < low + 1
+        assert high - 1 < colors[..., channel].max() <= high + 1e-3
 
 
 # ------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ def test_paths_through_reader_and_resizer(photo_files, lazy):
         (3, {"n_bins": 2, "color_space": "lab"}, "lightness_0_a_0_b_0", "lightness_1_a_1_b_1"),
         (3, {"n_bins": (2, 4, 3), "joint": False}, "hue_0", "value_2"),
         (3, {"color_space": "rgb", "joint": False}, "red_0", "blue_7"),
-        (1, {}, "grey_0", "grey_7"),
+        (1, {}, "gray_0", "gray_7"),
         (
             2,
             {"color_space": "rgb", "n_bins": 3},
@@ -259,7 +259,7 @@ def test_a_pickle_and_a_clone_give_the_same(stack):
     assert_array_equal(clone(extractor).fit_transform(stack), expected)
 
 
-def test_colours_are_learned():
+def test_colors_are_learned():
     random = np.random.default_rng(0)
     y = np.arange(40) % 2
     images = random.integers(0, 256, (40, 6, 6, 3), dtype=np.uint8)
@@ -289,7 +289,7 @@ def test_bad_parameters(parameters, match):
 
 @pytest.mark.parametrize("color_space", ["hsv", "lab"])
 @pytest.mark.parametrize("n_channels", [2, 4])
-def test_colour_spaces_are_of_three_channels(color_space, n_channels):
+def test_color_spaces_are_of_three_channels(color_space, n_channels):
     with pytest.raises(ValueError, match=r"channel\(s\): count them as they are with color_space"):
         ColorHistogramExtractor(color_space=color_space).fit(np.zeros((2, 4, 4, n_channels)))
 

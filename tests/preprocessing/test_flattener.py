@@ -59,7 +59,7 @@ def test_lazy_is_read():
     assert_array_equal(flattener.inverse_transform(rows), images)
 
 
-def test_random_view_gives_one_realisation(stack):
+def test_random_view_gives_one_realization(stack):
     view = ImageAugmenter(horizontal_flip=True, random_state=0).fit_transform(stack)
     rows = ImageFlattener().fit_transform(view)
     assert isinstance(rows, np.ndarray)

@@ -63,8 +63,8 @@ def test_values_are_those_of_scikit_image(shape, parameters):
 
 
 def test_values_of_photographs(stack):
-    grey = stack[..., 0]
-    assert_allclose(HOGExtractor().fit_transform(grey), by_scikit_image(grey), atol=1e-6)
+    gray = stack[..., 0]
+    assert_allclose(HOGExtractor().fit_transform(gray), by_scikit_image(gray), atol=1e-6)
 
 
 def test_edges_vote_for_the_bin_of_their_orientation():
@@ -76,9 +76,9 @@ def test_edges_vote_for_the_bin_of_their_orientation():
 
 
 def test_light_and_contrast_matter_little(stack):
-    grey = stack[..., 0].astype(float)
-    expected = HOGExtractor().fit_transform(grey)
-    assert_allclose(HOGExtractor().fit_transform(grey / 255 - 3), expected, atol=1e-2)
+    gray = stack[..., 0].astype(float)
+    expected = HOGExtractor().fit_transform(gray)
+    assert_allclose(HOGExtractor().fit_transform(gray / 255 - 3), expected, atol=1e-2)
 
 
 def test_the_strongest_channel_counts():
@@ -141,8 +141,8 @@ def test_forms_agree(stack):
     assert_array_equal(HOGExtractor().fit_transform(list(stack)), expected)
     assert_array_equal(HOGExtractor().fit_transform(LazyImages(stack)), expected)
     assert_array_equal(flat.fit_transform(LazyImages(rows)), expected)
-    grey = HOGExtractor().fit_transform(stack[..., 0])
-    assert_array_equal(HOGExtractor().fit_transform(stack[..., :1]), grey)
+    gray = HOGExtractor().fit_transform(stack[..., 0])
+    assert_array_equal(HOGExtractor().fit_transform(stack[..., :1]), gray)
 
 
 @pytest.mark.parametrize("form", [np.asarray, LazyImages])
@@ -170,7 +170,7 @@ def test_lazy_images_are_read_a_few_at_a_time(stack, monkeypatch):
     assert source.sizes == [2, 2, 2]
 
 
-def test_random_view_gives_one_realisation(stack):
+def test_random_view_gives_one_realization(stack):
     view = ImageAugmenter(rotation=20, random_state=0).fit_transform(stack)
     rows = HOGExtractor().fit_transform(view)
     assert_array_equal(rows, HOGExtractor().fit_transform(np.asarray(view)))

@@ -106,16 +106,16 @@ def test_unit_scales_other_dtypes_by_the_training_range(dtype):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_form_is_kept(stack, method):
-    grey = stack[..., 0]
-    rows = grey.reshape(6, -1)
-    expected = ImageNormalizer(method).fit_transform(grey)
-    assert expected.shape == grey.shape
+    gray = stack[..., 0]
+    rows = gray.reshape(6, -1)
+    expected = ImageNormalizer(method).fit_transform(gray)
+    assert expected.shape == gray.shape
     flat = ImageNormalizer(method, image_shape=(48, 60))
     assert_array_equal(flat.fit_transform(rows), expected.reshape(6, -1))
     assert_array_equal(flat.fit_transform(rows.tolist()).shape, (6, 48 * 60))
-    with_axis = ImageNormalizer(method).fit_transform(grey[..., np.newaxis])
+    with_axis = ImageNormalizer(method).fit_transform(gray[..., np.newaxis])
     assert_array_equal(with_axis, expected[..., np.newaxis])
-    fitted = ImageNormalizer(method).fit(grey)
+    fitted = ImageNormalizer(method).fit(gray)
     assert_array_equal(fitted.transform(rows), expected.reshape(6, -1))
 
 

@@ -26,11 +26,11 @@ from skcnn.lazy import LazyImages
 from skcnn.preprocessing import ImageFlattener, ImageReader, ImageResizer
 from skcnn.preprocessing._decode import read_image
 
-COLOUR = data.astronaut()[:40, :30]
-GREY = data.camera()[:40, :30]
-GREY16 = GREY.astype(np.uint16) * 257 + 100
-COLOUR16 = COLOUR.astype(np.uint16) * 200
-OPACITY = np.linspace(0, 255, GREY.size).reshape(GREY.shape).astype(np.uint8)
+COLOR = data.astronaut()[:40, :30]
+GRAY = data.camera()[:40, :30]
+GRAY16 = GRAY.astype(np.uint16) * 257 + 100
+COLOR16 = COLOR.astype(np.uint16) * 200
+OPACITY = np.linspace(0, 255, GRAY.size).reshape(GRAY.shape).astype(np.uint8)
 LUMA = [0.299, 0.587, 0.114]
 
 
@@ -46,40 +46,40 @@ def saved(path, pixels, **options):
 def test_formats(tmp_path, extension):
     options = {"webp": {"lossless": True}, "jpg": {"quality": 100, "subsampling": 0}}
     options = options.get(extension, {})
-    atol = {"gif": 30, "jpg": 6}.get(extension, 0)  # 256 colours; lossy
-    colour = read_image(saved(tmp_path / f"colour.{extension}", COLOUR, **options))
-    assert colour.dtype == np.uint8
-    assert_allclose(colour, COLOUR, atol=atol)
-    path = saved(tmp_path / f"grey.{extension}", GREY, **options)
+    atol = {"gif": 30, "jpg": 6}.get(extension, 0)  # 256 colors; lossy
+    color = read_image(saved(tmp_path / f"color.{extension}", COLOR, **options))
+    assert color.dtype == np.uint8
+    assert_allclose(color, COLOR, atol=atol)
+    path = saved(tmp_path / f"gray.{extension}", GRAY, **options)
     atol = 3 if extension == "jpg" else 0
-    assert_allclose(read_image(path), np.dstack([GREY] * 3), atol=atol)
-    assert_allclose(read_image(path, "L"), GREY, atol=atol)
-    assert_allclose(read_image(path, "I;16"), GREY.astype(int) * 257, atol=atol * 257)
+    assert_allclose(read_image(path), np.dstack([GRAY] * 3), atol=atol)
+    assert_allclose(read_image(path, "L"), GRAY, atol=atol)
+    assert_allclose(read_image(path, "I;16"), GRAY.astype(int) * 257, atol=atol * 257)
     assert read_image(path, "I;16").dtype == np.uint16
 
 
-def test_colour_becomes_grey_by_its_brightness(tmp_path):
-    path = saved(tmp_path / "colour.png", COLOUR)
-    assert_allclose(read_image(path, "L"), COLOUR @ LUMA, atol=0.501)
-    assert_allclose(read_image(path, "I;16"), COLOUR @ LUMA * 257, atol=0.501 * 257)
+def test_color_becomes_gray_by_its_brightness(tmp_path):
+    path = saved(tmp_path / "color.png", COLOR)
+    assert_allclose(read_image(path, "L"), COLOR @ LUMA, atol=0.501)
+    assert_allclose(read_image(path, "I;16"), COLOR @ LUMA * 257, atol=0.501 * 257)
 
 
 @pytest.mark.parametrize("extension", ["png", "tif"])
-def test_grey_of_16_bits_is_scaled(tmp_path, extension):
-    path = saved(tmp_path / f"deep.{extension}", GREY16)
-    assert_array_equal(read_image(path, "I;16"), GREY16, strict=True)
-    assert_allclose(read_image(path, "L"), GREY16 / 257, atol=0.5)
-    assert_allclose(read_image(path), np.dstack([GREY16 / 257] * 3), atol=0.5)
+def test_gray_of_16_bits_is_scaled(tmp_path, extension):
+    path = saved(tmp_path / f"deep.{extension}", GRAY16)
+    assert_array_equal(read_image(path, "I;16"), GRAY16, strict=True)
+    assert_allclose(read_image(path, "L"), GRAY16 / 257, atol=0.5)
+    assert_allclose(read_image(path), np.dstack([GRAY16 / 257] * 3), atol=0.5)
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_colour_tiff_of_16_bits_is_scaled(tmp_path, planar):
+def test_color_tiff_of_16_bits_is_scaled(tmp_path, planar):
     path = tmp_path / "deep.tif"
-    pixels = COLOUR16 if planar == "contig" else np.moveaxis(COLOUR16, -1, 0)
+    pixels = COLOR16 if planar == "contig" else np.moveaxis(COLOR16, -1, 0)
     tifffile.imwrite(path, pixels, photometric="rgb", planarconfig=planar)
-    assert_allclose(read_image(path), COLOUR16 / 257, atol=0.5)
-    assert_allclose(read_image(path, "L"), COLOUR16 @ LUMA / 257, atol=1)
-    assert_allclose(read_image(path, "I;16"), COLOUR16 @ LUMA, atol=0.501)
+    assert_allclose(read_image(path), COLOR16 / 257, atol=0.5)
+    assert_allclose(read_image(path, "L"), COLOR16 @ LUMA / 257, atol=1)
+    assert_allclose(read_image(path, "I;16"), COLOR16 @ LUMA, atol=0.501)
 
 
 def test_depths_meet_at_black_and_white(tmp_path):
@@ -91,17 +91,17 @@ def test_depths_meet_at_black_and_white(tmp_path):
 
 def test_floating_point_tiff(tmp_path):
     path = tmp_path / "float.tif"
-    tifffile.imwrite(path, (GREY / 255).astype(np.float32))
-    assert_array_equal(read_image(path, "L"), GREY)
-    tifffile.imwrite(path, GREY.astype(np.float32))
+    tifffile.imwrite(path, (GRAY / 255).astype(np.float32))
+    assert_array_equal(read_image(path, "L"), GRAY)
+    tifffile.imwrite(path, GRAY.astype(np.float32))
     with pytest.raises(ValueError, match=r"float.tif' .* only 0 to 1 can be shown"):
         read_image(path)
 
 
 def test_inverted_tiff_of_16_bits(tmp_path):
     path = tmp_path / "inverted.tif"
-    tifffile.imwrite(path, 65535 - GREY16, photometric="miniswhite")
-    assert_array_equal(read_image(path, "I;16"), GREY16)
+    tifffile.imwrite(path, 65535 - GRAY16, photometric="miniswhite")
+    assert_array_equal(read_image(path, "I;16"), GRAY16)
 
 
 def test_tiff_of_12_bits(tmp_path):
@@ -123,7 +123,7 @@ def test_tiff_of_12_bits(tmp_path):
 
 
 def test_transparency_is_shown_on_white(tmp_path):
-    rgba = np.dstack([COLOUR, OPACITY])
+    rgba = np.dstack([COLOR, OPACITY])
     expected = np.rint(color.rgba2rgb(rgba) * 255)
     assert_allclose(read_image(saved(tmp_path / "8.png", rgba)), expected, atol=1)
     tifffile.imwrite(
@@ -133,14 +133,14 @@ def test_transparency_is_shown_on_white(tmp_path):
         extrasamples=["unassalpha"],
     )
     assert_allclose(read_image(tmp_path / "16.tif"), expected, atol=1)
-    Image.fromarray(np.dstack([GREY, OPACITY]), "LA").save(tmp_path / "grey.png")
-    expected = GREY * (OPACITY / 255) + 255 - OPACITY
-    assert_allclose(read_image(tmp_path / "grey.png", "L"), expected, atol=1)
+    Image.fromarray(np.dstack([GRAY, OPACITY]), "LA").save(tmp_path / "gray.png")
+    expected = GRAY * (OPACITY / 255) + 255 - OPACITY
+    assert_allclose(read_image(tmp_path / "gray.png", "L"), expected, atol=1)
 
 
 @pytest.mark.parametrize("extension", ["png", "gif"])
 def test_palette(tmp_path, extension):
-    indexed = Image.fromarray(COLOUR).quantize(16)
+    indexed = Image.fromarray(COLOR).quantize(16)
     path = tmp_path / f"palette.{extension}"
     indexed.save(path)
     assert_array_equal(read_image(path), indexed.convert("RGB"))
@@ -151,20 +151,20 @@ def test_palette(tmp_path, extension):
 
 
 def test_black_and_white_cmyk_and_the_first_frame(tmp_path):
-    black_and_white = read_image(saved(tmp_path / "1.png", GREY.mean() < GREY), "L")
-    assert_array_equal(black_and_white, np.where(GREY.mean() < GREY, 255, 0))
-    Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "cmyk.tif")
-    assert_allclose(read_image(tmp_path / "cmyk.tif"), COLOUR, atol=1)
-    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    black_and_white = read_image(saved(tmp_path / "1.png", GRAY.mean() < GRAY), "L")
+    assert_array_equal(black_and_white, np.where(GRAY.mean() < GRAY, 255, 0))
+    Image.fromarray(COLOR).convert("CMYK").save(tmp_path / "cmyk.tif")
+    assert_allclose(read_image(tmp_path / "cmyk.tif"), COLOR, atol=1)
+    frames = [Image.fromarray(GRAY), Image.fromarray(255 - GRAY)]
     for extension in ("gif", "tif"):
         path = tmp_path / f"frames.{extension}"
         frames[0].save(path, save_all=True, append_images=frames[1:])
-        assert_array_equal(read_image(path, "L"), GREY)
+        assert_array_equal(read_image(path, "L"), GRAY)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation(tmp_path, orientation):
-    image = Image.fromarray(COLOUR)
+    image = Image.fromarray(COLOR)
     exif = image.getexif()
     exif[0x0112] = orientation
     for extension in ("png", "tif"):
@@ -174,7 +174,7 @@ def test_orientation(tmp_path, orientation):
     for extension in ("png", "tif"):
         assert_array_equal(read_image(tmp_path / f"turned.{extension}"), expected)
     tag = (0x0112, "H", 1, orientation, True)
-    pixels = COLOUR.astype(np.uint16) * 257
+    pixels = COLOR.astype(np.uint16) * 257
     tifffile.imwrite(tmp_path / "deep.tif", pixels, photometric="rgb", extratags=[tag])
     assert_array_equal(read_image(tmp_path / "deep.tif"), expected)
 
@@ -210,7 +210,7 @@ def test_file_that_is_no_image(tmp_path):
 @pytest.mark.parametrize("kept", [0.5, 0.1])
 @pytest.mark.parametrize("extension", ["png", "bmp", "tif", "webp", "gif", "jpg"])
 def test_truncated_file(tmp_path, extension, kept):
-    path = saved(tmp_path / f"photo.{extension}", COLOUR)
+    path = saved(tmp_path / f"photo.{extension}", COLOR)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
     with pytest.raises(ValueError, match=rf"file '.*photo.{extension}' is (damaged or|no image)"):
@@ -218,7 +218,7 @@ def test_truncated_file(tmp_path, extension, kept):
 
 
 def test_truncated_deep_tiff(tmp_path):
-    tifffile.imwrite(tmp_path / "deep.tif", COLOUR16, photometric="rgb")
+    tifffile.imwrite(tmp_path / "deep.tif", COLOR16, photometric="rgb")
     content = (tmp_path / "deep.tif").read_bytes()
     (tmp_path / "deep.tif").write_bytes(content[:3000])
     with pytest.raises(ValueError, match=r"deep.tif' is damaged or truncated"):
@@ -319,8 +319,8 @@ def test_parameters():
     assert "ImageReader" in reader._repr_html_()
     assert ImageReader().mode == "RGB"
     assert not [name for name in vars(ImageReader()) if name != "mode"]
-    with pytest.raises(ValueError, match="Invalid parameter 'colour'"):
-        reader.set_params(colour=True)
+    with pytest.raises(ValueError, match="Invalid parameter 'color'"):
+        reader.set_params(color=True)
 
 
 @pytest.mark.parametrize("mode", ["rgb", "CMYK", 3, None, object()])

@@ -162,7 +162,7 @@ def test_forms_give_the_same_pixels(stack):
     assert_array_equal(resizer.transform(rows), expected)
 
 
-def test_grey_forms():
+def test_gray_forms():
     images = np.arange(2 * 36, dtype=np.float64).reshape(2, 6, 6)
     expected = ImageResizer((3, 4)).fit_transform(images)
     assert expected.shape == (2, 3, 4)
@@ -234,9 +234,9 @@ def test_lazy_is_resized_when_read(stack, photos, photo_files):
         assert_array_equal(view[2], np.asarray(view)[2])
         assert_array_equal(view[[3, 1]], np.asarray(view)[[3, 1]])
         assert np.asarray(view[:0]).shape == (0, 10, 12, 3)
-    grey = resizer.fit_transform(stack[..., 0])
-    assert grey.shape == (6, 10, 12)
-    assert_array_equal(grey, np.asarray(resizer.fit_transform(stack))[..., 0])
+    gray = resizer.fit_transform(stack[..., 0])
+    assert gray.shape == (6, 10, 12)
+    assert_array_equal(gray, np.asarray(resizer.fit_transform(stack))[..., 0])
 
 
 def test_after_random_operations(photos):
@@ -253,8 +253,8 @@ def test_after_random_operations(photos):
 
 def test_images_of_the_right_size_are_not_copied(stack):
     assert np.shares_memory(ImageResizer((48, 60)).fit_transform(stack), stack)
-    grey = stack[..., 0].copy()
-    assert np.shares_memory(ImageResizer((48, 60), aspect="pad").fit_transform(grey), grey)
+    gray = stack[..., 0].copy()
+    assert np.shares_memory(ImageResizer((48, 60), aspect="pad").fit_transform(gray), gray)
     copies = ImageResizer((48, 60)).fit_transform([stack[0], stack[1][:40]])
     assert_array_equal(copies[0], stack[0])
 
@@ -283,8 +283,8 @@ def test_names_of_pixels_through_a_pipeline(photo_files):
     names = ["pixel_0_0", "pixel_0_1", "pixel_1_0", "pixel_1_1"]
     assert pipe[:-1].get_feature_names_out().tolist() == names
     assert pipe[:-1].set_output(transform="pandas").transform(photo_files).columns.tolist() == names
-    colour = ImageResizer((1, 1)).fit(np.zeros((1, 2, 2, 3)))
-    assert colour.get_feature_names_out().tolist() == [f"pixel_0_0_{c}" for c in range(3)]
+    color = ImageResizer((1, 1)).fit(np.zeros((1, 2, 2, 3)))
+    assert color.get_feature_names_out().tolist() == [f"pixel_0_0_{c}" for c in range(3)]
 
 
 @pytest.mark.parametrize("size", [64, (64,), (8, 8, 3), (0, 8), (8, -1), (8.0, 8), "88", (True, 1)])
@@ -301,7 +301,7 @@ BAD = {
     "channels of a list": (
         [np.zeros((4, 5)), np.zeros((6, 7, 3))],
         ValueError,
-        r"X\[0\] is of shape \(4, 5\) and X\[1\] of shape \(6, 7, 3\): make all of them grey or",
+        r"X\[0\] is of shape \(4, 5\) and X\[1\] of shape \(6, 7, 3\): make all of them gray or",
     ),
     "channels first": (np.zeros((2, 3, 8, 8)), ValueError, "looks like channels first"),
     "channels first in a list": (

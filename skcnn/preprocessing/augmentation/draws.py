@@ -22,7 +22,7 @@ def image_keys(seed, epoch, rows):
     seed : int
         The seed of the augmentation.
     epoch : int
-        The realisation.
+        The realization.
     rows : int array of shape (n_images,)
         The rows of the images in their source.
 

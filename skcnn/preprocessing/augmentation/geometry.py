@@ -52,7 +52,7 @@ def move(images, down, right):
 
 
 def affine_maps(variants, height, width):
-    """Compose flips, rotation, zoom and shift, in this order, about the centre of the image.
+    """Compose flips, rotation, zoom and shift, in this order, about the center of the image.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ def affine_maps(variants, height, width):
     matrices = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)
     matrices[variants.horizontal_flip, 0] *= -1
     matrices[variants.vertical_flip, 1] *= -1
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
     shift = np.stack([variants.shift_x * width, variants.shift_y * height], axis=1)
-    offsets = centre - (matrices * (centre + shift)[:, np.newaxis, :]).sum(axis=2)
+    offsets = center - (matrices * (center + shift)[:, np.newaxis, :]).sum(axis=2)
     return matrices, offsets
 
 

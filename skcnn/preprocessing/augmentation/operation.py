@@ -10,7 +10,7 @@ import numpy as np
 
 from skcnn.preprocessing.augmentation.draws import generators, image_keys
 from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, move, warp
-from skcnn.preprocessing.augmentation.photometry import recolour
+from skcnn.preprocessing.augmentation.photometry import recolor
 from skcnn.preprocessing.augmentation.variants import (
     FUNCTION,
     Ranges,
@@ -73,9 +73,9 @@ class Augment:
                 images = flip(images, drawn.horizontal_flip, drawn.vertical_flip)
             if ranges.shift:
                 images = move(images, drawn.shift_y, drawn.shift_x)
-        if ranges.recolours or self.function is not None:
+        if ranges.recolors or self.function is not None:
             images = images.astype(np.float32, order="C")
-            images = recolour(images, keys, drawn, ranges, self.pixel_range)
+            images = recolor(images, keys, drawn, ranges, self.pixel_range)
             if self.function is not None:
                 images = call_function(self.function, images, keys)
             images = np.clip(images, *self.pixel_range)

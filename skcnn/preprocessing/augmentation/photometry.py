@@ -8,7 +8,7 @@ from skcnn.preprocessing.augmentation.draws import normal, uniform
 from skcnn.preprocessing.augmentation.variants import FILL, NOISE, draw_rectangles
 
 
-def recolour(images, keys, variants, ranges, pixel_range):
+def recolor(images, keys, variants, ranges, pixel_range):
     """Do what changes the values of pixels: contrast, brightness, noise and erasing, in turn.
 
     Parameters

@@ -51,14 +51,14 @@ class Ranges:
         return bool(self.rotation or self.zoom or (self.shift and not self.counts_pixels))
 
     @property
-    def recolours(self):
+    def recolors(self):
         """Whether pixels get other values."""
         return bool(self.brightness or self.contrast or self.noise or self.erase)
 
     @property
     def any(self):
         """Whether anything is done at all."""
-        return bool(self.flips or self.shift or self.warps or self.recolours)
+        return bool(self.flips or self.shift or self.warps or self.recolors)
 
 
 class Variants(NamedTuple):
@@ -123,7 +123,7 @@ def draw_flips(keys, ranges, epoch):
     ranges : Ranges
         Which flips there are.
     epoch : int
-        The realisation.
+        The realization.
 
     Returns
     -------
