@@ -41,7 +41,7 @@ PEERS = {("skcnn.images", "skcnn.lazy"), ("skcnn.lazy", "skcnn.threads")}
 
 # scipy.sparse is part of scikit-learn's API, and joblib says what its n_jobs means
 BASE = {"joblib", "numpy", "sklearn", "torch", "scipy.sparse"}
-TRAINING = {"skorch", "skimage", "cloudpickle", "PIL", "tifffile", "imageio"}
+TRAINING = {"skorch", "skimage", "PIL", "tifffile"}
 SCIPY = {"scipy.special"}  # scipy comes with scikit-learn; what is not listed has no need yet
 ALL = BASE | TRAINING | SCIPY
 MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
@@ -193,7 +193,7 @@ def test_a_module_stands_in_the_table(path):
         ),
         ("skcnn.preprocessing.resizer", "from skcnn import CNNClassifier", False),
         ("skcnn.estimators.classifier", "from skcnn.preprocessing import ImageResizer", True),
-        ("skcnn.estimators.classifier", "from ._base import BaseCNN", True),
+        ("skcnn.estimators.classifier", "from ._base import TrainedEstimator", True),
         ("skcnn.estimators.classifier", "from skcnn.inspection import saliency", False),
         ("skcnn.inspection.saliency", "from skcnn.estimators import CNNClassifier", False),
         ("skcnn.inspection.saliency", "from skcnn.export import onnx", False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -39,8 +39,9 @@ class NetworkSpec:
         The size of the images in pixels.
     n_outputs : int
         The number of outputs: classes, labels or regression targets.
-    options : mapping of {str: object}, default={}
-        Further keyword arguments of the network. Lists and arrays are stored as tuples.
+    options : mapping of {str: object}, default=None
+        Further keyword arguments of the network. Lists and arrays are stored as tuples, and None as
+        an empty mapping.
     weights : str, default=None
         The name of pretrained weights. No network of `NETWORKS` has any.
 
@@ -59,14 +60,14 @@ class NetworkSpec:
     height: int
     width: int
     n_outputs: int
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] | None = None
     weights: str | None = None
 
     def __post_init__(self) -> None:
         """Store plain Python values."""
         for name in _SIZES:
             object.__setattr__(self, name, int(getattr(self, name)))
-        options = {name: _plain(value) for name, value in self.options.items()}
+        options = {name: _plain(value) for name, value in (self.options or {}).items()}
         object.__setattr__(self, "options", options)
 
     def build(self) -> nn.Module:
@@ -97,7 +98,7 @@ class NetworkSpec:
         if self.weights is not None:
             raise ValueError(f"the network {self.name!r} has no weights named {self.weights!r}")
         sizes = [getattr(self, name) for name in _SIZES]
-        return NETWORKS[self.name](*sizes, **self.options)
+        return NETWORKS[self.name](*sizes, **(self.options or {}))
 
     def _build_custom(self):
         """Call the user's callable, and check what it returns."""
@@ -105,7 +106,7 @@ class NetworkSpec:
         call = f"network({', '.join(f'{name}={size}' for name, size in sizes.items())})"
         try:
             # A copy, since a callable may return the same module again.
-            network = copy.deepcopy(self.name(*sizes.values(), **self.options))
+            network = copy.deepcopy(self.name(*sizes.values(), **(self.options or {})))
             if not isinstance(network, nn.Module):
                 raise TypeError(
                     f"it gives {type(network).__name__}, and must give a torch.nn.Module"

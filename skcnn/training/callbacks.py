@@ -1,92 +1,81 @@
-"""What happens between the batches and epochs: schedule, early stopping, progress."""
+"""Callbacks of this package: schedule, lookahead, early stopping, reports to scikit-learn."""
 
 from __future__ import annotations
 
 import torch
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.utils import noop
+from torch.optim.lr_scheduler import LambdaLR
+
+from skcnn.training.interrupts import StopTraining
+from skcnn.training.schedules import SCHEDULES
 
 
-class Schedule(Callback):
-    """Set the learning rate at the beginning and wherever the factor changes it.
-
-    A constant factor leaves it to the schedulers among the user's callbacks.
+def schedule_callback(schedule, n_batches):
+    """Return a callback that sets the learning rate before every batch.
 
     Parameters
     ----------
-    factor : callable
-        ``factor(done)`` of the fraction of the training done, as in `skcnn.training.schedules`.
-    learning_rate : float
-        What the factor multiplies.
+    schedule : str
+        Name in `SCHEDULES`.
     n_batches : int
-        The number of batches in the whole training.
+        Number of batches of the training.
+
+    Returns
+    -------
+    callback : skorch.callbacks.LRScheduler
+        Callback.
     """
+    factor = SCHEDULES[schedule]
+    return LRScheduler(
+        LambdaLR,
+        step_every="batch",
+        event_name=None,
+        last_epoch=-1,
+        lr_lambda=lambda batch: factor(batch / n_batches),
+    )
 
-    def __init__(self, factor, learning_rate, n_batches):
-        self.factor = factor
-        self.learning_rate = learning_rate
-        self.n_batches = n_batches
 
-    def initialize(self):
-        """Start from the first batch.
+def listens(callback, method):
+    """Return whether a callback defines a method of skorch's callbacks.
 
-        Returns
-        -------
-        self : object
-            The callback.
-        """
-        self.batch_ = 0
-        self.rate_ = None
-        return self
+    Parameters
+    ----------
+    callback : skorch.callbacks.Callback
+        Callback.
+    method : str
+        Name of the method.
 
-    def on_train_begin(self, net, **kwargs):  # noqa: D102
-        self._set(net, 0.0)
-
-    def on_batch_begin(self, net, batch=None, training=False, **kwargs):  # noqa: D102
-        if not training:
-            return
-        self._set(net, self.batch_ / self.n_batches)
-        self.batch_ += 1
-
-    def _set(self, net, done):
-        rate = self.learning_rate * self.factor(done)
-        if rate != self.rate_:
-            for group in net.optimizer_.param_groups:
-                group["lr"] = rate * group["lr_scale"]
-        self.rate_ = rate
+    Returns
+    -------
+    listens : bool
+        False if it has the empty method of the base class.
+    """
+    own = getattr(type(callback), method, None) is not getattr(Callback, method)
+    return own or method in vars(callback)
 
 
 class Lookahead(Callback):
-    """Pull the weights back to their running mean every few steps, ever more to the end.
+    """Set the weights to an exponential moving average of them after every fifth step.
 
-    Zhang et al., "Lookahead Optimizer", NeurIPS 2019 (arXiv 1907.08610), with the strength of
-    Jordan 2024 (arXiv 2404.00498), section 3.4.
+    Zhang et al., "Lookahead Optimizer", NeurIPS 2019 (arXiv 1907.08610), with the increasing
+    momentum of Jordan 2024 (arXiv 2404.00498), section 3.4.
 
     Parameters
     ----------
     n_batches : int
-        The number of batches in the whole training.
+        Number of batches of the training.
     """
 
     n_steps = 5
-    strength = 0.95**n_steps
+    momentum = 0.95**n_steps
 
     def __init__(self, n_batches):
         self.n_batches = n_batches
 
-    def initialize(self):
-        """Start from the first batch.
-
-        Returns
-        -------
-        self : object
-            The callback.
-        """
-        self.batch_ = 0
-        return self
-
     def on_train_begin(self, net, **kwargs):  # noqa: D102
-        # Those that are learned from the first images alone must not be pulled back.
+        # Weights computed from the first images alone, as of whitening, must not be averaged.
+        self.batch_ = 0
         self.params_ = [param for param in net.module_.parameters() if param.requires_grad]
         self.means_ = [param.detach().clone() for param in self.params_]
 
@@ -95,24 +84,24 @@ class Lookahead(Callback):
         self.batch_ += training
         if not training or self.batch_ % self.n_steps:
             return
-        share = self.strength * (self.batch_ / self.n_batches) ** 3
+        momentum = self.momentum * (self.batch_ / self.n_batches) ** 3
         for mean, param in zip(self.means_, self.params_, strict=True):
-            mean.lerp_(param, 1 - share)
+            mean.lerp_(param, 1 - momentum)
             param.copy_(mean)
 
 
-class Progress(Callback):
-    """Tell scikit-learn's callbacks about every epoch.
+class ReportEpochs(Callback):
+    """Report every epoch to scikit-learn's callbacks.
 
     Parameters
     ----------
     estimator : estimator
-        Who is being fitted.
+        Estimator being fitted.
     context : sklearn.callback.CallbackContext
-        The context of its fit.
+        Context of the fit.
     fitted : callable
-        ``fitted(net)`` gives the attributes that make a copy of the estimator predict as if the
-        training had stopped.
+        ``fitted(net)`` returns the attributes with which a copy of the estimator predicts as if
+        the training had ended.
     data : dict
         `X`, `y` and `metadata` of the fit.
     """
@@ -134,16 +123,16 @@ class Progress(Callback):
             **self.data,
         )
         if stop:
-            raise KeyboardInterrupt  # how skorch's callbacks end a training
+            raise StopTraining
 
 
-class QuietEarlyStopping(EarlyStopping):
-    """Stop when the validation loss has not improved, and restore the best weights.
+class RestoreBest(EarlyStopping):
+    """Early stopping on the validation loss, which restores the weights of the best epoch.
 
     Parameters
     ----------
     patience : int
-        The number of epochs without improvement after which training stops.
+        Number of epochs without improvement after which training ends.
     """
 
     def __init__(self, patience):
@@ -152,6 +141,6 @@ class QuietEarlyStopping(EarlyStopping):
         )
 
     def on_train_end(self, net, **kwargs):  # noqa: D102
-        # Always: another callback may have ended the training in the middle of a later epoch.
+        # Also after another callback has ended the training in a later epoch.
         if self.best_model_weights_ is not None:
             net.module_.load_state_dict(self.best_model_weights_)

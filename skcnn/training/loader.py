@@ -1,4 +1,4 @@
-"""Images by the batch: what skorch's loop reads, without handling single images."""
+"""Batches of images for the training loop, read without handling single images."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from skcnn.images import in_form
 from skcnn.lazy import LazyImages
 from skcnn.threads import read_ahead
 
-_CHUNK = 2**20  # bytes of images that are gathered at once, unless one batch is more
+_CHUNK = 2**20  # bytes of images that are read at once, unless one batch is larger
 
 
 class ImageDataset(Dataset):
-    """Rows of a collection of images, with their targets and weights.
+    """A selection of rows from a collection of images, with their targets and weights.
 
     Parameters
     ----------
     images : array or LazyImages of shape (n_all_images, height, width, n_channels)
         Images, channels last.
     y : array of shape (n_all_images,) or (n_all_images, n_outputs), default=None
-        Encoded targets: class indices, indicators or standardised numbers.
+        Encoded targets: class indices, label indicators or standardized numbers.
     weights : float array of shape (n_all_images,), default=None
-        The weight of each image's loss; None weighs all alike.
+        Weights of the losses of the images. None gives all images the same weight.
     rows : int array of shape (n_images,), default=None
-        The images that belong to the set; None takes all.
+        Rows of the images in the dataset. None selects all.
     """
 
     def __init__(self, images, y=None, weights=None, rows=None):
@@ -41,7 +41,7 @@ class ImageDataset(Dataset):
         return len(self.images) if self.rows is None else len(self.rows)
 
     def __getitem__(self, key):
-        """Give one image and its target, as PyTorch's own loader asks for them."""
+        """Return one image and its target, as the data loader of PyTorch expects."""
         images, y = self.batch(np.atleast_1d(key))
         return images[0], y[0]
 
@@ -51,15 +51,15 @@ class ImageDataset(Dataset):
         Parameters
         ----------
         rows : int array of shape (n_images_in_batch,)
-            Places in the set.
+            Positions in the dataset.
         epoch : int, default=0
-            The realisation of random operations.
+            Realization of random operations.
 
         Returns
         -------
         batch : Batch
-            Images as a tensor of shape (n_images_in_batch, n_channels, height, width), in
-            channels-last memory; targets; weights.
+            Images as a tensor of shape (n_images_in_batch, n_channels, height, width) in
+            channels-last memory format, targets and weights.
         """
         rows = rows if self.rows is None else self.rows[rows]
         if isinstance(self.images, LazyImages):
@@ -67,12 +67,12 @@ class ImageDataset(Dataset):
             assert_all_finite(images, input_name="X")
         else:
             images = self.images[rows]
-        # skorch wants a target, and takes a number where there is none
+        # skorch needs a target, also for prediction.
         y = torch.zeros(len(rows)) if self.y is None else self.y[rows]
         return Batch(as_tensor(images), y, None if self.weights is None else self.weights[rows])
 
     def clean(self):
-        """Leave random operations out.
+        """Remove random operations.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class ImageDataset(Dataset):
 
 
 class Batch(tuple):
-    """Images and targets, as skorch's callbacks expect a batch, with weights as an attribute.
+    """A batch: a pair (images, targets), as skorch's callbacks expect, with attributes.
 
     Parameters
     ----------
@@ -93,48 +93,94 @@ class Batch(tuple):
     y : tensor of shape (n_images,) or (n_images, n_outputs)
         Targets.
     weights : tensor of shape (n_images,), default=None
-        Weights.
+        Weights of the losses of the images.
+    weighted_targets : sequence of (float, tensor, tensor or None), default=None
+        The loss is the sum of ``factor * loss(outputs, y, weights)`` over these triples. None
+        stands for ``[(1.0, y, weights)]``.
     """
 
-    def __new__(cls, images, y, weights=None):  # noqa: D102
+    def __new__(cls, images, y, weights=None, weighted_targets=None):  # noqa: D102
         batch = super().__new__(cls, (images, y))
         batch.weights = weights
+        batch.weighted_targets = weighted_targets or ((1.0, y, weights),)
         return batch
 
-    def cut(self, start, stop):
-        """Take some of the images.
+    images = property(lambda self: self[0], doc="Pixel values.")
+    y = property(lambda self: self[1], doc="Targets.")
+
+    def replace(self, *, images=None, weighted_targets=None):
+        """Return a batch with other images or other targets of the loss.
 
         Parameters
         ----------
-        start, stop : int
-            The first one, and the first one after them.
+        images : tensor of shape (n_images, n_channels, height, width), default=None
+            New images. None keeps them.
+        weighted_targets : sequence of (float, tensor, tensor or None), default=None
+            New targets of the loss. None keeps them.
 
         Returns
         -------
         batch : Batch
-            A view of them.
+            New batch.
         """
-        images, y = self
+        return Batch(
+            self.images if images is None else images,
+            self.y,
+            self.weights,
+            self.weighted_targets if weighted_targets is None else weighted_targets,
+        )
+
+    def to(self, device):
+        """Move the tensors to a device.
+
+        Parameters
+        ----------
+        device : torch.device
+            Device.
+
+        Returns
+        -------
+        batch : Batch
+            The batch itself if it is there already.
+        """
+        if self.images.device == device and self.y.device == device:
+            return self
+        weights = None if self.weights is None else self.weights.to(device)
+        return Batch(self.images.to(device), self.y.to(device), weights)
+
+    def cut(self, start, stop):
+        """Select consecutive images.
+
+        Parameters
+        ----------
+        start, stop : int
+            Position of the first image, and of the first image after the selection.
+
+        Returns
+        -------
+        batch : Batch
+            Views of the tensors.
+        """
         weights = None if self.weights is None else self.weights[start:stop]
-        return Batch(images[start:stop], y[start:stop], weights)
+        return Batch(self.images[start:stop], self.y[start:stop], weights)
 
 
 class BatchLoader:
-    """An iterable of the batches of a set, shuffled by a function of (seed, epoch) alone.
+    """An iterable over the batches of a dataset, shuffled by a function of (seed, epoch) alone.
 
-    Threads read the next batches of a lazy view while one is worked on. A last batch of one image
-    joins the batch before it, since nothing can be learned from the statistics of one.
+    Threads read the next batches of a lazy view ahead of time. A last batch of one image joins the
+    batch before it, since batch normalization cannot learn from the statistics of one image.
 
     Parameters
     ----------
     dataset : ImageDataset
-        The set.
+        Dataset.
     batch_size : int
-        Images in a batch.
+        Number of images in a batch.
     seed : int, default=None
-        Seeds the order; None keeps the order of the set.
+        Seed of the order. None keeps the order of the dataset.
     epoch : int, default=0
-        The epoch of the first pass; each pass adds 1.
+        Epoch of the first iteration. Every iteration adds 1.
     """
 
     def __init__(self, dataset, batch_size, *, seed=None, epoch=0):
@@ -144,35 +190,35 @@ class BatchLoader:
         self.epoch = epoch
 
     def __len__(self):
-        return len(_cuts(len(self.dataset), self.batch_size)) - 1
+        return len(_bounds(len(self.dataset), self.batch_size)) - 1
 
     def __iter__(self):
         n_images = len(self.dataset)
         order = np.arange(n_images)
         if self.seed is not None:
             order = np.random.default_rng((self.seed, self.epoch)).permutation(n_images)
-        cuts = _cuts(n_images, self.batch_size)
-        tasks = [(order[start:stop], self.epoch) for start, stop in pairwise(cuts)]
+        bounds = _bounds(n_images, self.batch_size)
+        tasks = [(order[start:stop], self.epoch) for start, stop in pairwise(bounds)]
         self.epoch += 1
         if isinstance(self.dataset.images, LazyImages):
             n_jobs = self.dataset.images.n_jobs
             yield from read_ahead(lambda task: self.dataset.batch(*task), tasks, n_jobs)
         else:
-            yield from self._read_many(order, cuts)
+            yield from self._read_chunks(order, bounds)
 
-    def _read_many(self, order, cuts):
-        """Gather several small batches at once and cut them apart, which costs less."""
+    def _read_chunks(self, order, bounds):
+        """Read several small batches at once and split them, which costs less."""
         image = self.dataset.images[:1]
         n_together = max(1, _CHUNK // (image.nbytes * self.batch_size))
-        for first in range(0, len(cuts) - 1, n_together):
-            bounds = cuts[first : first + n_together + 1]
-            chunk = self.dataset.batch(order[bounds[0] : bounds[-1]])
-            for start, stop in pairwise(bounds):
-                yield chunk.cut(start - bounds[0], stop - bounds[0])
+        for first in range(0, len(bounds) - 1, n_together):
+            part = bounds[first : first + n_together + 1]
+            chunk = self.dataset.batch(order[part[0] : part[-1]])
+            for start, stop in pairwise(part):
+                yield chunk.cut(start - part[0], stop - part[0])
 
 
 def as_tensor(images):
-    """Make a tensor of images without changing their layout in memory.
+    """Convert images to a tensor without changing their layout in memory.
 
     Parameters
     ----------
@@ -182,7 +228,7 @@ def as_tensor(images):
     Returns
     -------
     tensor : tensor of shape (n_images, n_channels, height, width)
-        uint8 stays uint8, the rest becomes float32.
+        uint8 for uint8, float32 for every other dtype.
     """
     images = np.ascontiguousarray(images)
     if images.dtype != np.uint8:
@@ -192,9 +238,9 @@ def as_tensor(images):
     return torch.from_numpy(images).permute(0, 3, 1, 2)
 
 
-def _cuts(n_images, batch_size):
-    """Say where one batch ends and the next begins."""
-    cuts = list(range(0, n_images, batch_size)) + [n_images]
-    if len(cuts) > 2 and cuts[-1] - cuts[-2] == 1:
-        del cuts[-2]
-    return cuts
+def _bounds(n_images, batch_size):
+    """Return the positions where batches start, and the number of images."""
+    bounds = list(range(0, n_images, batch_size)) + [n_images]
+    if len(bounds) > 2 and bounds[-1] - bounds[-2] == 1:
+        del bounds[-2]
+    return bounds

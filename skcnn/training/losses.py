@@ -1,4 +1,4 @@
-"""Losses of each image, by the type of the target."""
+"""Loss functions by the type of the target, which return the loss of each image."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 import torch
 from torch.nn import functional
 
-FOCUS = 2.0  # the exponent gamma that Lin et al. found best
+FOCAL_GAMMA = 2.0  # best in table 1b of Lin et al. 2017
 
 
 def cross_entropy(outputs, y, *, label_smoothing=0.0):
-    """Cross-entropy of each image's class.
+    """Cross-entropy of the class of each image.
 
     Parameters
     ----------
@@ -21,7 +21,8 @@ def cross_entropy(outputs, y, *, label_smoothing=0.0):
     y : int tensor of shape (n_images,)
         Class indices.
     label_smoothing : float, default=0.0
-        The probability that is spread evenly over all classes (Szegedy et al. 2016, section 7).
+        Probability distributed evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567,
+        section 7).
 
     Returns
     -------
@@ -32,7 +33,7 @@ def cross_entropy(outputs, y, *, label_smoothing=0.0):
 
 
 def focal(outputs, y, *, label_smoothing=0.0):
-    """Cross-entropy that counts an image the less the surer the network is of its class.
+    """Focal loss: cross-entropy, reduced for images that are classified with high confidence.
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), section 3.2.
 
@@ -51,7 +52,9 @@ def focal(outputs, y, *, label_smoothing=0.0):
         In nats.
     """
     probability = outputs.softmax(dim=1).gather(1, y[:, None])[:, 0]
-    return (1 - probability) ** FOCUS * cross_entropy(outputs, y, label_smoothing=label_smoothing)
+    return (1 - probability) ** FOCAL_GAMMA * cross_entropy(
+        outputs, y, label_smoothing=label_smoothing
+    )
 
 
 def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
@@ -64,7 +67,7 @@ def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
     y : float tensor of shape (n_images, n_labels)
         1 where the image has the label, else 0.
     label_smoothing : float, default=0.0
-        Targets are moved towards 1/2 by this fraction.
+        Fraction by which targets are moved toward 1/2.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
 
 
 def binary_focal(outputs, y, *, label_smoothing=0.0):
-    """Cross-entropy of each label that counts it the less the surer the network is.
+    """Focal loss of each label, averaged over the labels of an image.
 
     Parameters
     ----------
@@ -96,17 +99,17 @@ def binary_focal(outputs, y, *, label_smoothing=0.0):
     """
     smooth = y * (1 - label_smoothing) + label_smoothing / 2
     loss = functional.binary_cross_entropy_with_logits(outputs, smooth, reduction="none")
-    surprise = (y - outputs.sigmoid()).abs()
-    return (surprise**FOCUS * loss).mean(dim=1)
+    error = (y - outputs.sigmoid()).abs()
+    return (error**FOCAL_GAMMA * loss).mean(dim=1)
 
 
-def _of_each_image(loss, outputs, y):
+def _per_image(loss, outputs, y):
     return loss(outputs, y, reduction="none").mean(dim=1)
 
 
-squared_error = partial(_of_each_image, functional.mse_loss)
-absolute_error = partial(_of_each_image, functional.l1_loss)
-huber = partial(_of_each_image, functional.huber_loss)
+squared_error = partial(_per_image, functional.mse_loss)
+absolute_error = partial(_per_image, functional.l1_loss)
+huber = partial(_per_image, functional.huber_loss)
 
 LOSSES: dict[str, dict[str, Callable]] = {
     "multiclass": {"cross_entropy": cross_entropy, "focal": focal},
@@ -120,17 +123,38 @@ LOSSES: dict[str, dict[str, Callable]] = {
 
 
 class Criterion(torch.nn.Module):
-    """A loss of each image, as skorch wants it: a module.
+    """Loss of each image, as a module.
 
     Parameters
     ----------
     loss : callable
-        One of the functions above.
+        One of the functions of this file.
     """
 
     def __init__(self, loss):
         super().__init__()
         self.loss = loss
+
+    @classmethod
+    def of(cls, options, target_type):
+        """Return the criterion that the options of a training ask for.
+
+        Parameters
+        ----------
+        options : TrainingOptions
+            Options.
+        target_type : {"multiclass", "multilabel", "continuous"}
+            Type of the targets.
+
+        Returns
+        -------
+        criterion : Criterion
+            Criterion.
+        """
+        loss = LOSSES[target_type][options.loss]
+        if target_type != "continuous":
+            loss = partial(loss, label_smoothing=options.label_smoothing)
+        return cls(loss)
 
     def forward(self, outputs, y):
         """Compute the loss of each image.
@@ -138,13 +162,13 @@ class Criterion(torch.nn.Module):
         Parameters
         ----------
         outputs : tensor of shape (n_images, n_outputs)
-            What the network gave.
+            Outputs of the network.
         y : tensor of shape (n_images,) or (n_images, n_outputs)
-            What it should give.
+            Encoded targets.
 
         Returns
         -------
         loss : tensor of shape (n_images,)
-            Not averaged, so that images can be weighted.
+            Losses, not averaged, so that images can be weighted.
         """
         return self.loss(outputs, y)

@@ -1,90 +1,81 @@
-"""The skorch net that trains every estimator."""
+"""ImageNeuralNet: the skorch net of every estimator that trains a network."""
 
 from __future__ import annotations
 
 import copy
 import math
-from contextlib import nullcontext
+from functools import partial
 from itertools import chain
 
 import torch
+from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PrintLog
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
-from torch.distributions import Beta
 
+from skcnn.training.callbacks import listens
 from skcnn.training.device import autocast
+from skcnn.training.epochs import divergence, run_epoch
+from skcnn.training.interrupts import InterruptMonitor, StopTraining
 from skcnn.training.loader import BatchLoader, ImageDataset
+from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.optimizers import parameter_groups
-from skcnn.training.predicting import PredictingNet
-from skcnn.training.resizing import resize, share_of_size
-from skcnn.training.scores import SCORES, Tally
-from skcnn.training.stopping import StopTraining, stops_as_exceptions
+from skcnn.training.predicting import batch_size_on, concatenated, iterate_outputs
+from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
+from skcnn.training.transforms import Progress, batch_transforms
 
-_LARGER_ON_GPU = 8  # batches, whose caches and launches ask for other sizes
-_SETS = {"train": "training", "valid": "validation"}
+# Arguments of the constructor that are stored with a fitted net.
+_ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size")
 
 
-class ImageNet(PredictingNet):
-    """skorch's loop over batches of images, with weights, mixup and mixed precision.
+class ImageNeuralNet(NeuralNet):
+    """skorch's net for batches of images, with weights, batch transforms and mixed precision.
 
-    Losses and scores are added up on the device and read once an epoch. skorch's callbacks end a
-    training by raising KeyboardInterrupt, and skorch takes Ctrl-C for the same; here the first ends
-    the training and the second passes through.
+    Losses and scores are accumulated on the device and read once per epoch. Ctrl-C ends a training
+    with KeyboardInterrupt, whereas a callback of skorch that raises it only ends the training.
 
     Parameters
     ----------
     module : torch.nn.Module
-        The network, input standardisation included.
-    criterion : torch.nn.Module
-        Gives the loss of each image.
+        Network, including the standardization of its input.
+    options : TrainingOptions
+        Options of the training.
     target_type : {"multiclass", "multilabel", "continuous"}, default="multiclass"
-        What the targets are, as scikit-learn's `type_of_target` names it.
-    mixup : float, default=0.0
-        The parameter alpha of the Beta distribution of mixing weights; 0 mixes nothing.
-    precision : {"auto", "float32", "bfloat16"}, default="float32"
-        In what training steps compute.
-    predict_batch_size : int, default=256
-        Images in a batch outside training, on the processor.
-    progressive_resizing : float, default=1.0
-        The size of the images in the first epoch of a training, over their own.
-    test_time_augmentation : {"flip", "flip_shift"} or None, default=None
-        Over which variants of an image its outputs are averaged.
+        Type of the targets, by the names of scikit-learn's `type_of_target`.
+    spec : NetworkSpec, default=None
+        Description that builds the module anew. Pickles contain the module itself if None.
     seed : int, default=0
-        Seeds the order of the images.
-    built_with : dict, default=None
-        The estimator's parameters that shaped the module.
-    **kwargs : dict
-        skorch's parameters.
+        Seed of the order of the images.
+    predict_batch_size : int, default=256
+        Number of images in a batch of a prediction, on the CPU.
+    **parameters : dict
+        Parameters of skorch, which take precedence over the options.
     """
 
     def __init__(
         self,
         module,
-        criterion,
+        options,
         *,
         target_type="multiclass",
-        mixup=0.0,
-        precision="float32",
-        predict_batch_size=256,
-        progressive_resizing=1.0,
-        test_time_augmentation=None,
+        spec=None,
         seed=0,
-        built_with=None,
-        **kwargs,
+        predict_batch_size=256,
+        **parameters,
     ):
-        kwargs = {"dataset": ImageDataset, "train_split": None, **kwargs}
-        super().__init__(module, criterion, **kwargs)
+        defaults = {"dataset": ImageDataset, "train_split": None, **options.skorch_parameters()}
+        criterion = Criterion.of(options, target_type)
+        super().__init__(module, criterion, **{**defaults, **parameters})
+        self.options = options
         self.target_type = target_type
-        self.mixup = mixup
-        self.precision = precision
-        self.predict_batch_size = predict_batch_size
-        self.progressive_resizing = progressive_resizing
-        self.test_time_augmentation = test_time_augmentation
+        self.spec = spec
         self.seed = seed
-        self.built_with = built_with
-        self.first_epoch_, self.n_planned_ = 0, self.max_epochs
+        self.predict_batch_size = predict_batch_size
+        self._start_training(0, self.max_epochs)
+
+    # --------------------------------------------------------------------------------------------
+    # Training
 
     @property
     def _default_callbacks(self):
@@ -93,27 +84,28 @@ class ImageNet(PredictingNet):
             *([("print_log", PrintLog())] if self.verbose else []),
         ]
 
-    def train(self, dataset, valid=None, epochs=None, callbacks=((), None)):
-        """Train, until the end or until a callback stops it.
+    def train(self, dataset, valid=None, epochs=None, *, own_callbacks=(), callbacks=None):
+        """Train until the last epoch, or until a callback ends the training.
 
         Parameters
         ----------
         dataset : ImageDataset
-            What to learn from.
+            Training data.
         valid : ImageDataset, default=None
-            What to report losses and scores on.
+            Validation data, whose loss and score are recorded.
         epochs : int, default=None
-            The number of passes; None is `max_epochs`.
-        callbacks : tuple of (list of Callback, list of Callback or None), default=((), None)
-            Those of this training alone, and the user's, which are copied.
+            Number of epochs. None is `max_epochs`.
+        own_callbacks : sequence of Callback, default=()
+            Callbacks of this training, which are removed afterwards.
+        callbacks : list of Callback, default=None
+            Callbacks of the user, which are copied.
 
         Returns
         -------
         self : object
             The net.
         """
-        own, of_user = callbacks
-        self.callbacks = [*own, *copy.deepcopy(list(of_user or []))]
+        self.callbacks = [*own_callbacks, *copy.deepcopy(list(callbacks or []))]
         self.initialize_callbacks()
         self.train_split = predefined_split(valid) if valid is not None else None
         try:
@@ -122,265 +114,223 @@ class ImageNet(PredictingNet):
                 self.fit_loop(dataset, epochs=epochs)
                 self.notify("on_train_end", X=dataset, y=None)
         finally:
-            # These hold training data, validation data and a second set of weights.
+            # They refer to training data, validation data and a copy of the weights.
             self.callbacks = self.train_split = None
-            self.callbacks_ = [(name, cb) for name, cb in self.callbacks_ if cb not in own]
+            self.callbacks_ = [pair for pair in self.callbacks_ if pair[1] not in own_callbacks]
         return self
 
-    def on_train_begin(self, net, **kwargs):
-        """Make an optimizer where the net was loaded without one.
+    def reconfigure(self, options):
+        """Set the options of the next training of the same module.
+
+        The optimizer is made anew if it, or one of its arguments other than the learning rate,
+        changes.
 
         Parameters
         ----------
-        net : ImageNet
-            The net itself.
-        **kwargs : dict
-            What it learns from.
+        options : TrainingOptions
+            New options.
         """
-        if self.optimizer_ is None:
+        before = {name: value for name, value in vars(self).items() if _of_optimizer(name)}
+        parameters = options.skorch_parameters()
+        after = {name: value for name, value in parameters.items() if _of_optimizer(name)}
+        for name in before:  # the arguments of another optimizer may not exist for the new one
+            del vars(self)[name]
+        vars(self).update(parameters, options=options)
+        self.criterion_ = Criterion.of(options, self.target_type)
+        if before != after:
             self.initialize_optimizer()
 
+    def on_train_begin(self, net, **kwargs):
+        """Make an optimizer if there is none, and set its learning rate."""
+        if self.optimizer_ is None:
+            self.initialize_optimizer()
+        for group in self.optimizer_.param_groups:  # after the schedule of an earlier training
+            group["initial_lr"] = group["lr"] = self.lr * group["lr_scale"]
+
     def get_params_for_optimizer(self, prefix, named_parameters):
-        """Give what an optimizer is made with.
-
-        Parameters
-        ----------
-        prefix : str
-            How its parameters begin.
-        named_parameters : iterable of (str, tensor)
-            The weights.
-
-        Returns
-        -------
-        args : tuple
-            The weights, in groups.
-        kwargs : dict
-            The rest.
-        """
-        _, options = super().get_params_for_optimizer(prefix, named_parameters)
-        return (parameter_groups(self.module_, options["lr"]),), options
+        """Return the arguments of the optimizer."""
+        _, arguments = super().get_params_for_optimizer(prefix, named_parameters)
+        return (parameter_groups(self.module_, arguments["lr"]),), arguments
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
-        """Go through the epochs, until the end or until a callback stops it.
-
-        Parameters
-        ----------
-        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
-            What to learn from.
-        y : array of shape (n_images,) or (n_images, n_outputs), default=None
-            Encoded targets, where `X` holds none.
-        epochs : int, default=None
-            The number of passes; None is `max_epochs`.
-        **fit_params : dict
-            Further arguments for the module.
-
-        Returns
-        -------
-        self : object
-            The net.
-        """
-        self.first_epoch_, self.n_planned_ = len(self.history), epochs or self.max_epochs
-        self._set_training(True)  # also what was in another mode than the module around it
+        """Train epoch by epoch."""
+        self._start_training(len(self.history), epochs or self.max_epochs)
+        self._listens_to_gradients = self.listened("on_grad_computed")
+        self._set_training(True)  # also layers in another mode than the module around them
         try:
-            super().fit_loop(X, y, epochs, **fit_params)
+            with self._interrupts.watching():
+                super().fit_loop(X, y, epochs, **fit_params)
         except StopTraining:
-            if "dur" not in self.history[-1]:  # the epoch did not end
+            if "dur" not in self.history[-1]:  # the epoch was not completed
                 del self.history[-1]
         self._set_training(False)
         tensors = chain(self.module_.parameters(), self.module_.buffers())
         if not all(tensor.isfinite().all() for tensor in tensors):
-            raise self._diverged("weights", math.nan)
+            raise divergence(self, "weights", math.nan)
         return self
 
-    def _diverged(self, what, value):
-        return ValueError(
-            f"the {what} became {value} in epoch {len(self.history)} with "
-            f"learning_rate={self.lr}: a smaller one, such as {self.lr / 10:g}, should help"
-        )
+    def _start_training(self, n_epochs_before, n_epochs):
+        self._n_epochs_before, self._n_epochs = n_epochs_before, n_epochs
+        self._transforms = batch_transforms(self.options)
+        self._autocast = autocast(torch.device(self.device), self.options.precision)
+        self._interrupts = InterruptMonitor()
+        self._listens_to_gradients = True
 
-    def reconfigure(self, **parameters):
-        """Take parameters that may change between two trainings of the same module.
+    def listened(self, *methods):
+        """Return whether a callback defines one of some methods.
 
         Parameters
         ----------
-        **parameters : dict
-            Any but those of the module and the criterion. Another optimizer, or another of its
-            parameters but the learning rate, makes a new one.
-        """
-        before = self._of_optimizer()
-        if "optimizer" in parameters:  # the old one's parameters mean nothing to the new one
-            for name in before:
-                del vars(self)[name]
-        vars(self).update(parameters)
-        if self._of_optimizer() != before:
-            self.initialize_optimizer()
+        *methods : str
+            Names of the methods.
 
-    def _of_optimizer(self):
-        names = [name for name in vars(self) if name.startswith("optimizer__")]
-        return {name: vars(self)[name] for name in ("optimizer", *names)}
+        Returns
+        -------
+        listened : bool
+            False if all callbacks have the empty methods of the base class.
+        """
+        callbacks = [callback for _, callback in self.callbacks_]
+        return any(listens(callback, method) for callback in callbacks for method in methods)
 
     def notify(self, method_name, **cb_kwargs):
-        """Call a method of all callbacks.
-
-        Parameters
-        ----------
-        method_name : str
-            The method.
-        **cb_kwargs : dict
-            What it is given.
-        """
-        # Before the first epoch and after the last there is nothing to stop.
-        may_stop = method_name not in ("on_train_begin", "on_train_end")
-        with stops_as_exceptions() if may_stop else nullcontext():
+        """Call a method of all callbacks."""
+        if method_name in ("on_train_begin", "on_train_end"):  # not a place to end the training
             super().notify(method_name, **cb_kwargs)
+        else:
+            with self._interrupts.callbacks_may_stop():
+                super().notify(method_name, **cb_kwargs)
 
     def get_iterator(self, dataset, training=False):
-        """Give the batches of a set.
-
-        Parameters
-        ----------
-        dataset : ImageDataset
-            The set.
-        training : bool, default=False
-            Whether to shuffle it.
-
-        Returns
-        -------
-        batches : BatchLoader
-            An iterable.
-        """
-        if not training:
-            scale = 1 if torch.device(self.device).type == "cpu" else _LARGER_ON_GPU
-            return BatchLoader(dataset, self.predict_batch_size * scale)
-        return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
+        """Return the batches of a dataset."""
+        if training:
+            return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
+        return BatchLoader(
+            dataset, batch_size_on(torch.device(self.device), self.predict_batch_size)
+        )
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Go through all batches once, and record the mean loss, whether it is best, and the score.
-
-        Parameters
-        ----------
-        iterator : BatchLoader or None
-            The batches.
-        training : bool
-            Whether to learn.
-        prefix : {"train", "valid"}
-            The beginning of the names in the history.
-        step_fn : callable
-            What to do with a batch.
-        **fit_params : dict
-            Further arguments for it.
-        """
-        if iterator is None:
-            return
-        tally = Tally(SCORES[self.target_type]())
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            tally.add(step["loss"], step["y_pred"], batch[1])
-            self.history.record_batch(prefix + "_batch_size", len(batch[1]))
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-        loss, score = tally.means()
-        # Sizes stay where callbacks recorded something; skorch's own look for a last batch.
-        *batches, last = self.history[-1]["batches"]
-        self.history[-1]["batches"] = [*(record for record in batches if len(record) > 1), last]
-        if not math.isfinite(loss):
-            raise self._diverged(f"{_SETS[prefix]} loss", loss)
-        name = prefix + "_loss"
-        best = min(epoch.get(name, math.inf) for epoch in list(self.history))
-        self.history.record(name, loss)
-        self.history.record(name + "_best", loss < best)
-        self.history.record(prefix + "_score", score)
+        """Run a step on every batch, and record the mean loss and the score."""
+        if iterator is not None:
+            step = partial(step_fn, **fit_params)
+            run_epoch(self, iterator, step, training=training, prefix=prefix)
 
     def train_step(self, batch, **fit_params):
-        """Learn from a batch.
-
-        Parameters
-        ----------
-        batch : Batch
-            Images, targets and weights.
-        **fit_params : dict
-            Further arguments for the module.
-
-        Returns
-        -------
-        step : dict
-            As from `train_step_single`.
-        """
-        for parameter in self.module_.parameters():
-            parameter.grad = None
+        """Update the weights with the gradients of a batch."""
+        self.optimizer_.zero_grad()
         step = self.train_step_single(batch, **fit_params)
-        named = TeeGenerator(self.get_all_learnable_params())
-        self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
+        if self._listens_to_gradients:
+            named = TeeGenerator(self.get_all_learnable_params())
+            self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         self.optimizer_.step()
         return step
 
     def train_step_single(self, batch, **fit_params):
-        """Compute the loss of a batch and its gradients.
-
-        Parameters
-        ----------
-        batch : Batch
-            Images, targets and weights.
-        **fit_params : dict
-            Further arguments for the module.
-
-        Returns
-        -------
-        step : dict
-            "loss", a tensor of shape (), and "y_pred", the outputs, of shape
-            (n_images, n_outputs).
-        """
+        """Compute the loss of a batch and its gradients."""
         if not self.module_.training:
             self._set_training(True)
-        images, y = batch
-        images = resize(images, self._share_of_size())
-        with autocast(torch.device(self.device), self.precision):
-            if self.mixup:
-                outputs, loss = self._mix_up(images, y, batch.weights, fit_params)
-            else:
-                outputs = self.infer(images, **fit_params).float()
-                loss = self._loss(outputs, y, batch.weights)
+        batch = batch.to(torch.device(self.device))
+        progress = Progress(len(self.history) - 1 - self._n_epochs_before, self._n_epochs)
+        for transform in self._transforms:
+            batch = transform(batch, self, progress)
+        with self._autocast:
+            outputs = self.infer(batch.images, **fit_params).float()
+            loss = self._loss(outputs, batch)
         loss.backward()
         return {"loss": loss, "y_pred": outputs.detach()}
 
     def validation_step(self, batch, **fit_params):
-        """Compute the loss of a batch without learning.
+        """Compute the loss of a batch without gradients."""
+        if self.module_.training:
+            self._set_training(False)
+        batch = batch.to(torch.device(self.device))
+        with torch.no_grad():
+            outputs = self.infer(batch.images, **fit_params)
+            loss = self._loss(outputs, batch)
+        return {"loss": loss, "y_pred": outputs}
+
+    def _loss(self, outputs, batch):
+        total = 0.0
+        for factor, y, weights in batch.weighted_targets:
+            losses = self.criterion_(outputs, y)
+            loss = losses.mean() if weights is None else (losses * weights).mean()
+            total = loss if factor == 1.0 else total + factor * loss
+        return total
+
+    # --------------------------------------------------------------------------------------------
+    # Prediction
+
+    def evaluation_step(self, batch, training=False):
+        """Compute the outputs of a batch."""
+        if self.module_.training != training:
+            self._set_training(training)
+        with torch.set_grad_enabled(training):
+            return self.infer(batch[0])
+
+    def forward_iter(self, X, training=False, device="cpu"):
+        """Yield the outputs batch by batch, in the order of the images in any mode."""
+        dataset = self.get_dataset(X)
+        if training:
+            batches = map(partial(self.evaluation_step, training=True), self.get_iterator(dataset))
+        else:
+            augmentation = self.options.test_time_augmentation
+            batches = iterate_outputs(self, dataset, test_time_augmentation=augmentation)
+        for outputs in batches:
+            yield outputs.to(device)
+
+    def forward(self, X, training=False, device="cpu"):
+        """Compute the outputs of all images."""
+        dataset = self.get_dataset(X)
+        batches = self.forward_iter(dataset, training=training, device=device)
+        return concatenated(batches, len(dataset)).to(device)
+
+    def _get_predict_nonlinearity(self):
+        if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
+            multiclass = self.target_type == "multiclass"
+            return partial(torch.softmax, dim=1) if multiclass else torch.sigmoid
+        return super()._get_predict_nonlinearity()
+
+    def predict(self, X):
+        """Predict class indices, label indicators or numbers, as skorch's scoring expects them."""
+        outputs = self.forward(X).numpy()
+        if self.target_type == "multiclass":
+            return outputs.argmax(axis=1)
+        return (outputs > 0).astype(int) if self.target_type == "multilabel" else outputs
+
+    # --------------------------------------------------------------------------------------------
+    # Device and pickles
+
+    def to_device(self, device):
+        """Move the module, and the optimizer if there is one.
 
         Parameters
         ----------
-        batch : Batch
-            Images, targets and weights.
-        **fit_params : dict
-            Further arguments for the module.
-
-        Returns
-        -------
-        step : dict
-            As from `train_step_single`.
+        device : torch.device
+            Device.
         """
-        if self.module_.training:
-            self._set_training(False)
-        images, y = batch
-        with torch.no_grad():
-            outputs = self.infer(images, **fit_params)
-            loss = self._loss(outputs, y, batch.weights)
-        return {"loss": loss, "y_pred": outputs}
+        if torch.device(self.device) == device:
+            return
+        self.device = str(device)
+        self.module_.to(device)
+        if getattr(self, "optimizer_", None) is not None:
+            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
 
-    def _loss(self, outputs, y, weights):
-        losses = self.criterion_(outputs, y.to(self.device))
-        return losses.mean() if weights is None else (losses * weights.to(self.device)).mean()
+    def __getstate__(self):
+        """Return plain data and arrays, with the optimizer only if training is to continue."""
+        return net_state(self, {name: getattr(self, name) for name in _ARGUMENTS})
 
-    def _share_of_size(self):
-        epoch = len(self.history) - 1 - self.first_epoch_
-        return share_of_size(self.progressive_resizing, epoch, self.n_planned_)
+    def __setstate__(self, state):
+        module, spec = module_and_spec(state)
+        self.__init__(module, spec=spec, **state["arguments"], **state["changed"])
+        verbose, self.verbose = self.verbose, 0
+        self.initialize()
+        self.verbose = verbose
+        self.history.extend(to_records(state["history"]))
+        self._set_training(False)
+        if state["optimizer"] is None:
+            self.optimizer_ = None
+        else:
+            load_optimizer(self.optimizer_, state["optimizer"])
 
-    def _mix_up(self, images, y, weights, fit_params):
-        """Learn from weighted means of pairs of images (Zhang et al. 2018, arXiv 1710.09412)."""
-        share = float(Beta(self.mixup, self.mixup).sample())
-        partner = torch.randperm(len(images))
-        images = images.float()
-        mixed = share * images + (1 - share) * images[partner]
-        outputs = self.infer(mixed, **fit_params).float()
-        own = self._loss(outputs, y, weights)
-        other = self._loss(outputs, y[partner], None if weights is None else weights[partner])
-        return outputs, share * own + (1 - share) * other
+
+def _of_optimizer(name):
+    return name == "optimizer" or name.startswith("optimizer__")

@@ -1,10 +1,13 @@
-"""The optimizers by name, each with the options that go with it."""
+"""Optimizers by name, and the groups of parameters that they update."""
+
+from __future__ import annotations
 
 import torch
 
 from skcnn.training.muon import Muon
 
-OPTIMIZERS = {
+# Each optimizer with the arguments that are used unless the estimator sets them.
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict]] = {
     "adam": (torch.optim.Adam, {"fused": True}),
     "adamw": (torch.optim.AdamW, {"weight_decay": 0.5, "fused": True}),
     "muon": (Muon, {}),
@@ -12,38 +15,53 @@ OPTIMIZERS = {
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
 
-_FEW_INPUTS = 2048
+_MAX_INPUTS = 2048
 
 
-def parameter_groups(module, learning_rate):
-    """Group the weights of a module by the size of their steps.
+def parameter_groups(module, learning_rate, *, stages=(), stage_scales=(), trainable=None):
+    """Group the parameters of a module by their learning rate.
 
-    A step changes a dense layer's outputs in proportion to the number of its inputs, be it one of
-    SGD or of Adam. A layer with more than 2,048 inputs therefore takes steps that are smaller in
-    that proportion (Yang et al., "Tensor Programs V", NeurIPS 2021, arXiv 2203.03466, table 3,
-    where more inputs come with as many outputs as before). A weight that is computed from others,
-    as by `torch.nn.utils.parametrizations`, leaves those their full steps.
+    A step of SGD or Adam changes the outputs of a dense layer in proportion to the number of its
+    inputs. The learning rate of the weights of a layer with more than 2,048 inputs is therefore
+    reduced in that proportion (Yang et al., "Tensor Programs V", NeurIPS 2021, arXiv 2203.03466,
+    table 3, where the number of outputs is fixed). Weights that are computed from other parameters,
+    as by `torch.nn.utils.parametrizations`, keep the full rate.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Whose weights.
+        Module to train.
     learning_rate : float
-        The step size of most of them.
+        Learning rate of parameters with a scale of 1.
+    stages : sequence of torch.nn.Module, default=()
+        Parts of the module, in order from input to head, such as `Backbone.stages` returns.
+    stage_scales : sequence of float, default=()
+        Factor of the learning rate for each stage (discriminative learning rates, Howard and Ruder
+        2018, arXiv 1801.06146, section 3.2). Empty uses 1 for all.
+    trainable : int, default=None
+        Number of last stages to train; the parameters of the other stages are left out. None
+        trains all. Parameters that belong to no stage are always trained.
 
     Returns
     -------
     groups : list of dict
-        As torch's optimizers take them; "lr_scale" is their "lr" over `learning_rate`.
+        Parameter groups for an optimizer of torch. "lr_scale" is "lr" divided by `learning_rate`.
     """
-    scales = {}
+    scales = dict.fromkeys(module.parameters(), 1.0)
+    for stage, scale in zip(stages, stage_scales or [1.0] * len(stages), strict=True):
+        scales |= dict.fromkeys(stage.parameters(), scale)
     for layer in module.modules():
-        if isinstance(layer, torch.nn.Linear) and layer.in_features > _FEW_INPUTS:
-            weights = [p for name, p in layer.named_parameters(recurse=False) if name == "weight"]
-            scales |= dict.fromkeys(weights, _FEW_INPUTS / layer.in_features)
-    usual = [param for param in module.parameters() if param not in scales]
-    groups = [(usual, 1.0), *(([weight], scale) for weight, scale in scales.items())]
+        if isinstance(layer, torch.nn.Linear) and layer.in_features > _MAX_INPUTS:
+            own = dict(layer.named_parameters(recurse=False))
+            if "weight" in own:
+                scales[own["weight"]] *= _MAX_INPUTS / layer.in_features
+    n_frozen = 0 if trainable is None else len(stages) - trainable
+    frozen = {parameter for stage in stages[:n_frozen] for parameter in stage.parameters()}
+    groups = {}
+    for parameter, scale in scales.items():
+        if parameter not in frozen:
+            groups.setdefault(scale, []).append(parameter)
     return [
-        {"params": params, "lr": learning_rate * scale, "lr_scale": scale}
-        for params, scale in groups
+        {"params": parameters, "lr": learning_rate * scale, "lr_scale": scale}
+        for scale, parameters in sorted(groups.items(), reverse=True)
     ]

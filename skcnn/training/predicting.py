@@ -1,156 +1,145 @@
-"""The half of the skorch net that is needed after training: predict, move, pickle."""
+"""Outputs of a fitted network, computed without changing the network."""
 
 from __future__ import annotations
 
-from functools import partial
+import copy
+from contextlib import nullcontext
 
 import torch
-from skorch import NeuralNet
-from torch import nn
 
-from skcnn.networks import Conv2d
-from skcnn.training.inference import AUGMENTATIONS
-from skcnn.training.pickling import pack, unpack
+from skcnn.networks.inference import prediction_function
+from skcnn.training.augmented_inference import averaged
+from skcnn.training.loader import BatchLoader
+from skcnn.training.memory import freed_memory_kept
+
+_GPU_BATCH_FACTOR = 8  # larger batches use a GPU better
 
 
-class PredictingNet(NeuralNet):
-    """skorch's net, with outputs that do not depend on the batch, and small pickles.
+def predict_outputs(net, dataset, device=None, test_time_augmentation=None):
+    """Compute the outputs of a network for all images of a dataset.
 
-    A subclass has the attributes `target_type` and `test_time_augmentation`, and gives batches.
+    Neither the net nor its module is changed, so that several threads may predict at a time with
+    different options.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Fitted net.
+    dataset : ImageDataset
+        Images.
+    device : torch.device, default=None
+        Device to compute on. None is the device of the net.
+    test_time_augmentation : {"flip", "flip_shift"} or None, default=None
+        Variants of each image whose outputs are averaged.
+
+    Returns
+    -------
+    outputs : float32 tensor of shape (n_images, n_outputs)
+        Logits, or standardized targets, on the CPU.
     """
-
-    def evaluation_step(self, batch, training=False):
-        """Compute the outputs of a batch.
-
-        Parameters
-        ----------
-        batch : Batch
-            Images; their targets are not looked at.
-        training : bool, default=False
-            Whether dropout and the like are on.
-
-        Returns
-        -------
-        outputs : tensor of shape (n_images, n_outputs)
-            Logits, or standardised targets.
-        """
-        images = batch[0].to(self.device)
-        if len(images) == 1 and _depends_on_number(self.module_):
-            return self.evaluation_step((images.expand(2, -1, -1, -1), None), training)[:1]
-        if self.module_.training != training:
-            self._set_training(training)
-        with torch.set_grad_enabled(training):
-            if self.test_time_augmentation is None:
-                return self.infer(images)
-            variants = AUGMENTATIONS[self.test_time_augmentation](images)
-            return sum(weight * self.infer(variant) for weight, variant in variants)
-
-    def forward_iter(self, X, training=False, device="cpu"):
-        """Give the outputs batch by batch, in the order of the images whatever the mode.
-
-        Parameters
-        ----------
-        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
-            The images.
-        training : bool, default=False
-            Whether dropout and the like are on.
-        device : str or torch.device, default="cpu"
-            Where the outputs are wanted.
-
-        Yields
-        ------
-        outputs : tensor of shape (n_images_in_batch, n_outputs)
-            Logits, or standardised targets.
-        """
-        for batch in self.get_iterator(self.get_dataset(X), training=False):
-            yield self.evaluation_step(batch, training=training).to(device)
-
-    def forward(self, X, training=False, device="cpu"):
-        """Give the outputs of all images.
-
-        They are written into one array as they come: small arrays that stay between the large ones
-        of each batch would keep the memory of those from being used again.
-
-        Parameters
-        ----------
-        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
-            The images.
-        training : bool, default=False
-            Whether dropout and the like are on.
-        device : str or torch.device, default="cpu"
-            Where the outputs are wanted.
-
-        Returns
-        -------
-        outputs : tensor of shape (n_images, n_outputs)
-            Logits, or standardised targets.
-        """
-        dataset = self.get_dataset(X)
-        outputs, start = None, 0
-        for batch in self.forward_iter(dataset, training=training, device=device):
-            if outputs is None:
-                outputs = batch.new_empty((len(dataset), *batch.shape[1:]))
-            outputs[start : start + len(batch)] = batch
-            start += len(batch)
-        return outputs
-
-    def _get_predict_nonlinearity(self):
-        if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
-            multiclass = self.target_type == "multiclass"
-            return partial(torch.softmax, dim=1) if multiclass else torch.sigmoid
-        return super()._get_predict_nonlinearity()
-
-    def predict(self, X):
-        """Give class indices, label indicators or numbers, as skorch's scoring callbacks expect.
-
-        Parameters
-        ----------
-        X : ImageDataset, or images of shape (n_images, height, width, n_channels)
-            The images.
-
-        Returns
-        -------
-        y : array of shape (n_images,) or (n_images, n_outputs)
-            Encoded predictions.
-        """
-        outputs = self.forward(X).numpy()
-        if self.target_type == "multiclass":
-            return outputs.argmax(axis=1)
-        return (outputs > 0).astype(int) if self.target_type == "multilabel" else outputs
-
-    def to_device(self, device):
-        """Move the module, and the optimizer if there is one.
-
-        Parameters
-        ----------
-        device : torch.device
-            Where to.
-        """
-        if torch.device(self.device) == device:
-            return
-        self.device = str(device)
-        self.module_.to(device)
-        if getattr(self, "optimizer_", None) is not None:
-            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
-
-    def __getstate__(self):
-        """Keep what predicting needs; an optimizer only where training is to go on."""
-        state = vars(self).copy()
-        state.update(callbacks=None, callbacks_=[], train_split=None)  # callbacks pickle midway
-        state.update(module=None, optimizer_=None, device="cpu")
-        optimizer = self.optimizer_.state_dict() if self.warm_start and self.optimizer_ else None
-        packed = (state.pop("module_"), state.pop("history_"), optimizer)
-        return {**state, "packed": pack(packed)}
-
-    def __setstate__(self, state):
-        state = dict(state)
-        module, history, optimizer = unpack(state.pop("packed"))
-        vars(self).update(state, module=module, module_=module, history_=history)
-        if optimizer is not None:
-            self.initialize_optimizer()
-            self.optimizer_.load_state_dict(optimizer)
+    return concatenated(iterate_outputs(net, dataset, device, test_time_augmentation), len(dataset))
 
 
-def _depends_on_number(module):
-    """Tell whether one image is convolved another way than several, with other last digits."""
-    return any(isinstance(m, nn.Conv2d) and not isinstance(m, Conv2d) for m in module.modules())
+def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
+    """Yield the outputs of a network batch by batch.
+
+    Parameters
+    ----------
+    net, dataset, device, test_time_augmentation
+        As for `predict_outputs`.
+
+    Yields
+    ------
+    outputs : float32 tensor of shape (n_images_in_batch, n_outputs)
+        Logits, or standardized targets, on the device.
+    """
+    device = torch.device(net.device) if device is None else device
+    module = prediction_module(net.module_, device)
+    batches = BatchLoader(dataset, batch_size_on(device, net.predict_batch_size))
+    # Only several batches use memory again that was freed.
+    memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
+    with torch.no_grad():
+        function = averaged(_plain_function(module), test_time_augmentation)
+    with memory:
+        for images, _ in batches:
+            with torch.autocast(device.type, enabled=False), torch.no_grad():
+                outputs = function(images.to(device))
+            yield outputs
+
+
+def concatenated(batches, n_images):
+    """Write outputs into one array as they are computed.
+
+    Small arrays that remain between the large ones of each batch would prevent the reuse of freed
+    memory.
+
+    Parameters
+    ----------
+    batches : iterable of tensor of shape (n_images_in_batch, ...)
+        Outputs of consecutive batches.
+    n_images : int
+        Number of images of all batches.
+
+    Returns
+    -------
+    outputs : tensor of shape (n_images, ...)
+        All outputs, on the CPU.
+    """
+    outputs, start = torch.empty(0), 0
+    for batch in batches:
+        if start == 0:
+            outputs = torch.empty((n_images, *batch.shape[1:]), dtype=batch.dtype)
+        outputs[start : start + len(batch)] = batch.detach()
+        start += len(batch)
+    return outputs
+
+
+def prediction_module(module, device):
+    """Return a module in eval mode on a device: the module itself, or else a copy.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module, which is not changed.
+    device : torch.device
+        Device.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        Module with the same weights.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    there = all(tensor.device == torch.empty(0, device=device).device for tensor in tensors)
+    if there and not any(part.training for part in module.modules()):
+        return module
+    return copy.deepcopy(module).to(device).eval()
+
+
+def batch_size_on(device, batch_size):
+    """Return the number of images in a batch of a prediction.
+
+    Parameters
+    ----------
+    device : torch.device
+        Device.
+    batch_size : int
+        Number of images on a CPU.
+
+    Returns
+    -------
+    batch_size : int
+        Number of images on the device.
+    """
+    return batch_size if device.type == "cpu" else batch_size * _GPU_BATCH_FACTOR
+
+
+def _plain_function(module):
+    """Return the prediction function of a module, which rounds alike for one image and several."""
+    function = prediction_function(module)
+    if function is not module:
+        return function
+    # PyTorch convolves a single image with another kernel, which rounds differently.
+    return lambda images: (
+        module(images) if len(images) > 1 else module(images.expand(2, -1, -1, -1))[:1]
+    )

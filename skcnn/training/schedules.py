@@ -1,39 +1,23 @@
-"""How the learning rate runs over a training: factors of it, by the fraction done."""
+"""Learning rate schedules: factors of the learning rate by the fraction of the training done."""
 
 from __future__ import annotations
 
 from math import cos, pi
 
 
-def constant(done):
-    """Stay at the learning rate.
-
-    Parameters
-    ----------
-    done : float
-        The fraction of the training that is done, from 0 to 1.
-
-    Returns
-    -------
-    factor : float
-        1.
-    """
-    return 1.0
-
-
 def one_cycle(done, *, warm_up=0.25, start=0.04):
-    """Rise to the learning rate and fall to nothing, along half cosines.
+    """Increase to 1 and decrease to 0, each along half a cosine.
 
     Smith and Topin, "Super-Convergence", 2018 (arXiv 1708.07120), section 3.
 
     Parameters
     ----------
     done : float
-        The fraction of the training that is done, from 0 to 1.
+        Fraction of the training that is done, from 0 to 1.
     warm_up : float, default=0.25
-        The fraction after which the learning rate is reached.
+        Fraction of the training in which the factor increases.
     start : float, default=0.04
-        The factor at the beginning.
+        Factor at the beginning.
 
     Returns
     -------
@@ -46,14 +30,14 @@ def one_cycle(done, *, warm_up=0.25, start=0.04):
 
 
 def cosine(done):
-    """Fall from the learning rate to nothing along half a cosine.
+    """Decrease from 1 to 0 along half a cosine.
 
     Loshchilov and Hutter, "SGDR", ICLR 2017 (arXiv 1608.03983), equation 5.
 
     Parameters
     ----------
     done : float
-        The fraction of the training that is done, from 0 to 1.
+        Fraction of the training that is done, from 0 to 1.
 
     Returns
     -------
@@ -64,12 +48,12 @@ def cosine(done):
 
 
 def linear(done):
-    """Fall from the learning rate to nothing along a straight line.
+    """Decrease from 1 to 0 along a straight line.
 
     Parameters
     ----------
     done : float
-        The fraction of the training that is done, from 0 to 1.
+        Fraction of the training that is done, from 0 to 1.
 
     Returns
     -------

@@ -1,46 +1,49 @@
-"""Scores that are added up batch by batch on the device."""
+"""Mean loss and score of an epoch, accumulated batch by batch on the device."""
 
 from __future__ import annotations
 
 import torch
 
-_MAX_VALUES = 2**16  # outputs that are kept before they are added up
+_MAX_VALUES = 2**16  # outputs that are stored before they are accumulated
 
 
 class Accuracy:
-    """The fraction of the images whose class, or whose every label, is right."""
+    """Fraction of the images whose class, or whose every label, is predicted correctly."""
 
     def __init__(self):
         self.n_images = 0
-        self.n_right = 0
+        self.n_correct = 0
 
     def update(self, outputs, y):
-        """Add a batch.
+        """Add images.
 
         Parameters
         ----------
         outputs : tensor of shape (n_images, n_outputs)
             Logits.
         y : tensor of shape (n_images,) or (n_images, n_labels)
-            Class indices, or indicators of labels.
+            Class indices, or label indicators.
         """
-        right = outputs.argmax(dim=1) == y if y.ndim == 1 else ((outputs > 0) == (y > 0)).all(dim=1)
+        if y.ndim == 1:
+            correct = outputs.argmax(dim=1) == y
+        else:
+            correct = ((outputs > 0) == (y > 0)).all(dim=1)
         self.n_images += len(y)
-        self.n_right = self.n_right + right.sum()
+        self.n_correct = self.n_correct + correct.sum()
 
     def value(self):
-        """Give the score of all batches.
+        """Return the score of all images.
 
         Returns
         -------
         score : float
             From 0 to 1.
         """
-        return float(self.n_right) / self.n_images
+        return float(self.n_correct) / self.n_images
 
 
 class R2:
-    """The coefficient of determination, averaged over the targets."""
+    """Coefficient of determination, averaged over the targets."""
 
     def __init__(self):
         self.n_images = 0
@@ -48,18 +51,18 @@ class R2:
         self.origin = None
 
     def update(self, outputs, y):
-        """Add a batch.
+        """Add images.
 
         Parameters
         ----------
         outputs : tensor of shape (n_images, n_outputs)
             Predictions.
         y : tensor of shape (n_images, n_outputs)
-            Targets, about 0 and of about unit size.
+            Standardized targets.
         """
-        # Taken about the first target, so that constant ones have no variation at all.
+        # Sums are relative to the first target, so that constant targets have zero variation.
         self.origin = y[0].clone() if self.origin is None else self.origin
-        dtype = torch.float32 if y.device.type == "mps" else torch.float64  # Apple's has no double
+        dtype = torch.float32 if y.device.type == "mps" else torch.float64  # mps has no float64
         origin = self.origin.to(dtype)
         y, outputs = y.to(dtype) - origin, outputs.to(dtype) - origin
         self.n_images += len(y)
@@ -67,38 +70,40 @@ class R2:
         self.sums = self.sums + torch.stack([y.sum(0), (y**2).sum(0), squares.sum(0)])
 
     def value(self):
-        """Give the score of all batches.
+        """Return the score of all images.
 
         Returns
         -------
         score : float
-            1 is best.
+            At most 1.
         """
-        total, total_of_squares, unexplained = self.sums
+        total, total_of_squares, residual = self.sums
         variation = total_of_squares - total**2 / self.n_images
-        scores = torch.where(
-            variation > 0, 1 - unexplained / variation, (unexplained == 0).to(unexplained)
-        )
+        scores = torch.where(variation > 0, 1 - residual / variation, (residual == 0).to(residual))
         return float(scores.mean())
 
 
-class Tally:
-    """Mean loss and score of batches, added up many at a time, since small sums cost as much.
+SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}
 
-    What waits to be added up is copied into arrays of its own: small arrays that stay between the
-    large ones of each batch would keep the memory of those from being used again.
+
+class RunningScores:
+    """Mean loss and score of batches, accumulated many batches at a time.
+
+    Accumulating every batch on its own would launch several small operations per step. Outputs are
+    therefore copied into a preallocated array first. It also keeps small arrays from lying between
+    the large arrays of the batches, where they would prevent the reuse of freed memory.
 
     Parameters
     ----------
-    score : Accuracy or R2
-        What adds up the score.
+    target_type : {"multiclass", "multilabel", "continuous"}
+        Type of the targets, which determines the score.
     """
 
-    def __init__(self, score):
-        self.score = score
+    def __init__(self, target_type):
+        self.score = SCORES[target_type]()
         self.loss = 0.0
-        self.n_waiting = 0
-        self.waiting = None
+        self.n_stored = 0
+        self.stored = None
 
     def add(self, loss, outputs, y):
         """Add a batch.
@@ -106,43 +111,40 @@ class Tally:
         Parameters
         ----------
         loss : tensor of shape ()
-            The mean loss of its images.
+            Mean loss of the images.
         outputs : tensor of shape (n_images, n_outputs)
-            What the network gave.
+            Outputs of the network.
         y : tensor of shape (n_images,) or (n_images, n_outputs)
-            What it should give.
+            Encoded targets.
         """
-        n_kept = 0 if self.waiting is None else len(self.waiting[0])
-        if self.n_waiting + len(y) > n_kept:
-            self._add_up()
-        if len(y) > n_kept:
-            n_kept = max(len(y), _MAX_VALUES // outputs[0].numel())
+        capacity = 0 if self.stored is None else len(self.stored[0])
+        if self.n_stored + len(y) > capacity:
+            self._accumulate()
+        if len(y) > capacity:
+            capacity = max(len(y), _MAX_VALUES // outputs[0].numel())
             parts = (loss.detach(), outputs[0], y[0])
-            self.waiting = [part.new_empty((n_kept, *part.shape)) for part in parts]
-        end = self.n_waiting + len(y)
-        for kept, part in zip(self.waiting, (loss.detach(), outputs, y), strict=True):
-            kept[self.n_waiting : end] = part
-        self.n_waiting = end
+            self.stored = [part.new_empty((capacity, *part.shape)) for part in parts]
+        end = self.n_stored + len(y)
+        for stored, part in zip(self.stored, (loss.detach(), outputs, y), strict=True):
+            stored[self.n_stored : end] = part
+        self.n_stored = end
 
     def means(self):
-        """Give the figures of all batches.
+        """Return the mean loss and the score.
 
         Returns
         -------
         loss : float
-            The mean over all images.
+            Mean over all images.
         score : float
-            The score of all images.
+            Score of all images.
         """
-        self._add_up()
+        self._accumulate()
         return float(self.loss) / self.score.n_images, self.score.value()
 
-    def _add_up(self):
-        if self.n_waiting:
-            losses, outputs, y = (kept[: self.n_waiting] for kept in self.waiting)
+    def _accumulate(self):
+        if self.n_stored:
+            losses, outputs, y = (stored[: self.n_stored] for stored in self.stored)
             self.loss = self.loss + losses.sum()
             self.score.update(outputs, y.to(outputs.device))
-        self.n_waiting = 0
-
-
-SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}
+        self.n_stored = 0

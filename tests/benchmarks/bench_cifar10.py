@@ -22,7 +22,7 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skcnn import CNNClassifier, ImageAugmenter
-from skcnn.training.resizing import share_of_size
+from skcnn.training.transforms import Progress, ProgressiveResizing
 
 AUGMENTATION = {"horizontal_flip": True, "shift": 2}
 RECIPE = {
@@ -107,7 +107,8 @@ def row(seed, recipe, augmentation, X, y, X_test, y_test):
 
 def epoch_flop(cnn, epoch):
     """Count the operations of the convolutions for an image of an epoch, both ways."""
-    share = share_of_size(cnn.progressive_resizing, epoch, cnn.max_epochs)
+    resizing = ProgressiveResizing(cnn.progressive_resizing)
+    share = resizing.fraction(Progress(epoch, cnn.max_epochs))
     height, width, n_channels = cnn.image_shape_
     counts = []
 

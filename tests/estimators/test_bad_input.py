@@ -160,7 +160,7 @@ def test_too_small_for_unpadded_convolutions():
 
 def test_class_with_one_member_and_a_validation_split():
     labels = np.array(["a"] * 19 + ["b"])
-    with pytest.raises(ValueError, match=r"class 'b' has 1 image only.*X_val"):
+    with pytest.raises(ValueError, match=r"class 'b' has only 1 image.*X_val"):
         quick(early_stopping=True).fit(X, labels)
     quick().fit(X, labels)
 
@@ -175,7 +175,7 @@ def test_validation_data_that_do_not_belong_together():
         quick().fit(X, y, X_val=X[:, :, :8], y_val=y)
     with pytest.raises(ValueError, match=r"X_val cannot be used.*'a.png'.*transform_input"):
         quick().fit(X, y, X_val=["a.png"], y_val=y[:1])
-    with pytest.raises(ValueError, match=r"labels that fit did not see: \[5\]"):
+    with pytest.raises(ValueError, match=r"labels that fit was not given: \[5\]"):
         quick().fit(X, y, X_val=X, y_val=y * 5)
 
 
@@ -199,13 +199,13 @@ def test_images_that_remain():
     for estimator in (quick(early_stopping=True), CNNRegressor(early_stopping=True)):
         with pytest.raises(ValueError, match=r"validation_fraction=0.95 of 20 images leaves"):
             estimator.set_params(validation_fraction=0.95).fit(X, y)
-    with pytest.raises(ValueError, match="fewer than 2 to learn from"):
+    with pytest.raises(ValueError, match="fewer than 2 training images"):
         CNNRegressor(early_stopping=True).fit(X[:2], y[:2])
 
 
 def test_classes_of_later_calls():
     cnn = quick().partial_fit(X, y, classes=[0, 1])
-    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] is not what the first"):
+    with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] differs from the classes"):
         cnn.partial_fit(X, y, classes=[0, 1, 2])
 
 
@@ -253,7 +253,7 @@ def test_lambda_works_but_does_not_pickle():
 @pytest.mark.parametrize(
     ("callbacks", "message"),
     [
-        ([ProgressBar()], r"ProgressBar is a scikit-learn callback.*set_callbacks\(ProgressBar"),
+        ([ProgressBar()], r"ProgressBar is a callback of scikit-learn.*set_callbacks\(ProgressBar"),
         ([print], "instances of skorch.callbacks.Callback"),
     ],
 )
@@ -285,7 +285,7 @@ def test_partial_fit():
         quick(early_stopping=True).partial_fit(X, y)
     with pytest.raises(ValueError, match='class_weight="balanced" has no meaning'):
         quick(class_weight="balanced").partial_fit(X, y)
-    with pytest.raises(ValueError, match="labels that fit did not see"):
+    with pytest.raises(ValueError, match="labels that fit was not given"):
         quick().partial_fit(X, y, classes=[0])
     cnn = quick().partial_fit(X, y)
     with pytest.raises(ValueError, match="9 x 8 pixels"):

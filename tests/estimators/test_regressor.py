@@ -102,7 +102,7 @@ def test_partial_fit_keeps_the_scale_of_the_targets():
     mean = cnn.y_mean_.copy()
     cnn.partial_fit(X, y + 100)
     assert_array_equal(cnn.y_mean_, mean)
-    with pytest.raises(ValueError, match="fit saw targets of shape"):
+    with pytest.raises(ValueError, match="in fit the target of an image had shape"):
         cnn.partial_fit(X, y[:, 0])
 
 

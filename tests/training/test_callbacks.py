@@ -14,7 +14,7 @@ from skcnn.training.callbacks import Lookahead
 X, y = load_digits(return_X_y=True)
 
 
-def test_lookahead_pulls_weights_to_their_running_mean():
+def test_lookahead_sets_weights_to_their_moving_average():
     module = nn.Linear(2, 1, bias=False)
     net = SimpleNamespace(module_=module)
     rng = np.random.default_rng(0)

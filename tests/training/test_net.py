@@ -26,15 +26,15 @@ from torch import nn
 
 from skcnn.lazy import LazyImages
 from skcnn.networks import Conv2d, Linear, PlainNetwork, Standardize
-from skcnn.training.callbacks import QuietEarlyStopping, Schedule
+from skcnn.training.callbacks import RestoreBest, schedule_callback
 from skcnn.training.device import seeded
 from skcnn.training.loader import ImageDataset
-from skcnn.training.losses import LOSSES, Criterion
 from skcnn.training.muon import Muon
-from skcnn.training.net import ImageNet
+from skcnn.training.net import ImageNeuralNet
 from skcnn.training.optimizers import OPTIMIZERS
-from skcnn.training.restoring import restored_on_failure
-from skcnn.training.schedules import constant, cosine, one_cycle
+from skcnn.training.options import TrainingOptions, TrainingParameters
+from skcnn.training.schedules import SCHEDULES
+from skcnn.training.state import restored_on_failure
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -66,23 +66,31 @@ def build_module(seed=0, **options):
     return nn.Sequential(Standardize(MEAN, SCALE), network)
 
 
-def build_net(module=None, target_type="multiclass", *, loss=None, optimizer="adam", **options):
-    optimizer_class, defaults = OPTIMIZERS[optimizer]
-    loss = loss or next(iter(LOSSES[target_type].values()))
-    if target_type == "continuous":
-        loss = LOSSES["continuous"]["squared_error"]
-    return ImageNet(
+def options_of(target_type="multiclass", **parameters):
+    """Make options with the defaults of the tests."""
+    loss = {"continuous": "squared_error"}.get(target_type, "cross_entropy")
+    defaults = {"loss": loss, "optimizer": "adam", "learning_rate": LEARNING_RATE, "batch_size": 8}
+    defaults["precision"] = "float32"
+    return TrainingOptions.of(TrainingParameters(**{**defaults, **parameters}))
+
+
+def build_net(module=None, target_type="multiclass", **parameters):
+    names = {"seed", "predict_batch_size", "callbacks", "predict_nonlinearity", "spec"}
+    of_net = {name: parameters.pop(name) for name in names & set(parameters)}
+    return ImageNeuralNet(
         copy.deepcopy(module or build_module()).to(memory_format=torch.channels_last),
-        Criterion(loss),
+        options_of(target_type, **parameters),
         target_type=target_type,
-        optimizer=optimizer_class,
-        **{f"optimizer__{name}": value for name, value in defaults.items()},
-        **{"lr": LEARNING_RATE, "batch_size": 8, "verbose": 0, "seed": 3, **options},
+        **{"seed": 3, **of_net},
     ).initialize()
 
 
-def rate_of(schedule, learning_rate=LEARNING_RATE, *, n_batches):
-    return Schedule(schedule, learning_rate, n_batches)
+def schedule_of(name, *, n_batches):
+    return [] if name is None else [schedule_callback(name, n_batches)]
+
+
+def constant(done):
+    return 1.0
 
 
 def naive_loss(outputs, y, weights):
@@ -138,13 +146,15 @@ def n_differing(module, other):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("factor", [constant, cosine, one_cycle])
+@pytest.mark.parametrize("schedule", [None, "cosine", "one_cycle"])
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
-def test_training_is_a_plain_loop(optimizer, factor, wrap):
+def test_training_is_a_plain_loop(optimizer, schedule, wrap):
     module = build_module()
+    factor = SCHEDULES.get(schedule, constant)
     expected, losses = naive_training(module, CLASSES, optimizer=optimizer, factor=factor, epochs=3)
     net = build_net(module, optimizer=optimizer)
-    net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 3, ([rate_of(factor, n_batches=15)], None))
+    own = schedule_of(schedule, n_batches=15)
+    net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 3, own_callbacks=own)
     assert_same_weights(net.module_, expected)
     assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-4)
     assert n_differing(net.module_, module) >= 12  # all that can be learned was learned
@@ -175,30 +185,23 @@ def test_a_training_in_two_parts_is_one(optimizer):
     assert twice.history[:, "epoch"] == [1, 2, 3, 4]
 
 
-def options_of(optimizer, **options):
-    """Give what the estimators pass to `reconfigure`."""
-    optimizer_class, defaults = OPTIMIZERS[optimizer]
-    defaults = {f"optimizer__{name}": value for name, value in {**defaults, **options}.items()}
-    return {"optimizer": optimizer_class, **defaults}
-
-
 @pytest.mark.parametrize(
-    ("options", "kept"),
+    ("parameters", "kept"),
     [
-        (options_of("adam"), True),
-        (options_of("adam", weight_decay=0.1), False),
-        (options_of("sgd"), False),
+        ({"optimizer": "adam"}, True),
+        ({"optimizer": "adam", "weight_decay": 0.1}, False),
+        ({"optimizer": "sgd"}, False),
     ],
 )
-def test_another_optimizer_starts_anew(options, kept):
+def test_another_optimizer_starts_anew(parameters, kept):
     net = build_net()
     net.train(ImageDataset(IMAGES, CLASSES), None, 1)
     optimizer = net.optimizer_
-    net.reconfigure(**options, lr=0.5, batch_size=20, max_epochs=7)
+    net.reconfigure(options_of(**parameters, learning_rate=0.5, batch_size=20, max_epochs=7))
     assert (net.optimizer_ is optimizer) == kept
-    assert isinstance(net.optimizer_, options["optimizer"])
+    assert isinstance(net.optimizer_, OPTIMIZERS[parameters["optimizer"]][0])
     group = net.optimizer_.param_groups[0]
-    assert group["weight_decay"] == options.get("optimizer__weight_decay", 0)
+    assert group["weight_decay"] == parameters.get("weight_decay", 0)
     assert (net.lr, net.batch_size, net.max_epochs) == (0.5, 20, 7)
     net.train(ImageDataset(IMAGES, CLASSES), None, 1)
     assert n_differing(net.module_, build_module()) >= 12
@@ -263,7 +266,7 @@ def test_validation_loss_and_score(target_type):
 
 
 def test_whether_a_loss_is_the_best_yet():
-    net = build_net(lr=0.05)
+    net = build_net(learning_rate=0.05)
     net.train(ImageDataset(IMAGES, CLASSES), ImageDataset(IMAGES, (CLASSES + 1) % 3), 6)
     for name in ("train_loss", "valid_loss"):
         losses = net.history[:, name]
@@ -324,10 +327,10 @@ def test_mixup_learns():
 
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
 def test_a_diverging_loss_is_an_error(wrap):
-    net = build_net(optimizer="sgd", lr=1e30, batch_size=41)
+    net = build_net(optimizer="sgd", learning_rate=1e30, batch_size=41)
     message = (
         r"the training loss became (nan|inf) in epoch [23] with learning_rate=1e\+30: a smaller "
-        r"one, such as 1e\+29, should help"
+        r"learning rate, such as 1e\+29, should help"
     )
     with pytest.raises(ValueError, match=message):
         net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 5)
@@ -357,7 +360,7 @@ def assert_clean(net):
     """Check that no data of a training hangs on."""
     assert net.callbacks is None
     assert net.train_split is None
-    assert not any(isinstance(cb, (Schedule, EarlyStopping)) for _, cb in net.callbacks_)
+    assert not any(isinstance(cb, (LRScheduler, EarlyStopping)) for _, cb in net.callbacks_)
 
 
 class Stop(Callback):
@@ -384,7 +387,7 @@ def test_a_callback_ends_the_training(method, n_trained, directly):
         assert net.partial_fit(dataset) is net
     else:
         net = build_net()
-        assert net.train(dataset, None, 5, ([], [Stop(method, 2)])) is net
+        assert net.train(dataset, None, 5, callbacks=[Stop(method, 2)]) is net
         assert_clean(net)
     assert len(net.history) == len(net.history[:, "train_loss"]) == n_trained
 
@@ -417,7 +420,7 @@ def test_outside_the_epochs_nothing_is_there_to_end(method):
     callback = Callback()
     setattr(callback, method, lambda net, **kwargs: Stop.stop(len(net.history), net))
     with pytest.raises(KeyboardInterrupt):
-        build_net().train(ImageDataset(IMAGES, CLASSES), None, 1, ([callback], None))
+        build_net().train(ImageDataset(IMAGES, CLASSES), None, 1, own_callbacks=[callback])
 
 
 # --- early stopping ----------------------------------------------------------------------------
@@ -435,10 +438,10 @@ class Recorder(Callback):
 
 @pytest.mark.parametrize(("patience", "epochs"), [(2, 30), (4, 30), (30, 5)])
 def test_the_best_weights_are_restored(patience, epochs):
-    net, recorder = build_net(lr=0.01), Recorder()
+    net, recorder = build_net(learning_rate=0.01), Recorder()
     valid = ImageDataset(IMAGES[:20], (CLASSES[:20] + 1) % 3)
-    own = [recorder, QuietEarlyStopping(patience)]
-    net.train(ImageDataset(IMAGES[20:], CLASSES[20:]), valid, epochs, (own, None))
+    own = [recorder, RestoreBest(patience)]
+    net.train(ImageDataset(IMAGES[20:], CLASSES[20:]), valid, epochs, own_callbacks=own)
     losses = net.history[:, "valid_loss"]
     best = int(np.argmin(losses))
     assert len(losses) == min(epochs, best + 1 + patience)
@@ -494,7 +497,8 @@ def test_a_pickle_is_little_more_than_the_weights():
             ImageDataset(IMAGES, CLASSES),
             ImageDataset(np.zeros((500, 7, 6, 2)), np.zeros(500, int)),
             3,
-            ([rate_of(constant, n_batches=15), QuietEarlyStopping(9)], [EpochScoring("accuracy")]),
+            own_callbacks=[schedule_callback("linear", 15), RestoreBest(9)],
+            callbacks=[EpochScoring("accuracy")],
         )
         sizes[warm_start] = len(pickle.dumps(net))
     assert sizes[False] <= 1.1 * weights_size(module) + 50_000
@@ -631,7 +635,7 @@ def test_outputs_in_training_mode_keep_the_order():
 def train_with(*callbacks, net=None, epochs=3, **options):
     net = net or build_net(**options)
     dataset = ImageDataset(IMAGES, CLASSES)
-    return net.train(dataset, dataset, epochs, ([], list(callbacks)))
+    return net.train(dataset, dataset, epochs, callbacks=list(callbacks))
 
 
 @pytest.mark.parametrize("caching", [True, False])
@@ -680,15 +684,14 @@ def test_learning_rate_schedulers_are_not_overruled():
             if training:
                 self.rates.append(net.optimizer_.param_groups[0]["lr"])
 
-    net = build_net(lr=0.7)
+    net = build_net(learning_rate=0.01)
     callbacks = [LRScheduler("StepLR", step_size=1, gamma=0.1), Rates()]
-    own = [rate_of(constant, 0.01, n_batches=15)]
-    net.train(ImageDataset(IMAGES, CLASSES), None, 3, (own, callbacks))
+    net.train(ImageDataset(IMAGES, CLASSES), None, 3, callbacks=callbacks)
     assert_allclose(Rates.rates, np.repeat([0.01, 0.001, 0.0001], 5))
 
 
 def test_gradient_clipping():
-    net = train_with(GradientNormClipping(1e-3), optimizer="sgd", lr=1.0, epochs=1)
+    net = train_with(GradientNormClipping(1e-3), optimizer="sgd", learning_rate=1.0, epochs=1)
     before = build_net()
     moved = sum(
         (one - other).pow(2).sum()
@@ -734,7 +737,7 @@ def test_skorch_takes_arrays():
     net.set_params(max_epochs=3)
     net.partial_fit(IMAGES, CLASSES)
     assert n_differing(net.module_, expected.module_) == 0
-    assert "ImageNet" in repr(net)
+    assert "ImageNeuralNet" in repr(net)
     assert net.get_params()["batch_size"] == 8
 
 
@@ -751,12 +754,14 @@ def test_a_step_of_the_users_sees_gradients_and_nothing_accumulates(directly):
             self.norms.append(gradients["1.output.bias"])
 
     module = build_module()
-    net = build_net(module, optimizer="sgd", lr=1e-30, batch_size=100, callbacks=[Norms()])
+    net = build_net(
+        module, optimizer="sgd", learning_rate=1e-30, batch_size=100, callbacks=[Norms()]
+    )
     if directly:
         net.set_params(max_epochs=3)
         net.partial_fit(IMAGES, CLASSES)
     else:
-        net.train(ImageDataset(IMAGES, CLASSES), None, 3, ([], [Norms()]))
+        net.train(ImageDataset(IMAGES, CLASSES), None, 3, callbacks=[Norms()])
     module.train()
     X = torch.tensor(np.moveaxis(IMAGES, -1, 1), dtype=torch.float32)
     naive_loss(module(X), torch.as_tensor(CLASSES), torch.ones(N_IMAGES)).backward()
@@ -840,7 +845,7 @@ def test_every_training_grows_anew():
     for _ in range(2):
         net.train(dataset, None, 4)
     assert net.module_.sizes == 2 * sizes_of(0.5, 4)
-    net.reconfigure(progressive_resizing=1.0)
+    net.reconfigure(options_of(batch_size=100))
     net.train(dataset, None, 2)
     assert net.module_.sizes[8:] == [(7, 6)] * 2
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score, r2_score
 
 from skcnn.training import scores
-from skcnn.training.scores import R2, SCORES, Accuracy, Tally
+from skcnn.training.scores import R2, SCORES, Accuracy, RunningScores
 
 RNG = np.random.default_rng(0)
 CUTS = [[0, 50], [0, 1, 50], [0, 16, 32, 48, 50]]
@@ -95,16 +95,16 @@ def batches_of(target_type, n_images, n_outputs):
     ("n_images", "n_outputs", "batch_size"),
     [(1, 3, 8), (50, 3, 50), (101, 4, 7), (3000, 100, 64), (700, 200, 512)],
 )
-def test_a_tally_is_the_sum_over_all_images(target_type, n_images, n_outputs, batch_size):
+def test_running_scores_are_the_sum_over_all_images(target_type, n_images, n_outputs, batch_size):
     outputs, y = batches_of(target_type, n_images, n_outputs)
     losses = RNG.uniform(size=n_images).astype(np.float32)
-    tally, largest = Tally(SCORES[target_type]()), 0
+    running, largest = RunningScores(target_type), 0
     for start in range(0, n_images, batch_size):
         rows = slice(start, start + batch_size)
         loss = torch.tensor(losses[rows].mean(), requires_grad=True)
-        tally.add(loss, torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-        largest = max(largest, tally.n_waiting)
-    loss, found = tally.means()
+        running.add(loss, torch.tensor(outputs[rows]), torch.tensor(y[rows]))
+        largest = max(largest, running.n_stored)
+    loss, found = running.means()
     assert type(loss) is type(found) is float
     assert_allclose(loss, losses.mean(), rtol=1e-5)
     assert largest <= max(batch_size, 2**16 // n_outputs)
@@ -117,11 +117,11 @@ def test_a_tally_is_the_sum_over_all_images(target_type, n_images, n_outputs, ba
         assert_allclose(found, right[target_type](), atol=1e-6)
 
 
-def test_a_tally_may_be_read_on_the_way():
-    tally = Tally(Accuracy())
+def test_running_scores_may_be_read_on_the_way():
+    running = RunningScores("multiclass")
     for n_batches in range(1, 4):
-        tally.add(torch.tensor(float(n_batches)), torch.eye(2), torch.tensor([0, 0]))
-        assert tally.means() == ((n_batches + 1) / 2, 0.5)
+        running.add(torch.tensor(float(n_batches)), torch.eye(2), torch.tensor([0, 0]))
+        assert running.means() == ((n_batches + 1) / 2, 0.5)
 
 
 @pytest.mark.parametrize("limit", [0, 50, 10**6])
@@ -129,9 +129,9 @@ def test_a_tally_may_be_read_on_the_way():
 def test_the_moment_of_adding_up_makes_no_difference(monkeypatch, limit, target_type):
     outputs, y = batches_of(target_type, 60, 3)
     monkeypatch.setattr(scores, "_MAX_VALUES", limit)
-    tally, once = Tally(SCORES[target_type]()), SCORES[target_type]()
+    running, once = RunningScores(target_type), SCORES[target_type]()
     for start in range(0, 60, 6):
         rows = slice(start, start + 6)
-        tally.add(torch.tensor(2.0), torch.tensor(outputs[rows]), torch.tensor(y[rows]))
+        running.add(torch.tensor(2.0), torch.tensor(outputs[rows]), torch.tensor(y[rows]))
         once.update(torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-    assert_allclose(tally.means(), (2.0, once.value()), rtol=1e-9)
+    assert_allclose(running.means(), (2.0, once.value()), rtol=1e-9)

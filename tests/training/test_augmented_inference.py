@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from skcnn.training.inference import AUGMENTATIONS
+from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS
 
 RNG = np.random.default_rng(0)
 SIZES = [(1, 1), (1, 6), (2, 2), (7, 5)]
@@ -34,7 +34,7 @@ def naive(name, images):
 def test_variants(name, size, dtype, memory_format):
     images = RNG.integers(0, 256, size=(3, 2, *size)).astype(dtype)
     tensor = torch.tensor(images).contiguous(memory_format=memory_format)
-    found, expected = list(AUGMENTATIONS[name](tensor)), naive(name, images)
+    found, expected = list(TEST_TIME_AUGMENTATIONS[name](tensor)), naive(name, images)
     for (weight, variant), (share, moved) in zip(found, expected, strict=True):
         assert weight == share
         assert variant.dtype == tensor.dtype
@@ -44,4 +44,4 @@ def test_variants(name, size, dtype, memory_format):
 
 
 def test_the_table():
-    assert set(AUGMENTATIONS) == {"flip", "flip_shift"}
+    assert set(TEST_TIME_AUGMENTATIONS) == {"flip", "flip_shift"}

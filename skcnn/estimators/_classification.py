@@ -1,0 +1,259 @@
+"""ImageClassifier: parameters, targets and predictions of classifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, log_expit, log_softmax, softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Tags, check_array, column_or_1d, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from skcnn.estimators._base import TrainedEstimator
+from skcnn.training.losses import LOSSES
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ImageClassifier(ClassifierMixin, TrainedEstimator):
+    """Base of the classifiers, which subclasses give a network.
+
+    Parameters
+    ----------
+    loss : {"cross_entropy", "focal"}, default="cross_entropy"
+        Loss function. "focal" gives less weight to images that are classified with high confidence
+        (Lin et al. 2017, arXiv 1708.02002).
+    label_smoothing : float, default=0.0
+        Probability that the targets distribute evenly over all classes.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, {label: weight}. "balanced" uses weights inversely proportional to
+        the frequency of the classes. They multiply `sample_weight`.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+        Sorted labels; the indices of the labels if `y` is an indicator matrix.
+    target_type_ : {"multiclass", "multilabel"}
+        Type of the targets: classes, or indicators of labels.
+    class_weight_ : array of shape (n_classes,)
+        Weight of each class.
+    """
+
+    loss: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    class_weight: dict | str | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedEstimator._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES["multiclass"]))],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> ImageClassifier:
+        """Make one pass over images, starting from the current weights.
+
+        The statistics that standardize the input are those of the first call. The learning rate is
+        constant.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            An array, flat rows, or `LazyImages`.
+        y : array-like of shape (n_images,) or (n_images, n_labels)
+            Labels.
+        classes : array-like of shape (n_classes,), default=None
+            Labels of all calls. None uses the labels of the first call.
+        sample_weight : array-like of shape (n_images,), default=None
+            Weights of the losses of the images. None gives all images the same weight.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If `y` contains a label that is not among the classes of the first call, or with
+            `early_stopping`.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                'partial_fit does not see all images, so class_weight="balanced" has no meaning: '
+                "give the weights as a dict (sklearn.utils.compute_class_weight computes them)"
+            )
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict(self, X: Any) -> NDArray:
+        """Predict the class of images.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images with the height, width and channels seen in fit.
+
+        Returns
+        -------
+        y : array of shape (n_images,) or (n_images, n_labels)
+            Labels, or indicators of labels if `fit` was given them.
+        """
+        outputs = self._outputs(X)
+        if self._is_multilabel:
+            return (outputs > 0).astype(int)
+        return self.classes_[outputs.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> NDArray:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images with the height, width and channels seen in fit.
+
+        Returns
+        -------
+        probabilities : float64 array of shape (n_images, n_classes)
+            Probabilities in the order of `classes_`. Rows sum to 1, except for indicators of
+            labels, whose probabilities are independent.
+        """
+        outputs = self._outputs(X)
+        return expit(outputs) if self._is_multilabel else softmax(outputs, axis=1)
+
+    def predict_log_proba(self, X: Any) -> NDArray:
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images with the height, width and channels seen in fit.
+
+        Returns
+        -------
+        log_probabilities : float64 array of shape (n_images, n_classes)
+            Log probabilities, which are finite even if a probability underflows to 0.
+        """
+        outputs = self._outputs(X)
+        return log_expit(outputs) if self._is_multilabel else log_softmax(outputs, axis=1)
+
+    @property
+    def _is_multilabel(self):
+        return self.target_type_ == "multilabel"
+
+    def _encode(self, y, *, reset, sample_weight=None, classes=None):
+        """Convert labels to class indices, or indicators of labels to float32."""
+        y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
+        check_classification_targets(y)
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if reset:
+            self.target_type_ = "multilabel" if multilabel else "multiclass"
+            self.classes_ = np.arange(y.shape[1]) if multilabel else np.unique(y)
+        if reset and classes is not None:
+            self.classes_ = np.unique(classes)
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={list(classes)} differs from the classes of the first partial_fit, "
+                f"{self.classes_.tolist()}"
+            )
+        return self._encode_indicators(y) if multilabel else self._encode_labels(y)
+
+    def _encode_labels(self, y):
+        if self._is_multilabel:
+            raise ValueError("y contains single labels, but fit was given an indicator matrix")
+        y = column_or_1d(y, warn=True)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"y contains labels that fit was not given: {unknown.tolist()}; the classes are "
+                f"{self.classes_.tolist()}: partial_fit takes all labels as classes in its first "
+                "call"
+            )
+        return np.searchsorted(self.classes_, y)
+
+    def _encode_indicators(self, y):
+        if self.class_weight is not None:
+            raise ValueError(
+                "class_weight needs classes, but y is an indicator matrix of labels: use "
+                "sample_weight instead"
+            )
+        if not self._is_multilabel or y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y has indicators of {y.shape[1]} labels, but fit was given {len(self.classes_)} "
+                f"{'labels' if self._is_multilabel else 'classes'}"
+            )
+        return y.astype(np.float32)
+
+    def _learn_class_weights(self, targets, sample_weight):
+        self.class_weight_ = np.ones(len(self.classes_))
+        if self.class_weight is None:
+            return
+        if sample_weight is not None:
+            targets, sample_weight = targets[sample_weight > 0], sample_weight[sample_weight > 0]
+        # "balanced" does not define the weight of a class without images.
+        balanced = self.class_weight == "balanced"
+        weighted = np.unique(targets) if balanced else np.arange(len(self.classes_))
+        self.class_weight_[weighted] = compute_class_weight(
+            self.class_weight,
+            classes=self.classes_[weighted],
+            y=self.classes_[targets],
+            sample_weight=sample_weight,
+        )
+        if not (np.isfinite(self.class_weight_).all() and min(self.class_weight_) >= 0):
+            raise ValueError(
+                f"class_weight={self.class_weight} contains a weight that is negative or not finite"
+            )
+
+    def _weigh_classes(self, targets, weights):
+        if self.class_weight is None:
+            return weights
+        image_weights = self.class_weight_[targets]
+        weights = image_weights if weights is None else image_weights * weights
+        if not weights.any():
+            raise ValueError(f"class_weight={self.class_weight} gives every image a weight of 0")
+        return weights
+
+    def _split(self, rows, targets, seed):
+        """Split the rows into training and validation rows, stratified by class."""
+        if targets.ndim > 1:
+            return super()._split(rows, targets, seed)
+        counts = np.bincount(targets[rows], minlength=len(self.classes_))
+        if 1 in counts:
+            label = self.classes_.tolist()[counts.tolist().index(1)]
+            raise ValueError(
+                f"class {label!r} has only 1 image, but early_stopping=True needs validation "
+                "images of every class: pass X_val and y_val to fit, or more images of that class"
+            )
+        n_classes = np.count_nonzero(counts)
+        n_valid = max(round(self.validation_fraction * len(rows)), n_classes)
+        if n_valid > len(rows) - max(n_classes, 2):
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {len(rows)} images leaves "
+                f"fewer training images than the {n_classes} classes"
+            )
+        return train_test_split(rows, test_size=n_valid, stratify=targets[rows], random_state=seed)
+
+    def _n_outputs(self):
+        return len(self.classes_)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

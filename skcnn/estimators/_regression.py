@@ -1,0 +1,133 @@
+"""ImageRegressor: parameters, targets and predictions of regressors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.callback import with_callbacks
+from sklearn.utils import Tags, check_array, column_or_1d
+from sklearn.utils._param_validation import StrOptions
+
+from skcnn.estimators._base import TrainedEstimator
+from skcnn.training.losses import LOSSES
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ImageRegressor(RegressorMixin, TrainedEstimator):
+    """Base of the regressors, which subclasses give a network.
+
+    Parameters
+    ----------
+    loss : {"absolute_error", "huber", "squared_error"}, default="squared_error"
+        Loss function of the standardized targets. "huber" is quadratic up to one standard
+        deviation, and linear beyond.
+
+    Attributes
+    ----------
+    target_type_ : {"continuous"}
+        Type of the targets.
+    y_mean_ : float64 array of shape () or (n_outputs,)
+        Mean of the targets, in their unit.
+    y_scale_ : float64 array of shape () or (n_outputs,)
+        Standard deviation of the targets, or 1 for constant targets.
+    """
+
+    loss: str = "squared_error"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **TrainedEstimator._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES["continuous"]))],
+    }
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> ImageRegressor:
+        """Make one pass over images, starting from the current weights.
+
+        The statistics that standardize the input and the targets are those of the first call. The
+        learning rate is constant.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            An array, flat rows, or `LazyImages`.
+        y : array-like of shape (n_images,) or (n_images, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_images,), default=None
+            Weights of the losses of the images. None gives all images the same weight.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            With `early_stopping`.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> NDArray:
+        """Predict the targets of images.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images with the height, width and channels seen in fit.
+
+        Returns
+        -------
+        y : float64 array of shape (n_images,) or (n_images, n_outputs)
+            Predicted targets, in the unit of the targets.
+        """
+        outputs = self._outputs(X)
+        return outputs.reshape(-1, *self.y_mean_.shape) * self.y_scale_ + self.y_mean_
+
+    def _encode(self, y, *, reset, sample_weight=None, classes=None):
+        """Standardize the targets: a float32 array of shape (n_images, n_outputs)."""
+        y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="y")
+        y = y if y.ndim == 2 else column_or_1d(y)
+        if reset:
+            self.target_type_ = "continuous"
+            self.y_mean_, self.y_scale_ = _mean_and_scale(y, sample_weight)
+        if y.shape[1:] != self.y_mean_.shape:
+            raise ValueError(
+                f"y has shape {y.shape}, but in fit the target of an image had shape "
+                f"{self.y_mean_.shape}"
+            )
+        if sample_weight is not None:  # targets of images without weight may be any number
+            counts = (sample_weight > 0).reshape(-1, *(1,) * (y.ndim - 1))
+            y = np.where(counts, y, self.y_mean_)
+        return ((y - self.y_mean_) / self.y_scale_).reshape(len(y), -1).astype(np.float32)
+
+    def _n_outputs(self):
+        return self.y_mean_.size
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+def _mean_and_scale(y, sample_weight):
+    """Compute the weighted mean and standard deviation of each target, 1 for a constant one."""
+    if sample_weight is not None:
+        y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
+    mean = np.average(y, axis=0, weights=sample_weight)
+    offset = y - mean
+    largest = abs(offset).max(axis=0)
+    # Rounding errors of a constant target are not variation.
+    varies = largest > 1e-12 * abs(y).max(axis=0)
+    largest = np.where(varies, largest, 1.0)
+    # Divided first, so that squares neither overflow nor vanish.
+    variance = np.average((offset / largest) ** 2, axis=0, weights=sample_weight)
+    return mean, np.where(varies & (variance > 0), largest * np.sqrt(variance), 1.0)

@@ -1,0 +1,203 @@
+"""Parameters of training: declared once, for every estimator that trains a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skcnn._validation import IMAGE_SHAPE
+from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS
+from skcnn.training.optimizers import OPTIMIZERS
+from skcnn.training.schedules import SCHEDULES
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TrainingParameters:
+    """Parameters of every estimator that trains a network.
+
+    An estimator inherits them as dataclass fields, with their constraints, defaults and
+    documentation. It may override the default of a field.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. None reads
+        a square number of features as a gray square, and up to 64 other values as one row of
+        pixels. Images need none.
+    optimizer : {"adam", "adamw", "muon", "rmsprop", "sgd"}, default="adamw"
+        Optimization algorithm. "sgd" uses Nesterov momentum of 0.9. "muon" (Jordan et al. 2024,
+        https://kellerjordan.github.io/posts/muon/) is for networks with batch normalization, such
+        as "fast", and needs a `learning_rate` of about 0.2.
+    learning_rate : float, default=0.003
+        Maximum learning rate. For the weights of dense layers with more than 2,048 inputs it is
+        reduced in proportion to the number of inputs (Yang et al. 2021, arXiv 2203.03466, table
+        3).
+    schedule : {"cosine", "linear", "one_cycle"} or None, default="one_cycle"
+        Learning rate schedule of a `fit`. "cosine" and "linear" decrease it to 0, "one_cycle"
+        first increases it (Smith and Topin 2018, arXiv 1708.07120). None keeps it constant.
+    weight_decay : "auto" or float, default="auto"
+        Decoupled weight decay for "adamw", where each step multiplies the weights by
+        ``1 - learning_rate * weight_decay``; coefficient of an L2 penalty for the other
+        optimizers. "auto" is 0.5 for "adamw" and 0 for the others.
+    batch_size : int, default=64
+        Number of images in a training batch.
+    max_epochs : int, default=20
+        Maximum number of passes over the training images.
+    mixup : float, default=0.0
+        Parameter alpha of mixup (Zhang et al. 2018, arXiv 1710.09412): the network trains on
+        weighted means of two images, with weights drawn from Beta(alpha, alpha). 0 disables it.
+    progressive_resizing : float, default=1.0
+        Size of the training images in the first epoch of a `fit`, as a fraction of their full
+        height and width. It grows linearly, and the last quarter of the epochs uses full size.
+        Values below 1 save time and need a network that accepts images of any size, such as
+        "fast".
+    lookahead : bool, default=False
+        Whether to average weights during training (Zhang et al. 2019, arXiv 1907.08610): after
+        every fifth step, the weights are set to an exponential moving average of them, whose
+        momentum increases during training (Jordan 2024, arXiv 2404.00498, section 3.4).
+    test_time_augmentation : {"flip", "flip_shift"} or None, default=None
+        Average predictions over each image and its mirror image ("flip"), or also over both
+        shifted diagonally by one pixel, with half the weight ("flip_shift"; Jordan 2024, arXiv
+        2404.00498, section 3.5). They take 2 and 6 times as long as a plain prediction.
+    early_stopping : bool, default=False
+        Whether to stop training when the validation loss has not improved for `patience` epochs,
+        and to restore the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Fraction of the training images to set aside as validation data for early stopping, where
+        `fit` is given no `X_val`. Classifiers stratify the split by class.
+    patience : int, default=5
+        Number of epochs without improvement after which early stopping ends the training.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the previous call. The state of the optimizer
+        is only pickled if True.
+    callbacks : list of skorch.callbacks.Callback, default=None
+        Callbacks of skorch, or pairs (name, callback). They are copied before use. Callbacks of
+        scikit-learn are passed to `set_callbacks` instead.
+    device : str or torch.device, default="auto"
+        Device of the network. "auto" uses a GPU if there is one.
+    precision : {"auto", "bfloat16", "float32"}, default="auto"
+        Precision of the training steps. "auto" uses bfloat16 where the device supports it
+        natively. Predictions are always computed in float32.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial weights, the order of the images, dropout, mixup and the validation
+        split. Pass an int for reproducible results across calls.
+    verbose : int, default=0
+        Whether to print one line per epoch.
+    """
+
+    image_shape: Sequence[int] | None = None
+    loss: str = ""
+    optimizer: str = "adamw"
+    learning_rate: float = 0.003
+    schedule: str | None = "one_cycle"
+    weight_decay: str | float = "auto"
+    batch_size: int = 64
+    max_epochs: int = 20
+    mixup: float = 0.0
+    progressive_resizing: float = 1.0
+    lookahead: bool = False
+    test_time_augmentation: str | None = None
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    patience: int = 5
+    warm_start: bool = False
+    callbacks: list | None = None
+    device: str | torch.device = "auto"
+    precision: str = "auto"
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict] = {
+        "image_shape": [IMAGE_SHAPE, None],
+        "optimizer": [StrOptions(set(OPTIMIZERS))],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions(set(SCHEDULES)), None],
+        "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "mixup": [Interval(Real, 0, None, closed="left")],
+        "progressive_resizing": [Interval(Real, 0, 1, closed="right")],
+        "lookahead": ["boolean"],
+        "test_time_augmentation": [StrOptions(set(TEST_TIME_AUGMENTATIONS)), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"auto", "bfloat16", "float32"})],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Options of a training, read from the parameters of an estimator.
+
+    They are plain data, so that they are stored with a fitted network. Fields have the names and
+    the meaning of the parameters in `TrainingParameters`.
+    """
+
+    loss: str
+    optimizer: str
+    learning_rate: float
+    schedule: str | None
+    weight_decay: str | float
+    batch_size: int
+    max_epochs: int
+    mixup: float
+    progressive_resizing: float
+    lookahead: bool
+    test_time_augmentation: str | None
+    early_stopping: bool
+    patience: int
+    warm_start: bool
+    precision: str
+    verbose: int
+    label_smoothing: float = 0.0
+
+    @classmethod
+    def of(cls, estimator: Any) -> TrainingOptions:
+        """Read the options from the parameters of an estimator.
+
+        Parameters
+        ----------
+        estimator : object
+            Any object with the parameters as attributes, such as a `TrainingParameters`.
+
+        Returns
+        -------
+        options : TrainingOptions
+            The options. `label_smoothing` is 0 for an estimator without that parameter.
+        """
+        names = [field.name for field in fields(cls) if hasattr(estimator, field.name)]
+        return cls(**{name: getattr(estimator, name) for name in names})
+
+    def skorch_parameters(self) -> dict[str, Any]:
+        """Return the options that skorch's net has parameters for.
+
+        Returns
+        -------
+        parameters : dict
+            The optimizer and its arguments, "lr", "batch_size", "max_epochs", "warm_start" and
+            "verbose".
+        """
+        optimizer, arguments = OPTIMIZERS[self.optimizer]
+        if self.weight_decay != "auto":
+            arguments = {**arguments, "weight_decay": self.weight_decay}
+        return {
+            "optimizer": optimizer,
+            **{f"optimizer__{name}": value for name, value in arguments.items()},
+            "lr": self.learning_rate,
+            "batch_size": self.batch_size,
+            "max_epochs": self.max_epochs,
+            "warm_start": self.warm_start,
+            "verbose": int(self.verbose),
+        }

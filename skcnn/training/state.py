@@ -1,0 +1,222 @@
+"""State of a fitted net: plain data and arrays, for pickles and to undo a failed training."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+
+from skcnn.training.device import seeded
+from skcnn.training.loader import ImageDataset
+
+_NOT_STORED = ("module", "criterion", "callbacks", "train_split", "device")
+
+
+def net_state(net, arguments):
+    """Return the state of a fitted net as plain data and arrays.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Fitted net.
+    arguments : dict
+        Arguments of its constructor.
+
+    Returns
+    -------
+    state : dict
+        "module" is the `NetworkSpec` and "weights" has the arrays of the module; for a net without
+        a spec, "module" is the module itself. "optimizer" is None unless training is to continue.
+    """
+    optimizer = net.optimizer_.state_dict() if net.warm_start and net.optimizer_ else None
+    return {
+        "module": net.spec or net.module_,
+        "weights": to_arrays(net.module_.state_dict()) if net.spec else None,
+        "optimizer": to_arrays(optimizer),
+        "history": to_columns(net.history),
+        "arguments": arguments,
+        "changed": _changed_parameters(net),
+    }
+
+
+def module_and_spec(state):
+    """Build the module of a net from its state.
+
+    Parameters
+    ----------
+    state : dict
+        What `net_state` returned.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        Module with its weights, on the CPU.
+    spec : NetworkSpec or None
+        Its description.
+    """
+    if state["weights"] is None:
+        return state["module"], None
+    spec = state["module"]
+    with seeded(0, torch.device("cpu")):  # the initial weights are replaced
+        module = spec.build()
+    try:
+        module.load_state_dict(to_tensors(state["weights"]))
+    except RuntimeError as error:
+        raise ValueError(
+            "the saved weights do not fit the network: its class or the function that builds it "
+            f"has changed since the estimator was saved ({error})"
+        ) from error
+    return module, spec
+
+
+def to_arrays(state):
+    """Convert the tensors in nested dicts, lists and tuples to arrays.
+
+    Parameters
+    ----------
+    state : object
+        State dict of a module or an optimizer.
+
+    Returns
+    -------
+    state : object
+        The same structure with NumPy arrays.
+    """
+    if isinstance(state, torch.Tensor):
+        return state.detach().cpu().numpy()
+    return _mapped(to_arrays, state)
+
+
+def to_tensors(state):
+    """Convert the arrays in nested dicts, lists and tuples to tensors.
+
+    Parameters
+    ----------
+    state : object
+        What `to_arrays` returned.
+
+    Returns
+    -------
+    state : object
+        The same structure with tensors.
+    """
+    if isinstance(state, np.ndarray):
+        return torch.from_numpy(state.copy())  # arrays of a memory-mapped file are read-only
+    return _mapped(to_tensors, state)
+
+
+def load_optimizer(optimizer, arrays):
+    """Load the state of an optimizer.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Optimizer of the same parameters.
+    arrays : dict
+        State dict, as `to_arrays` returns it.
+    """
+    optimizer.load_state_dict(to_tensors(arrays))
+    # Fused optimizers expect the memory layout of the parameters.
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def to_columns(records):
+    """Convert records with mostly the same names to columns, which take less space in a pickle.
+
+    Parameters
+    ----------
+    records : list of dict
+        Records.
+
+    Returns
+    -------
+    columns : dict of {str: (list of int, list)}
+        For each name the rows that have it, or an empty list for all rows, and their values.
+    """
+    columns = {}
+    for name in dict.fromkeys(name for record in records for name in record):
+        rows = [row for row, record in enumerate(records) if name in record]
+        values = [records[row][name] for row in rows]
+        columns[name] = ([] if len(rows) == len(records) else rows, values)
+    return columns
+
+
+def to_records(columns):
+    """Convert columns to records.
+
+    Parameters
+    ----------
+    columns : dict
+        What `to_columns` returned.
+
+    Returns
+    -------
+    records : list of dict
+        Records.
+    """
+    records = {}
+    for name, (rows, values) in columns.items():
+        for row, value in zip(rows or range(len(values)), values, strict=True):
+            records.setdefault(row, {})[name] = value
+    return [records[row] for row in sorted(records)]
+
+
+@contextmanager
+def restored_on_failure(net):
+    """Restore the weights, the optimizer and the parameters of a net if its training fails.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Net that is trained further.
+
+    Yields
+    ------
+    None
+    """
+    parameters = {name: value for name, value in vars(net).items() if not name.endswith("_")}
+    module = copy.deepcopy(net.module_.state_dict())
+    optimizer = net.optimizer_ and copy.deepcopy(net.optimizer_.state_dict())
+    criterion, n_epochs = net.criterion_, len(net.history)
+    try:
+        yield
+    except BaseException:
+        for name in [name for name in vars(net) if not name.endswith("_")]:
+            del vars(net)[name]
+        vars(net).update(parameters, criterion_=criterion)
+        net.module_.to(net.device)
+        del net.history[n_epochs:]
+        net.module_.load_state_dict(module)
+        net.optimizer_ = None
+        if optimizer:
+            net.initialize_optimizer()
+            net.optimizer_.load_state_dict(optimizer)
+        raise
+
+
+def _changed_parameters(net):
+    """Return the parameters of skorch that the user changed on the net."""
+    fresh = {
+        **vars(NeuralNet(None, None, **net.options.skorch_parameters())),
+        "dataset": ImageDataset,
+    }
+    return {
+        name: value
+        for name, value in vars(net).items()
+        if name in fresh and name not in _NOT_STORED and not name.endswith("_")
+        if value is not fresh[name] and value != fresh[name]
+    }
+
+
+def _mapped(function, state):
+    if isinstance(state, dict):
+        return {key: function(value) for key, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return type(state)(function(value) for value in state)
+    return state

@@ -1,0 +1,151 @@
+"""Batch transforms: changes to a training batch before the network sees it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch.distributions import Beta
+from torch.nn.functional import interpolate
+
+from skcnn.training.loader import Batch
+
+_GROWTH_FRACTION = 0.75  # fraction of the epochs in which progressive resizing enlarges images
+
+
+class Progress(NamedTuple):
+    """Position in a training: the epoch, counted from 0, and the number of epochs."""
+
+    epoch: int
+    n_epochs: int
+
+
+class BatchTransform(Protocol):
+    """A change to a training batch.
+
+    The net applies a list of them to every training batch, in order. They are called on the
+    device of the network, in train mode, with seeded random numbers of torch.
+    """
+
+    def __call__(self, batch: Batch, net, progress: Progress) -> Batch:
+        """Transform a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Images, targets and weights.
+        net : ImageNeuralNet
+            The net being trained.
+        progress : Progress
+            Position in the training.
+
+        Returns
+        -------
+        batch : Batch
+            A new batch of as many images.
+        """
+
+
+class ProgressiveResizing:
+    """Train on smaller images at first (Howard, "Training Imagenet in 3 hours", fast.ai, 2018).
+
+    Parameters
+    ----------
+    start : float
+        Size in the first epoch as a fraction of the full size, from 0 to 1.
+    """
+
+    def __init__(self, start):
+        self.start = start
+
+    def __call__(self, batch, net, progress):  # noqa: D102
+        return batch.replace(images=resize(batch.images, self.fraction(progress)))
+
+    def fraction(self, progress):
+        """Return the size of the images in an epoch, as a fraction of their full size.
+
+        It grows linearly and is 1 in the last quarter of the epochs, at least in the last epoch.
+
+        Parameters
+        ----------
+        progress : Progress
+            Position in the training.
+
+        Returns
+        -------
+        fraction : float
+            From `start` to 1.
+        """
+        epoch, n_epochs = progress
+        if n_epochs == 1:
+            return 1.0
+        grown = min(epoch / min(_GROWTH_FRACTION * n_epochs, n_epochs - 1), 1.0)
+        return self.start + (1 - self.start) * grown
+
+
+class Mixup:
+    """Train on weighted means of two images (Zhang et al. 2018, arXiv 1710.09412).
+
+    Parameters
+    ----------
+    alpha : float
+        Parameter of the Beta distribution of the weights.
+    """
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def __call__(self, batch, net, progress):  # noqa: D102
+        share = float(Beta(self.alpha, self.alpha).sample())
+        partner = torch.randperm(len(batch.y))
+        images = batch.images.float()
+        mixed = [(share * weight, *target) for weight, *target in batch.weighted_targets]
+        mixed += [
+            ((1 - share) * weight, y[partner], None if weights is None else weights[partner])
+            for weight, y, weights in batch.weighted_targets
+        ]
+        images = share * images + (1 - share) * images[partner]
+        return batch.replace(images=images, weighted_targets=mixed)
+
+
+def batch_transforms(options):
+    """Return the batch transforms that the options of a training ask for.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        Options.
+
+    Returns
+    -------
+    transforms : list of BatchTransform
+        In the order of application.
+    """
+    transforms = []
+    if options.progressive_resizing < 1.0:
+        transforms.append(ProgressiveResizing(options.progressive_resizing))
+    if options.mixup:
+        transforms.append(Mixup(options.mixup))
+    return transforms
+
+
+def resize(images, fraction):
+    """Shrink images, with antialiasing.
+
+    Parameters
+    ----------
+    images : tensor of shape (n_images, n_channels, height, width)
+        Pixel values of any dtype.
+    fraction : float
+        New size as a fraction of the size of the images, from 0 to 1; 1 returns the images.
+
+    Returns
+    -------
+    images : float32 tensor of shape (n_images, n_channels, new_height, new_width)
+        Images of at least 2 x 2 pixels, unless they were smaller.
+    """
+    if fraction == 1.0:
+        return images
+    size = [min(axis, max(2, round(fraction * axis))) for axis in images.shape[2:]]
+    # PyTorch rounds the results for uint8, so the same values would give other images.
+    return interpolate(images.float(), size, mode="bilinear", antialias=True)

@@ -1,0 +1,141 @@
+"""Ctrl-C and callbacks that end a training, both by KeyboardInterrupt."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
+
+from skcnn import CNNClassifier
+from skcnn.training.interrupts import InterruptMonitor, StopTraining
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (24, 6, 6), dtype=np.uint8)
+LABELS = np.arange(24) % 2
+
+
+def interrupt(*args, **kwargs):
+    """Send SIGINT to this process, as Ctrl-C does."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+class SendsSignal(Callback):
+    """A callback in which SIGINT arrives, in the second epoch."""
+
+    def __init__(self, method):
+        setattr(self, method, self.send)
+
+    @staticmethod
+    def send(net, **kwargs):
+        if len(net.history) == 2:
+            interrupt()
+
+
+class SignalInBatch(nn.Module):
+    """A network in which SIGINT arrives, in the third call in train mode."""
+
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__()
+        self.layer = nn.Linear(in_channels * height * width, n_outputs)
+        self.n_calls = 0
+
+    def forward(self, images):
+        self.n_calls += self.training
+        if self.n_calls == 3:
+            interrupt()
+        return self.layer(images.flatten(1))
+
+
+class CatchesAndStops(Callback):
+    """A callback that ends the training as those of skorch do."""
+
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def classifier(**parameters):
+    return CNNClassifier(**{"channels": (), "max_epochs": 5, "batch_size": 12, **parameters})
+
+
+METHODS = ["on_epoch_begin", "on_batch_begin", "on_grad_computed", "on_batch_end", "on_epoch_end"]
+
+
+@pytest.mark.parametrize("method", ["on_train_begin", *METHODS, "on_train_end"])
+def test_ctrl_c_in_a_callback_ends_fit(method):
+    callback = SendsSignal(method)
+    if method.startswith("on_train"):
+        setattr(callback, method, interrupt)
+    cnn = classifier(callbacks=[callback])
+    with pytest.raises(KeyboardInterrupt):
+        cnn.fit(IMAGES, LABELS)
+    assert not hasattr(cnn, "net_")
+
+
+def test_ctrl_c_in_a_batch_ends_fit():
+    with pytest.raises(KeyboardInterrupt):
+        classifier(network=SignalInBatch, channels="auto").fit(IMAGES, LABELS)
+
+
+def test_ctrl_c_in_early_stopping_of_skorch_ends_fit():
+    class Interrupted(EarlyStopping):
+        def on_epoch_end(self, net, **kwargs):
+            interrupt()
+            super().on_epoch_end(net, **kwargs)
+
+    with pytest.raises(KeyboardInterrupt):
+        classifier(callbacks=[Interrupted(monitor="train_loss")]).fit(IMAGES, LABELS)
+
+
+def test_ctrl_c_between_epochs_ends_fit(monkeypatch):
+    cnn = classifier()
+    original = CNNClassifier._own_callbacks
+
+    def with_signal(self, *args, **kwargs):
+        return [*original(self, *args, **kwargs), SendsSignal("on_epoch_begin")]
+
+    monkeypatch.setattr(CNNClassifier, "_own_callbacks", with_signal)
+    with pytest.raises(KeyboardInterrupt):
+        cnn.fit(IMAGES, LABELS)
+
+
+def test_a_failed_warm_fit_keeps_what_was_learned():
+    cnn = classifier(max_epochs=1, warm_start=True, random_state=0).fit(IMAGES, LABELS)
+    before = cnn.predict_proba(IMAGES)
+    with pytest.raises(KeyboardInterrupt):
+        cnn.set_params(callbacks=[SendsSignal("on_batch_end")], max_epochs=3).fit(IMAGES, LABELS)
+    assert cnn.n_epochs_ == 1
+    np.testing.assert_array_equal(cnn.predict_proba(IMAGES), before)
+
+
+def test_a_callback_that_raises_keyboard_interrupt_ends_the_training():
+    assert classifier(callbacks=[CatchesAndStops()]).fit(IMAGES, LABELS).n_epochs_ == 1
+
+
+def test_a_callback_ends_a_training_in_a_thread():
+    fits = []
+    thread = threading.Thread(
+        target=lambda: fits.append(classifier(callbacks=[CatchesAndStops()]).fit(IMAGES, LABELS))
+    )
+    thread.start()
+    thread.join()
+    assert fits[0].n_epochs_ == 1
+
+
+def test_the_handler_is_restored():
+    before = signal.getsignal(signal.SIGINT)
+    classifier(max_epochs=1).fit(IMAGES, LABELS)
+    with pytest.raises(KeyboardInterrupt):
+        classifier(callbacks=[SendsSignal("on_epoch_end")]).fit(IMAGES, LABELS)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_conversion(interrupted):
+    monitor = InterruptMonitor()
+    monitor.interrupted = interrupted
+    expected = KeyboardInterrupt if interrupted else StopTraining
+    with pytest.raises(expected), monitor.callbacks_may_stop():
+        raise KeyboardInterrupt

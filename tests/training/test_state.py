@@ -1,0 +1,141 @@
+"""The state of a fitted net: plain data and arrays, without pickles or code inside."""
+
+import io
+import pickle
+import pickletools
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from torch import nn
+
+from skcnn import CNNClassifier, CNNRegressor
+from skcnn.networks import NetworkSpec
+from skcnn.training.options import TrainingOptions
+from skcnn.training.state import to_arrays, to_columns, to_records, to_tensors
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (24, 8, 8), dtype=np.uint8)
+LABELS = np.arange(24) % 2
+NETWORKS = [
+    {},
+    {"channels": ()},
+    {"batch_norm": False, "activation": "gelu"},
+    {"network": "fast", "channels": (8, 8)},
+]
+
+
+def fitted(estimator=CNNClassifier, **parameters):
+    return estimator(max_epochs=1, random_state=0, **parameters).fit(IMAGES, LABELS)
+
+
+def plain(value):
+    """Say whether a value is made of Python's own types, arrays, and the two records of ours."""
+    if isinstance(value, dict):
+        return all(isinstance(key, (str, int)) and plain(item) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return all(map(plain, value))
+    if isinstance(value, (NetworkSpec, TrainingOptions)):
+        return plain(vars(value))
+    return value is None or isinstance(value, (str, int, float, bool, np.ndarray))
+
+
+@pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
+@pytest.mark.parametrize("parameters", NETWORKS)
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_the_state_is_plain_data_and_arrays(estimator, parameters, warm_start):
+    net = fitted(estimator, warm_start=warm_start, **parameters).net_
+    state = net.__getstate__()
+    assert plain(state)
+    assert set(state["weights"]) == set(net.module_.state_dict())
+    assert (state["optimizer"] is not None) == warm_start
+
+
+class Recorder(pickle.Unpickler):
+    """An unpickler that records which classes and functions a pickle names."""
+
+    def __init__(self, file):
+        super().__init__(file)
+        self.names = set()
+
+    def find_class(self, module, name):
+        self.names.add((module.split(".")[0], name))
+        return super().find_class(module, name)
+
+
+@pytest.mark.parametrize("parameters", NETWORKS)
+def test_a_pickle_contains_no_other_pickle_and_names_no_module_of_torch(parameters):
+    data = pickle.dumps(fitted(**parameters))
+    recorder = Recorder(io.BytesIO(data))
+    recorder.load()
+    assert {module for module, _ in recorder.names} <= {"skcnn", "numpy"}
+    for _, argument, _ in pickletools.genops(data):
+        if isinstance(argument, bytes):
+            assert not argument.startswith((b"\x80", b"x\x9c", b"x\xda"))
+
+
+@pytest.mark.parametrize("parameters", NETWORKS)
+def test_a_loaded_net_has_the_weights_and_leaves_random_numbers_alone(parameters):
+    cnn = fitted(**parameters)
+    data = pickle.dumps(cnn)
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    loaded = pickle.loads(data)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, value in cnn.module_.state_dict().items():
+        assert torch.equal(loaded.module_.state_dict()[name], value)
+    assert_array_equal(loaded.predict_proba(IMAGES), cnn.predict_proba(IMAGES))
+    assert loaded.history_ == cnn.history_
+    assert loaded.net_.options == cnn.net_.options
+
+
+class Small(nn.Module):
+    """A network of the user's."""
+
+    n_hidden = 4
+
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__()
+        self.hidden = nn.Linear(in_channels * height * width, self.n_hidden)
+        self.output = nn.Linear(self.n_hidden, n_outputs)
+
+    def forward(self, images):
+        return self.output(self.hidden(images.flatten(1)).relu())
+
+
+def test_a_network_of_the_users_is_stored_by_reference(monkeypatch):
+    cnn = fitted(network=Small)
+    data = pickle.dumps(cnn)
+    assert_array_equal(pickle.loads(data).predict_proba(IMAGES), cnn.predict_proba(IMAGES))
+    monkeypatch.setattr(Small, "n_hidden", 5)
+    with pytest.raises(ValueError, match="the saved weights do not fit the network: its class"):
+        pickle.loads(data)
+
+
+def test_parameters_that_were_changed_on_the_net_are_stored():
+    net = fitted().net_
+    net.set_params(batch_size=7, predict_nonlinearity=None)
+    loaded = pickle.loads(pickle.dumps(net))
+    assert (loaded.batch_size, loaded.predict_nonlinearity) == (7, None)
+    assert_array_equal(loaded.predict_proba(IMAGES), net.forward(IMAGES))
+
+
+def test_tensors_and_arrays():
+    state = {"a": [torch.eye(2), 3], "b": (torch.tensor(True), None, {"c": torch.arange(2)})}
+    arrays = to_arrays(state)
+    assert isinstance(arrays["a"][0], np.ndarray)
+    assert isinstance(arrays["b"], tuple)
+    tensors = to_tensors(arrays)
+    assert torch.equal(tensors["a"][0], torch.eye(2))
+    assert tensors["b"][0].dtype == torch.bool
+    assert tensors["a"][1] == 3
+    assert tensors["b"][1] is None
+
+
+@pytest.mark.parametrize(
+    "records",
+    [[], [{"a": 1}], [{"a": 1, "b": [2]}, {"a": None}, {"b": 3, "a": 0.5}]],
+)
+def test_columns_and_records(records):
+    assert to_records(to_columns(records)) == records
