@@ -177,6 +177,7 @@ def test_clone_parameters_and_pickle(kind, form):
 
 
 @every_kind
+@pytest.mark.usefixtures("one_thread")
 def test_two_processes(kind):
     X, y = images("4-D"), targets(kind)
     alone = cross_val_score(make(kind), X, y, cv=2)

@@ -113,6 +113,7 @@ def test_grid_search_over_the_whole_pipeline(files, lazy):
     assert_array_equal(search.predict(paths), search.best_estimator_.predict(paths))
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_grid_search_in_two_processes_finds_what_one_does(rows):
     grid = {"channels": [(4,), (8,)], "learning_rate": [0.005, 0.001]}
     alone = GridSearchCV(quick(), grid, cv=2).fit(*rows)
