@@ -1,25 +1,33 @@
-"""What the fetchers share: official files in scikit-learn's data home, whole or not at all."""
+"""Download the official files of data sets to scikit-learn's data home, and check them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
 import os
+import socket
 import time
 import warnings
+from contextlib import contextmanager
 from http.client import HTTPException
 from numbers import Integral, Real
 from pathlib import Path
-from urllib.request import urlopen
-from uuid import uuid4
+from ssl import SSLError
+from tempfile import TemporaryDirectory
+from threading import Lock
+from urllib.error import URLError
 
 import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
+from torch.hub import download_url_to_file
 
-TIMEOUT = 30  # seconds in which a server may stay silent
-CHUNK = 1 << 20  # bytes
+TIMEOUT = 30  # seconds without an answer before a server counts as unavailable
+
+# What `download_url_to_file` raises when the server is at fault; other OSErrors are the disk's.
+# RuntimeError is a wrong checksum.
+SERVER_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError, SSLError, RuntimeError)
 
 PARAMETERS = {
     "data_home": [str, os.PathLike, None],
@@ -31,38 +39,31 @@ PARAMETERS = {
 }
 
 logger = logging.getLogger(__name__)
-
-
-class BrokenDownloadError(Exception):
-    """The server gave no file, or not the official one; it may the next time."""
-
-
-# ------------------------------------------------------------------------------------------------
-# Files
+_timeout_lock = Lock()
 
 
 def official_file(url, sha256, folder, *, data_home, download_if_missing, n_retries, delay):
-    """Give the path of an official file in a folder of the data home, downloaded if need be.
+    """Return the path of an official file in a folder of the data home, and download it if needed.
 
     Returns
     -------
     path : Path
-        A file whose checksum was right just now.
+        File with the official checksum.
     """
     path = Path(get_data_home(data_home), folder, url.rsplit("/", 1)[-1])
     exists = path.exists()
     if exists and sha256_of(path) == sha256:
         return path
     if not download_if_missing:
-        what = "is not the official file: its checksum is another" if exists else "does not exist"
-        mend = "delete it, and put" if exists else "put"
+        problem = "is not the official file: its checksum differs" if exists else "does not exist"
+        remedy = "delete it, and put" if exists else "put"
         raise OSError(
-            f"{str(path)!r} {what}, and download_if_missing=False: {mend} the official file "
+            f"{str(path)!r} {problem}, and download_if_missing=False: {remedy} the official file "
             f"there, {url}, or allow the download"
         )
     if exists:
         warnings.warn(
-            f"{str(path)!r} is not the official file: its checksum is another. The official one is "
+            f"{str(path)!r} is not the official file: its checksum differs. The official file is "
             "downloaded and replaces it",
             stacklevel=2,
         )
@@ -73,69 +74,63 @@ def official_file(url, sha256, folder, *, data_home, download_if_missing, n_retr
 
 
 def sha256_of(path):
-    """Give the SHA-256 of a file in hexadecimal digits."""
+    """Return the SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(url, sha256, path, n_retries, delay):
-    """Download a file, again where the server fails, and not where the disk does."""
+    """Download a file, and try again after an error of the server."""
     for retries_left in reversed(range(n_retries + 1)):
         try:
             return _download_once(url, sha256, path)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        except BrokenDownloadError as error:
+        except SERVER_ERRORS as error:
+            reason = str(error) or type(error).__name__
             if not retries_left:
                 raise OSError(
-                    f"{url} could not be downloaded ({error}): try again later, or put the "
+                    f"{url} could not be downloaded ({reason}): try again later, or put the "
                     f"official file at {str(path)!r} yourself"
                 ) from error
-            warnings.warn(f"{url} is downloaded again: {error}", stacklevel=2)
+            warnings.warn(f"{url} is downloaded again: {reason}", stacklevel=2)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         time.sleep(delay)
 
 
 def _download_once(url, sha256, path):
-    """Download a file next to its place, under a name of its own, and move it there if it is right.
+    """Download a file into a temporary folder beside its place, check it, and move it there.
 
-    Whatever happens, an exception or Ctrl-C, the unfinished file is removed. Moving is atomic, so
-    of several processes that download the same file each puts a whole one there.
+    The folder is removed after any exception, Ctrl-C included. The move is atomic: several
+    processes can download the same file at the same time.
     """
-    part = path.with_name(f"{path.name}.part_{uuid4().hex}")
-    try:
-        with part.open("xb") as file:
-            for chunk in _chunks(url):
-                file.write(chunk)
-        if sha256_of(part) != sha256:  # http.client tells nobody that a connection ended early
-            raise BrokenDownloadError(
-                f"the {part.stat().st_size} bytes that came are not the official file"
-            )
+    with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder, _timeout(TIMEOUT):
+        part = Path(folder, path.name)
+        download_url_to_file(url, str(part), hash_prefix=sha256, progress=False)
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
-def _chunks(url):
-    """Read from a server. An OSError of this function's caller is then one of the disk."""
-    try:
-        with urlopen(url, timeout=TIMEOUT) as answer:
-            while chunk := answer.read(CHUNK):
-                yield chunk
-    except (OSError, HTTPException) as error:  # URLError, timeouts and resets are OSErrors
-        raise BrokenDownloadError(str(error) or type(error).__name__) from error
+@contextmanager
+def _timeout(seconds):
+    """Set the timeout of new connections, which `download_url_to_file` has no parameter for.
 
-
-# ------------------------------------------------------------------------------------------------
-# What the fetchers give
+    The timeout belongs to the process, so one thread at a time sets it and restores it.
+    """
+    with _timeout_lock:
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(seconds)
+        try:
+            yield
+        finally:
+            socket.setdefaulttimeout(before)
 
 
 def parts_of(subset):
-    """Give the official parts that a subset consists of, in order."""
+    """Return the official parts of a subset, in order."""
     return ("train", "test") if subset == "all" else (subset,)
 
 
 def collection(images, codes, target_names, description, *, return_X_y):
-    """Join the parts of a collection, and name the classes."""
+    """Concatenate the parts of a data set, and replace class numbers by class names."""
     target_names = np.array(target_names)
     data, target = np.concatenate(images), target_names[np.concatenate(codes)]
     if return_X_y:
