@@ -1,4 +1,4 @@
-"""fetch_cifar10: 60,000 small colour images of animals and vehicles."""
+"""fetch_cifar10: 60,000 small color images of animals and vehicles."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import validate_params
 from skcnn.datasets._fetch import PARAMETERS, collection, official_file, parts_of
 
 # https://www.cs.toronto.edu/~kriz/cifar.html links to this file, the binary version, which needs no
-# pickle, and gives its MD5 only. The SHA-256 of what is at this address is from TensorFlow Datasets
-# (url_checksums/cifar10.txt) and the same in MLDatasets.jl (src/datasets/vision/cifar10.jl).
+# pickle, and gives its MD5 only. The SHA-256 is the one in TensorFlow Datasets
+# (url_checksums/cifar10.txt) and in MLDatasets.jl (src/datasets/vision/cifar10.jl).
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 BATCHES = {
@@ -36,7 +36,7 @@ SHAPE = (3, 32, 32)  # in the file
 DESCRIPTION = """\
 CIFAR-10
 
-60,000 colour images of 32 x 32 pixels in ten classes of the same size, four kinds of vehicles and
+60,000 color images of 32 x 32 pixels in ten classes of the same size, four kinds of vehicles and
 six of animals: 50,000 images for training and 10,000 for testing.
 
 Source: https://www.cs.toronto.edu/~kriz/cifar.html, which asks to cite the report
@@ -55,33 +55,33 @@ def fetch_cifar10(
     n_retries: int = 3,
     delay: float = 1.0,
 ) -> Any:
-    """Load CIFAR-10, 32 x 32 colour images of animals and vehicles, and download it if need be.
+    """Load CIFAR-10, 32 x 32 color images of animals and vehicles, and download it if needed.
 
-    The official file, `cifar-10-binary.tar.gz` of 170 MB, is kept as it is in the folder
-    ``cifar10`` of scikit-learn's data home. On a machine without a network, put it there. It is
-    read into memory without unpacking it to the disk.
+    The official file, `cifar-10-binary.tar.gz` (170 MB), is stored unchanged in the folder
+    ``cifar10`` of scikit-learn's data home. On a machine without a network connection, put it
+    there. It is read into memory without being unpacked on disk.
 
     Every call compares the SHA-256 of the file with the official one. A file that differs is
-    downloaded anew, with a warning, and replaced when the new one is complete. A download that
-    breaks leaves nothing behind.
+    downloaded again, with a warning, and replaced when the download is complete. A failed
+    download leaves no files behind.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder for data sets. By default it is that of `sklearn.datasets.get_data_home`: the
+        Folder for data sets. The default is that of `sklearn.datasets.get_data_home`: the
         environment variable ``SCIKIT_LEARN_DATA``, or else ``~/scikit_learn_data``.
     subset : {"train", "test", "all"}, default="train"
-        The 50,000 images for training, the 10,000 for testing, or first the ones and then the
-        others.
+        The 50,000 training images, the 10,000 test images, or both in this order.
     download_if_missing : bool, default=True
-        Whether to download the file if it is missing. If not, a missing file is an `OSError`.
+        Whether to download the file if it is missing. If False, a missing file raises an
+        `OSError`.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
     n_retries : int, default=3
-        How often a download is tried again when the server does not answer, answers with an
-        error, or sends something else than the official file.
+        Number of times that a download is tried again when the server does not answer, answers
+        with an error, or sends a file with another checksum.
     delay : float, default=1.0
-        The number of seconds between two tries.
+        Number of seconds between two tries.
 
     Returns
     -------
@@ -89,23 +89,23 @@ def fetch_cifar10(
         A dictionary-like object with the attributes
 
         data : uint8 array of shape (n_images, 32, 32, 3)
-            The images in the official order, their channels red, green and blue from 0 to 255.
+            The images in the official order, with channels red, green and blue from 0 to 255.
         target : str array of shape (n_images,)
-            The name of each image's class.
+            Class name of each image.
         target_names : str array of shape (10,)
-            The names of the classes in the order of the official labels 0 to 9.
+            Class names in the order of the official labels 0 to 9.
         DESCR : str
-            Where the images are from.
+            Description and source of the images.
 
     Raises
     ------
     OSError
-        If the file is missing, or not the official one, and cannot or may not be downloaded, or
-        if it cannot be written.
+        If the file is missing or has the wrong checksum and cannot be downloaded, if
+        `download_if_missing` is False, or if the file cannot be written.
 
     See Also
     --------
-    fetch_fashion_mnist : Grey images of clothes.
+    fetch_fashion_mnist : Gray images of clothes.
     sklearn.datasets.fetch_openml : Many more data sets, as rows of pixels.
 
     References
@@ -137,17 +137,17 @@ def fetch_cifar10(
 
 
 def read_batches(path, names):
-    """Read batches from the archive, in one pass, because going back would unpack it again.
+    """Read batches from the archive in one pass, because seeking back would unpack it again.
 
-    A batch is a sequence of records: one byte for the label, then the red, the green and the blue
-    values of an image, row by row.
+    A batch is a sequence of records: one byte for the label, then the red, green and blue values
+    of an image, row by row.
 
     Parameters
     ----------
     path : Path
         The archive.
     names : list of str
-        The files in it, without their folder.
+        Names of the files in the archive, without their folder.
 
     Returns
     -------

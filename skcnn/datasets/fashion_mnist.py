@@ -1,4 +1,4 @@
-"""fetch_fashion_mnist: 70,000 small grey images of clothes."""
+"""fetch_fashion_mnist: 70,000 small gray images of clothes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from sklearn.utils._param_validation import validate_params
 from skcnn.datasets._fetch import PARAMETERS, collection, official_file, parts_of
 
 # The README of https://github.com/zalandoresearch/fashion-mnist links to these files, and gives
-# their MD5 only. The SHA-256 of what is at these addresses are from TensorFlow Datasets
-# (url_checksums/fashion_mnist.txt) and the same in torchvision
-# (prototype/datasets/_builtin/mnist.py).
+# their MD5 only. The SHA-256 are those in TensorFlow Datasets (url_checksums/fashion_mnist.txt) and
+# in torchvision (prototype/datasets/_builtin/mnist.py).
 BASE_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 IMAGES = {"train": "train-images-idx3-ubyte.gz", "test": "t10k-images-idx3-ubyte.gz"}
 LABELS = {"train": "train-labels-idx1-ubyte.gz", "test": "t10k-labels-idx1-ubyte.gz"}
@@ -48,12 +47,12 @@ TARGET_NAMES = (
 DESCRIPTION = """\
 Fashion-MNIST
 
-70,000 grey images of 28 x 28 pixels, each of one article of Zalando's shop, in ten classes of the
-same size: 60,000 images for training and 10,000 for testing. The values are from 0, which is the
-background, to 255.
+70,000 gray images of 28 x 28 pixels, each of one article of Zalando's shop, in ten classes of the
+same size: 60,000 images for training and 10,000 for testing. The values are between 0, the
+background, and 255.
 
 Source: https://github.com/zalandoresearch/fashion-mnist
-Licence: MIT, copyright Zalando SE
+License: MIT, copyright Zalando SE
 Paper: Han Xiao, Kashif Rasul and Roland Vollgraf, "Fashion-MNIST: a Novel Image Dataset for
 Benchmarking Machine Learning Algorithms", 2017, https://arxiv.org/abs/1708.07747
 """
@@ -69,34 +68,33 @@ def fetch_fashion_mnist(
     n_retries: int = 3,
     delay: float = 1.0,
 ) -> Any:
-    """Load Fashion-MNIST, 28 x 28 grey images of ten kinds of clothes, and download it if need be.
+    """Load Fashion-MNIST, 28 x 28 gray images of ten kinds of clothes, and download it if needed.
 
-    The official files, 31 MB, are kept as they are in the folder ``fashion_mnist`` of
+    The official files (31 MB) are stored unchanged in the folder ``fashion_mnist`` of
     scikit-learn's data home: `train-images-idx3-ubyte.gz`, `train-labels-idx1-ubyte.gz`,
-    `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`. On a machine without a network, put
-    them there. Only the files of the subset are needed.
+    `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`. On a machine without a network
+    connection, put them there. Only the files of the subset are needed.
 
     Every call compares the SHA-256 of the files with the official ones. A file that differs is
-    downloaded anew, with a warning, and replaced when the new one is complete. A download that
-    breaks leaves nothing behind.
+    downloaded again, with a warning, and replaced when the download is complete. A failed
+    download leaves no files behind.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder for data sets. By default it is that of `sklearn.datasets.get_data_home`: the
+        Folder for data sets. The default is that of `sklearn.datasets.get_data_home`: the
         environment variable ``SCIKIT_LEARN_DATA``, or else ``~/scikit_learn_data``.
     subset : {"train", "test", "all"}, default="train"
-        The 60,000 images for training, the 10,000 for testing, or first the ones and then the
-        others.
+        The 60,000 training images, the 10,000 test images, or both in this order.
     download_if_missing : bool, default=True
-        Whether to download files that are missing. If not, a missing file is an `OSError`.
+        Whether to download missing files. If False, a missing file raises an `OSError`.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
     n_retries : int, default=3
-        How often a download is tried again when the server does not answer, answers with an
-        error, or sends something else than the official file.
+        Number of times that a download is tried again when the server does not answer, answers
+        with an error, or sends a file with another checksum.
     delay : float, default=1.0
-        The number of seconds between two tries.
+        Number of seconds between two tries.
 
     Returns
     -------
@@ -104,23 +102,23 @@ def fetch_fashion_mnist(
         A dictionary-like object with the attributes
 
         data : uint8 array of shape (n_images, 28, 28)
-            The images in the official order, from 0, the background, to 255.
+            The images in the official order, with values from 0, the background, to 255.
         target : str array of shape (n_images,)
-            The name of each image's class.
+            Class name of each image.
         target_names : str array of shape (10,)
-            The names of the classes in the order of the official labels 0 to 9.
+            Class names in the order of the official labels 0 to 9.
         DESCR : str
-            Where the images are from.
+            Description and source of the images.
 
     Raises
     ------
     OSError
-        If a file is missing, or not the official one, and cannot or may not be downloaded, or if
-        it cannot be written.
+        If a file is missing or has the wrong checksum and cannot be downloaded, if
+        `download_if_missing` is False, or if a file cannot be written.
 
     See Also
     --------
-    fetch_cifar10 : Colour images of animals and vehicles.
+    fetch_cifar10 : Color images of animals and vehicles.
     sklearn.datasets.fetch_openml : Many more data sets, as rows of pixels.
 
     References
@@ -157,10 +155,10 @@ def fetch_fashion_mnist(
 
 
 def read_idx(path):
-    """Read a compressed file in the idx format, that of MNIST.
+    """Read a compressed file in the idx format of MNIST.
 
-    Two zeros, the code of the type, the number of axes, their lengths as four bytes each with the
-    highest first, and the values.
+    The format is two zeros, the type code, the number of axes, the length of each axis as a
+    big-endian integer of four bytes, and the values.
 
     Parameters
     ----------
@@ -177,5 +175,5 @@ def read_idx(path):
     start = 4 + 4 * n_axes
     shape = [int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4)]
     if not n_axes or len(content) != start + math.prod(shape):
-        raise ValueError(f"{str(path)!r} is no file of uint8 values in the idx format")
+        raise ValueError(f"{str(path)!r} is not a file of uint8 values in the idx format")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -1,4 +1,4 @@
-"""load_image_folder: the paths and the classes of a folder of images."""
+"""load_image_folder: paths and classes of the images in a folder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
-    """Find the images of a folder that has one sub-folder for each class.
+    """Find the images in a folder that has one sub-folder for each class.
 
-    Nothing is read but the names: `ImageReader` reads the images. Hidden files and folders, and
-    files that are no images by their extension, are left out; folders within a class are not
-    entered.
+    The images are not opened: `ImageReader` reads them. Hidden files and folders, and files
+    without the extension of an image, are ignored. Folders inside a class folder are not searched.
 
     Parameters
     ----------
     root : str or Path
-        The folder; ``~`` is the user's.
+        The folder. A leading ``~`` is the user's home folder.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
 
@@ -31,24 +30,24 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
         A dictionary-like object with the attributes
 
         data : object array of shape (n_images,)
-            The paths of the files as `str`, sorted by class and file name.
+            Paths of the files as `str`, sorted by class and file name.
         target : str array of shape (n_images,)
-            The name of each image's class, which is that of its folder.
+            Class name of each image, which is the name of its folder.
         target_names : str array of shape (n_classes,)
-            The names of the classes, sorted.
+            Class names, sorted.
         filenames : object array of shape (n_images,)
-            The paths of the files relative to `root`, as `str` with slashes.
+            Paths of the files relative to `root`, as `str` with slashes.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder.
+        If the folder does not exist.
     ValueError
-        If it has no sub-folders, or one of them has no images.
+        If the folder has no sub-folders, or a sub-folder has no images.
 
     See Also
     --------
-    sklearn.datasets.load_files : The same for text files, whose contents it reads.
+    sklearn.datasets.load_files : Load text files with one sub-folder for each class.
 
     Examples
     --------
@@ -66,9 +65,9 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     """
     root = Path(root).expanduser()
     if not root.is_dir():
-        what = "is a file, not a folder" if root.exists() else "does not exist"
+        problem = "is a file, not a folder" if root.exists() else "does not exist"
         raise FileNotFoundError(
-            f"the image folder {str(root)!r} {what}: give a folder that has one sub-folder for "
+            f"the image folder {str(root)!r} {problem}: give a folder that has one sub-folder for "
             "each class"
         )
     folders = _visible(root, Path.is_dir)
@@ -90,10 +89,10 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     )
 
 
-def _visible(folder, is_wanted):
-    """List the entries that are not hidden, in the same order on every machine."""
+def _visible(folder, is_kind):
+    """List the visible files or folders in a folder, in the same order on every machine."""
     entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted((entry for entry in entries if is_wanted(entry)), key=lambda entry: entry.name)
+    return sorted((entry for entry in entries if is_kind(entry)), key=lambda entry: entry.name)
 
 
 def _images(folder):
@@ -107,7 +106,7 @@ def _images(folder):
         f"({', '.join(EXTENSIONS)}): "
         + (
             f"it has the sub-folders {', '.join(repr(f.name) for f in within[:3])}..., so perhaps "
-            f"{str(folder)!r} is the folder to give"
+            f"{str(folder)!r} is the folder to load"
             if within
             else "remove it, or put images into it"
         )
