@@ -2,8 +2,10 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +50,9 @@ MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 
 # Packages of the extras: any level may import them, but only inside a function.
 OPTIONAL = {"matplotlib", "onnx", "onnxruntime", "pandas", "polars", "rich", "timm", "torchvision"}
+
+# Packages that are installed under another name than they are imported with.
+DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 MAX_LINES_OF_A_FILE = 300  # docstrings not counted
 MAX_LINES_OF_A_FUNCTION = 60
@@ -157,6 +162,26 @@ def test_a_module_imports_what_the_table_allows(path):
         path.read_text(encoding="utf-8"), module_name(path), is_package=path.stem == "__init__"
     )
     assert not found, "\n".join(found)
+
+
+def declared(requirements):
+    """Return the names of required distributions, without versions, in lower case."""
+    return {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements}
+
+
+def test_every_imported_package_is_declared_and_the_other_way_round():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    imported = {
+        imported.target.split(".")[0]
+        for path in MODULES
+        for imported in imports_of(
+            path.read_text(encoding="utf-8"), module_name(path), is_package=path.stem == "__init__"
+        )
+    } - {*sys.stdlib_module_names, "skcnn"}
+    required = {DISTRIBUTIONS.get(name, name) for name in imported - OPTIONAL}
+    assert required == declared(project["dependencies"])
+    extras = set().union(*map(declared, project["optional-dependencies"].values()))
+    assert imported & OPTIONAL <= extras
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
