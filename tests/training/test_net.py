@@ -75,7 +75,7 @@ def options_of(target_type="multiclass", **parameters):
 
 
 def build_net(module=None, target_type="multiclass", **parameters):
-    names = {"seed", "predict_batch_size", "callbacks", "predict_nonlinearity", "spec"}
+    names = {"seed", "predict_batch_size", "callbacks", "predict_nonlinearity", "optimizer__eps"}
     of_net = {name: parameters.pop(name) for name in names & set(parameters)}
     return ImageNeuralNet(
         copy.deepcopy(module or build_module()).to(memory_format=torch.channels_last),
