@@ -1,4 +1,4 @@
-"""What an estimator has learned, and how it is kept when learning more goes wrong."""
+"""Learned attributes of an estimator, restored if a fit fails."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def all_or_nothing(estimator):
-    """Put back the learned attributes of an estimator if anything goes wrong within.
+    """Restore the learned attributes of an estimator if an exception is raised.
 
     Parameters
     ----------
     estimator : estimator
-        Who is being fitted.
+        Estimator being fitted.
 
     Yields
     ------
     None
-        Nothing.
     """
     before = _learned(estimator)
     try:

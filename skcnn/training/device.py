@@ -1,4 +1,4 @@
-"""Where a network runs, in which precision, and with which random numbers."""
+"""Device, precision and random numbers of a training."""
 
 from __future__ import annotations
 
@@ -8,28 +8,27 @@ from threading import RLock
 
 import torch
 
-# torch's random numbers are the process's, so fits in several threads take turns.
+# The random number generators of torch are global, so fits in several threads take turns.
 _RANDOM_NUMBERS = RLock()
 
 
 def resolve_device(device):
-    """Choose the device to train on.
+    """Return the device to train on.
 
     Parameters
     ----------
     device : str or torch.device
-        "auto" is a CUDA device where there is one, else Apple's "mps" where there is one, else the
-        processor.
+        "auto" is a CUDA device if there is one, else Apple's "mps" if there is one, else the CPU.
 
     Returns
     -------
     device : torch.device
-        A device that exists.
+        An available device.
 
     Raises
     ------
     ValueError
-        If there is no such device.
+        If the device is not available.
     """
     if device == "auto":
         return torch.device(_best_device())
@@ -37,27 +36,27 @@ def resolve_device(device):
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
         if chosen.type == "meta":
-            raise RuntimeError("it holds no values")
+            raise RuntimeError("it stores no values")
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(
-            f'device={device!r} cannot be used here ({reason}): device="auto" takes what there is'
+            f'device={device!r} is not available ({reason}): device="auto" uses an available device'
         ) from error
     return chosen
 
 
 def available_device(device):
-    """Choose the device to predict on: the one asked for, or the processor where it is missing.
+    """Return the device to predict on: the requested one, or the CPU if it is not available.
 
     Parameters
     ----------
     device : str or torch.device
-        As the estimator's parameter.
+        Parameter `device` of an estimator.
 
     Returns
     -------
     device : torch.device
-        A device that exists.
+        An available device.
     """
     try:
         return resolve_device(device)
@@ -66,41 +65,40 @@ def available_device(device):
 
 
 def autocast(device, precision):
-    """Give the context in which training steps compute.
+    """Return the autocast context of training steps.
 
     Parameters
     ----------
     device : torch.device
-        Where the network is.
+        Device of the network.
     precision : {"auto", "float32", "bfloat16"}
-        "auto" is bfloat16 where the device computes it natively, else float32.
+        "auto" is bfloat16 if the device supports it natively, else float32.
 
     Returns
     -------
     context : context manager
-        Weights, loss and statistics stay float32 within.
+        Context in which weights, loss and statistics remain float32.
     """
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
-    # Without its cache, which outlives a step where another autocast is around this one.
+    # The cache would outlive a step inside the autocast context of a caller.
     return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
 @contextmanager
 def seeded(seed, device):
-    """Seed torch's random numbers within, and leave the global ones as they were.
+    """Seed the random numbers of torch, and restore their state at the end.
 
     Parameters
     ----------
     seed : int
-        What they start from.
+        Seed.
     device : torch.device
-        The device whose numbers are seeded along with the processor's.
+        Device whose random numbers are seeded in addition to those of the CPU.
 
     Yields
     ------
     None
-        Nothing.
     """
     own = [device] if device.type in ("cuda", "mps") else []
     own_type = device.type if own else "cpu"
@@ -116,17 +114,17 @@ def seeded(seed, device):
 
 @cache
 def has_bfloat16(device):
-    """Tell whether a device multiplies bfloat16 natively; emulation is slower than float32.
+    """Return whether a device multiplies bfloat16 natively; emulation is slower than float32.
 
     Parameters
     ----------
     device : torch.device
-        The device.
+        Device.
 
     Returns
     -------
     has_bfloat16 : bool
-        False also where PyTorch cannot tell.
+        False also if PyTorch does not report it.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

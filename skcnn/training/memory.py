@@ -1,4 +1,4 @@
-"""Memory that every step frees and asks for again: kept by the process for as long as it trains."""
+"""Memory allocation during training: freed memory is kept for the next batch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEEP = 2**31 - 1
 # Where glibc's own adjustment ends in a process that has freed large arrays (mallopt(3)).
 _USUAL_MMAP, _USUAL_TRIM = 2**25, 2**26
+# The setting is not changed if one of these variables is set.
+_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+SWITCH = "SKCNN_KEEP_FREED_MEMORY"  # "0" switches it off
 
 _LOCK = Lock()
 _users = 0
@@ -21,21 +24,26 @@ _users = 0
 
 @contextmanager
 def freed_memory_kept():
-    """Keep what is freed within instead of giving it back to the system, and give it back after.
+    """Keep freed memory in the process instead of returning it to the operating system.
 
-    glibc maps every large array anew and unmaps it when it is freed, so that each step of a
-    training faults in all its activations page by page: up to half of the processor's time. The
-    setting is the process's; it is made when the first of several threads enters and put back when
-    the last one leaves. Nothing is done where the C library is another one, nor where the user has
-    set one of its variables ``MALLOC_MMAP_THRESHOLD_``, ``MALLOC_TRIM_THRESHOLD_`` or
-    ``GLIBC_TUNABLES``.
+    glibc maps every large array anew and unmaps it when it is freed, so that each training step
+    has page faults for all its activations. Within this context freed memory stays mapped. At the
+    end, free memory is returned.
+
+    The thresholds that glibc sets dynamically by default are fixed by this context: afterwards they
+    are constants, 32 MB for mapping and 64 MB for trimming, where glibc's own adjustment ends in a
+    process that has freed large arrays. They apply to the whole process. They are set when the
+    first of several threads enters, and reset when the last one leaves.
+
+    Nothing is changed if the environment variable ``SKCNN_KEEP_FREED_MEMORY`` is 0, if the C
+    library is not glibc, or if one of the variables ``MALLOC_MMAP_THRESHOLD_``,
+    ``MALLOC_TRIM_THRESHOLD_`` and ``GLIBC_TUNABLES`` is set.
 
     Yields
     ------
     None
-        Nothing.
     """
-    library = _glibc()
+    library = None if os.environ.get(SWITCH) == "0" else _glibc()
     if library is None:
         yield
         return
@@ -68,8 +76,7 @@ def _leave(library):
 
 @cache
 def _glibc():
-    """Give the C library if it is glibc and the user has not tuned it."""
-    variables = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
-    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in variables):
+    """Return the C library if it is glibc and the user has not configured its allocation."""
+    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in _VARIABLES):
         return None
     return ctypes.CDLL(None)

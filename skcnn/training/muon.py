@@ -1,4 +1,4 @@
-"""Muon: steps of convolution filters in which every direction counts alike."""
+"""Muon: an optimizer with orthogonalized momentum for the filters of convolutions."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ _TINY = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum made orthogonal for the filters of convolutions, and Adam for all other weights.
+    """Orthogonalized momentum for the filters of convolutions, and Adam for all other weights.
 
-    The filters of a layer, as a matrix with a row for each output, are moved along the nearest
-    matrix whose singular values are equal, and then scaled back to their norm before the first
-    step; a batch normalisation after them makes their norm irrelevant. Filters of zeros get the
-    norm of He's initialisation. The step is `lr` times the norm over the square root of the number
-    of filters.
+    The update of the filters of a layer is the orthogonal matrix nearest to their momentum, as a
+    matrix with one row per output channel. Its size is `lr` times the norm of the filters divided
+    by the square root of their number. After the update, the filters are scaled to the norm that
+    they had before the first step, since batch normalization makes their norm irrelevant. Filters
+    of zeros get the norm of He's initialization.
 
     Parameters
     ----------
     params : iterable
-        As for every optimizer of torch.
+        Parameters or parameter groups, as for all optimizers of torch.
     lr : float, default=0.24
-        The step size of the filters.
+        Learning rate of the filters.
     momentum : float, default=0.6
-        Of their gradients, after Nesterov.
+        Nesterov momentum of the filters.
     adam_ratio : float, default=0.04
-        Adam's step size over `lr`.
+        Learning rate of Adam divided by `lr`.
     betas : tuple of (float, float), default=(0.9, 0.95)
-        Adam's.
+        Coefficients of Adam.
     weight_decay : float, default=0.0
-        Adam's factor of an L2 penalty.
+        Coefficient of an L2 penalty of the weights updated by Adam.
 
     References
     ----------
@@ -56,23 +56,23 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, params, lr=0.24, *, momentum=0.6, adam_ratio=0.04, betas=(0.9, 0.95), weight_decay=0.0
     ):
-        # torch reads "fused" where it loads a state: then Adam's steps move to the device too.
+        # torch reads "fused" when it loads a state, to move the step counts of Adam to the device.
         defaults = {"momentum": momentum, "adam_ratio": adam_ratio, "betas": betas, "fused": True}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **defaults})
 
     @torch.no_grad()
     def step(self, closure=None):
-        """Take a step.
+        """Update the weights.
 
         Parameters
         ----------
         closure : callable, default=None
-            Computes the loss and the gradients.
+            Function that computes the loss and the gradients.
 
         Returns
         -------
         loss : tensor of shape () or None
-            What the closure gave.
+            Loss of the closure.
         """
         loss = None
         if closure is not None:
@@ -82,12 +82,12 @@ class Muon(torch.optim.Optimizer):
             params = [param for param in group["params"] if param.grad is not None]
             for param in params:
                 if param.ndim == 4:
-                    self._turn(param, group)
-            self._adapt([param for param in params if param.ndim != 4], group)
+                    self._update_filters(param, group)
+            self._update_others([param for param in params if param.ndim != 4], group)
         return loss
 
-    def _turn(self, filters, group):
-        """Move filters along the orthogonal matrix nearest to their momentum."""
+    def _update_filters(self, filters, group):
+        """Update filters by the orthogonal matrix nearest to their momentum."""
         state = self.state[filters]
         if not state:
             state["momentum"] = torch.zeros_like(filters)
@@ -95,13 +95,13 @@ class Muon(torch.optim.Optimizer):
             state["norm"] = torch.where(norm > 0, norm, (2 * len(filters)) ** 0.5)
         momentum = state["momentum"].mul_(group["momentum"]).add_(filters.grad)
         direction = filters.grad.add(momentum, alpha=group["momentum"])
-        turned = orthogonal(direction.flatten(1)).view_as(filters)
+        update = orthogonal(direction.flatten(1)).view_as(filters)
         step = group["lr"] * len(filters) ** -0.5 * state["norm"]
-        filters.sub_(turned * step)
+        filters.sub_(update * step)
         filters.mul_(state["norm"] / (filters.norm() + _TINY))
 
-    def _adapt(self, params, group):
-        """Take a step of Adam, with PyTorch's own function."""
+    def _update_others(self, params, group):
+        """Update other weights with the Adam function of torch."""
         for param in params:
             if not self.state[param]:
                 self.state[param] = {
@@ -129,18 +129,18 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix):
-    """Approximate the orthogonal matrix nearest to one, by a Newton-Schulz iteration.
+    """Approximate the orthogonal matrix nearest to a matrix, with a Newton-Schulz iteration.
 
     Parameters
     ----------
     matrix : tensor of shape (n_rows, n_columns)
-        Of any scale.
+        Matrix of any scale.
 
     Returns
     -------
     orthogonal : tensor of shape (n_rows, n_columns)
-        With the same singular vectors, and singular values about 1, computed in bfloat16 where the
-        device does so natively.
+        Matrix with the same singular vectors and singular values close to 1, computed in bfloat16
+        if the device supports it natively.
     """
     dtype = torch.bfloat16 if has_bfloat16(matrix.device) else torch.float32
     is_tall = matrix.shape[0] > matrix.shape[1]

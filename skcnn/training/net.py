@@ -216,7 +216,9 @@ class ImageNeuralNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
-        self.optimizer_.zero_grad()
+        for group in self.optimizer_.param_groups:  # zero_grad also records a profiler event
+            for parameter in group["params"]:
+                parameter.grad = None
         step = self.train_step_single(batch, **fit_params)
         if self._listens_to_gradients:
             named = TeeGenerator(self.get_all_learnable_params())

@@ -139,7 +139,7 @@ def test_in_predict(images, message):
             {"dropout": (0.5,)},
             "is 1, and there are 2 dense layers, the last one included: give one number",
         ),
-        ({"device": "tpu9"}, "device='tpu9' cannot be used here.*device=\"auto\""),
+        ({"device": "tpu9"}, "device='tpu9' is not available.*device=\"auto\""),
         ({"image_shape": (4, 4)}, "but image_shape=.4, 4. was asked for"),
         ({"image_shape": (4,)}, "'image_shape' parameter .*height, width"),
         ({"channels": (8, -1)}, "'channels' parameter .* positive integers"),

@@ -43,7 +43,7 @@ def test_a_device_that_exists(device):
     "device", ["cuda:99", "nonsense", "", "cpu:first", torch.device("cuda:99")]
 )
 def test_a_device_that_does_not_exist(device):
-    with pytest.raises(ValueError, match=r'device=.* cannot be used here \(.*\): device="auto"'):
+    with pytest.raises(ValueError, match=r'device=.* is not available \(.*\): device="auto"'):
         resolve_device(device)
     assert available_device(device) == CPU
 

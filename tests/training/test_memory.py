@@ -35,7 +35,7 @@ class Library:
 @pytest.fixture
 def glibc(monkeypatch):
     """Find the library anew, with no variable set, before and after."""
-    for name in VARIABLES:
+    for name in [*VARIABLES, memory.SWITCH]:
         monkeypatch.delenv(name, raising=False)
     memory._glibc.cache_clear()
     yield monkeypatch
@@ -105,6 +105,14 @@ def test_nothing_where_the_user_set_a_variable(library, glibc, name):
     with freed_memory_kept():
         pass
     assert library.calls == []
+
+
+@pytest.mark.parametrize(("value", "kept"), [("0", False), ("1", True)])
+def test_the_switch(library, glibc, value, kept):
+    glibc.setenv("SKCNN_KEEP_FREED_MEMORY", value)
+    with freed_memory_kept():
+        pass
+    assert library.calls == (KEEP + PUT_BACK if kept else [])
 
 
 @pytest.mark.parametrize("version", [("", ""), ("musl", "1.2"), ("libc", "1")])
