@@ -11,13 +11,15 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_consistent_length, check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skcnn.estimators._parameters import (
+from skcnn.estimators._checks import (
     check_callbacks,
     check_progressive_resizing,
     check_same_network,
+    check_weights,
+    rows_with_weight,
 )
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
@@ -109,7 +111,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
             images, targets, weights = self._check(X, y, sample_weight, net=net, rescale=True)
-            rows = _rows_with_weight(weights, images)
+            rows = rows_with_weight(weights, images)
             valid = None
             if not (X_val is None and y_val is None and sample_weight_val is None):
                 valid = self._check_valid(X_val, y_val, sample_weight_val)
@@ -140,7 +142,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
             images, targets, weights = self._check(
                 X, y, sample_weight, net=net, rescale=net is None, classes=classes
             )
-            rows = _rows_with_weight(weights, images)
+            rows = rows_with_weight(weights, images)
             self._train(
                 ImageDataset(images, targets, weights, rows),
                 None,
@@ -164,7 +166,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
                 "is None."
             )
         images = check_images(self, X, reset=net is None, min_samples=2)
-        weights = _check_weights(sample_weight, images)
+        weights = check_weights(sample_weight, images)
         check_consistent_length(images, y)
         targets = self._encode(y, reset=net is None, sample_weight=weights, classes=classes)
         spec = self._network_spec(self.image_shape_, self._n_outputs())
@@ -173,7 +175,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         self._learn_class_weights(targets, weights)
         weights = self._weigh_classes(targets, weights)
         if rescale:  # later calls of partial_fit keep the scale of the first
-            rows = _rows_with_weight(weights, images)
+            rows = rows_with_weight(weights, images)
             self.weight_scale_ = 1.0 if weights is None else weights[rows].mean()
         if weights is None and self.weight_scale_ != 1:
             weights = np.ones(len(images))
@@ -190,7 +192,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
                 f"X_val cannot be used. {error} (a Pipeline does not transform X_val unless its "
                 'parameter is transform_input=["X_val"])'
             ) from None
-        weights = _check_weights(sample_weight_val, images)
+        weights = check_weights(sample_weight_val, images)
         check_consistent_length(images, y_val)
         targets = self._encode(y_val, reset=False)
         weights = self._weigh_classes(targets, weights)
@@ -320,30 +322,6 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _check_weights(sample_weight, images):
-    """Check the weights of images; None stays None."""
-    if sample_weight is None:
-        return None
-    return _check_sample_weight(
-        sample_weight,
-        np.empty(len(images)),  # only its length is used
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
-
-
-def _rows_with_weight(weights, images):
-    """Return the rows of the images with a positive weight."""
-    rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
-    if len(rows) < 2:
-        raise ValueError(
-            f"{len(rows)} of {len(images)} images have a weight above 0 (class_weight included), "
-            "and at least 2 are needed"
-        )
-    return rows
 
 
 def _fit_data(X, y, sample_weight):
