@@ -12,7 +12,8 @@ from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 
-from skcnn.lazy import LazyImages, Reshape
+from skcnn.lazy import LazyImages
+from skcnn.operations import Reshape
 
 MAX_ROW_OF_PIXELS = 64  # more flat features than this, not a square number, need `image_shape`
 MAX_CHANNELS_ON_SIGHT = 4  # more on the last axis and 1, 3 or 4 on the second: channels first
@@ -48,7 +49,7 @@ def check_images(estimator, X, *, reset, min_samples=1):
     TypeError
         If `X` is sparse, or holds objects that are no images.
     """
-    form, X = recognise(X)
+    form, X = inspect_images(X)
     name = type(estimator).__name__
     if form == "paths":
         raise ValueError(
@@ -73,10 +74,10 @@ def check_images(estimator, X, *, reset, min_samples=1):
     if reset:
         vars(estimator).pop("feature_names_in_", None)
         _remember(estimator, image_shape)
-    return in_form(X, image_shape)
+    return reshape_images(X, image_shape)
 
 
-def in_form(images, image_shape):
+def reshape_images(images, image_shape):
     """Give every image another shape of the same size, without copying or reading.
 
     Parameters
@@ -98,7 +99,7 @@ def in_form(images, image_shape):
     return images.reshape(len(images), *image_shape)
 
 
-def recognise(X):
+def inspect_images(X):
     """Tell which form of collection `X` is.
 
     Parameters
@@ -151,7 +152,7 @@ def recognise(X):
             return "paths", column.astype(object)
         if all(_is_image(item) for item in column):
             if len({np.shape(item) for item in column}) == 1:
-                return recognise(list(column))
+                return inspect_images(list(column))
             return "ragged", column
         if X.ndim == 1:
             odd = [item for item in column if not (_is_image(item) or _is_path(item))]
@@ -221,7 +222,7 @@ def _check_rows(estimator, X, *, reset, min_samples):
         _check_range(rows, type(estimator).__name__)
     if reset:
         _remember(estimator, image_shape_of_rows(rows.shape[1], image_shape))
-    return in_form(rows, estimator.image_shape_)
+    return reshape_images(rows, estimator.image_shape_)
 
 
 def _remember(estimator, image_shape):

@@ -1,4 +1,4 @@
-"""LazyImages: a collection of images that reads a batch only when asked."""
+"""LazyImages: a collection of images that reads a batch only when it is asked for."""
 
 from __future__ import annotations
 
@@ -8,48 +8,47 @@ import numpy as np
 
 from skcnn.threads import read_ahead
 
-_READ = 2_000_000  # values that a thread reads at once when the whole view is asked for
+_READ = 2_000_000  # number of values that a thread reads at a time in np.asarray(view)
 
 
 class LazyImages:
-    """An immutable view of images: a source and the operations done on each batch of it.
+    """An immutable view of images: a source and the operations applied to each batch of it.
 
-    Nothing is read before an image is asked for, by an integer index, by iteration or by
-    ``np.asarray``. Indexing with anything else gives another view. Some operations are random:
-    what they do to an image depends on their seed, on `epoch` and on the image's row in the
-    source, and on nothing else, so neither the batch an image is read in, nor the thread or process
-    that reads it, nor the number of reads changes it.
+    Nothing is read until images are asked for, by an integer index, by iteration or by
+    ``np.asarray``. Any other index returns another view. The result of a random operation for an
+    image is a function of the seed of the operation, of `epoch` and of the key of the image. It
+    does not depend on the batch, the thread or the process that reads the image, nor on how often
+    it is read.
 
     Parameters
     ----------
     source : array of shape (n_images, ...) or object
-        What is read: an array, or an object with `shape` (unknown axes None), `dtype` and
-        ``__getitem__(indices)`` that gives an array of shape (n_indices, ...) or a list of images
-        of different sizes. Several threads may read at the same time.
-    operations : tuple of callables, default=()
-        Each is called in turn as ``operation(batch, indices, epoch)``, where `batch` is an array
-        or a list of images and `indices` is an int array of shape (n_images_in_batch,), the rows
-        of the source; it returns a batch of as many images. Its method ``output(shape, dtype)``
-        gives the shape of one image and the dtype that come out, and its attribute `random` says
-        whether it is left out of the clean view.
-    indices : int array of shape (n_images,), default=None
-        The rows of the source that the view shows; None shows all.
+        An array, or an object with `shape` (unknown axes None), `dtype` and
+        ``__getitem__(rows)`` that returns an array of shape (n_rows, ...) or a list of images of
+        different sizes. Several threads may read at the same time.
+    operations : sequence of skcnn.operations.Operation, default=()
+        Applied in turn to each batch, as ``operation(batch, keys, epoch)``.
+    rows : int array of shape (n_images,), default=None
+        Rows of the source that the view shows; None shows all.
+    keys : int array of shape (n_images,), default=None
+        Key of each image for random operations; None uses `rows`. Images that are shown several
+        times get variants of their own where their keys differ.
     epoch : int, default=0
-        The realisation of the random operations.
-    n_jobs : int, default=None
-        Number of threads that read ahead of whoever asks for one part after the other, as a
-        network does that trains. None means one for each CPU core, but one in all in a worker of
-        something parallel (`GridSearchCV(n_jobs=2)`); -1 means one for each core everywhere. It
-        changes no value.
+        Realization of the random operations.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads that read ahead when images are read part by part, as in training. "auto"
+        means all CPU cores, or one thread in a worker process of something parallel such as
+        ``GridSearchCV(n_jobs=2)``. None means 1 unless in a `joblib.parallel_config` context, and
+        -1 means all CPU cores. Values do not depend on it.
 
     Attributes
     ----------
     shape : tuple
-        ``(n_images, ...)``; None stands for an axis that differs from image to image.
+        ``(n_images, ...)``; None for an axis whose length differs from image to image.
     dtype : numpy.dtype
-        The type of the values that are read.
+        Dtype of the images.
     ndim : int
-        The number of axes.
+        Number of axes.
 
     Examples
     --------
@@ -65,24 +64,29 @@ class LazyImages:
     (2, 4, 4)
     """
 
-    __slots__ = ("_epoch", "_indices", "_n_jobs", "_operations", "_source")
+    __slots__ = ("_epoch", "_keys", "_n_jobs", "_operations", "_rows", "_source")
 
-    def __init__(self, source, operations=(), *, indices=None, epoch=0, n_jobs=None):
+    def __init__(self, source, operations=(), *, rows=None, keys=None, epoch=0, n_jobs="auto"):
         self._source = source
         self._operations = tuple(operations)
-        indices = np.arange(source.shape[0]) if indices is None else np.asarray(indices)
-        if indices.flags.writeable:
-            indices = indices.copy()
-            indices.flags.writeable = False
-        self._indices = indices
+        self._rows = _read_only(np.arange(source.shape[0]) if rows is None else rows)
+        if keys is not None and len(keys) != len(self._rows):
+            raise ValueError(f"there are {len(keys)} keys, but {len(self._rows)} images")
+        same = keys is None or np.array_equal(keys, self._rows)
+        self._keys = None if same else _read_only(keys)  # kept only where needed: small pickles
         self._epoch = epoch
         self._n_jobs = n_jobs
 
-    source = property(lambda self: self._source, doc="What is read.")
-    operations = property(lambda self: self._operations, doc="What is done to each batch.")
-    indices = property(lambda self: self._indices, doc="The rows of the source that are shown.")
-    epoch = property(lambda self: self._epoch, doc="The realisation of the random operations.")
-    n_jobs = property(lambda self: self._n_jobs, doc="The number of threads that read ahead.")
+    source = property(lambda self: self._source, doc="Source of the images.")
+    operations = property(lambda self: self._operations, doc="Operations applied to each batch.")
+    rows = property(lambda self: self._rows, doc="Rows of the source that are shown.")
+    epoch = property(lambda self: self._epoch, doc="Realization of the random operations.")
+    n_jobs = property(lambda self: self._n_jobs, doc="Number of threads that read ahead.")
+
+    @property
+    def keys(self):
+        """Keys of the images for random operations."""
+        return self._rows if self._keys is None else self._keys
 
     def _output(self):
         shape, dtype = tuple(self._source.shape[1:]), np.dtype(self._source.dtype)
@@ -92,26 +96,26 @@ class LazyImages:
 
     @property
     def shape(self):
-        """``(n_images, ...)``, None where images differ."""
+        """``(n_images, ...)``; None for an axis whose length differs from image to image."""
         return (len(self), *self._output()[0])
 
     @property
     def dtype(self):
-        """The type of the values that are read."""
+        """Dtype of the images."""
         return self._output()[1]
 
     @property
     def ndim(self):
-        """The number of axes, images included."""
+        """Number of axes."""
         return len(self.shape)
 
     @property
     def is_random(self):
-        """Whether two epochs show different variants of an image."""
+        """Whether any operation is random."""
         return any(operation.random for operation in self._operations)
 
     def __len__(self):
-        return len(self._indices)
+        return len(self._rows)
 
     def __repr__(self):
         return f"LazyImages(shape={self.shape}, dtype={self.dtype}, operations={self._operations})"
@@ -131,14 +135,18 @@ class LazyImages:
         if not isinstance(key, slice):
             key = np.asarray(key) if np.size(key) else np.zeros(0, dtype=int)
             if key.ndim == 0 and key.dtype != bool:
-                return self._replace(indices=self._indices[key.reshape(1)]).read()[0]
+                return self._select(key.reshape(1)).read()[0]
             if key.ndim != 1:
                 raise IndexError(f"LazyImages takes indices of one axis, got shape {key.shape}")
-        return self._replace(indices=self._indices[key])
+        return self._select(key)
+
+    def _select(self, key):
+        keys = None if self._keys is None else self._keys[key]
+        return self._replace(rows=self._rows[key], keys=keys)
 
     def __array__(self, dtype=None, copy=None):
         if copy is False:
-            raise ValueError("LazyImages holds no array, so reading it always makes a copy")
+            raise ValueError("reading LazyImages always makes a copy: use copy=None or copy=True")
         shape = self.shape
         if None in shape or not len(self):
             images = _stack(self.read(), shape, self.dtype)
@@ -151,45 +159,45 @@ class LazyImages:
         return images
 
     def read(self):
-        """Read all images of the view at once.
+        """Read all images at once.
 
         Returns
         -------
         images : array of shape (n_images, ...) or list of arrays
-            A list where the images differ in size.
+            Images; a list where they differ in size.
         """
         n_sizing = self._n_sizing_operations()
         sizing, others = self._operations[:n_sizing], self._operations[n_sizing:]
-        # Photos may be large, so one is held at a time until it has the size of the others.
-        rows = self._indices.reshape(-1, 1) if sizing else ()
-        images = [self._apply(sizing, row, None) for row in rows]
-        return self._apply(others, self._indices, np.concatenate(images) if images else None)
+        if not sizing or not len(self):
+            return self._apply(others, self._source[self._rows])
+        # Photos may be large, so each is brought to the common size before the next is read.
+        parts = (self[row : row + 1] for row in range(len(self)))
+        images = [part._apply(sizing, self._source[part._rows]) for part in parts]
+        return self._apply(others, np.concatenate(images))
 
     def read_parts(self, n_images):
-        """Read some images at a time, the next ones in threads while the last are worked on.
+        """Read images part by part, while threads read the next parts.
 
         Parameters
         ----------
         n_images : int
-            How many to read at a time.
+            Number of images in a part.
 
         Yields
         ------
         images : array of shape (n_images, ...) or list of arrays
-            The images in their order, as `read` gives them; the last part may be smaller.
+            Next images, as `read` returns them; the last part may be smaller.
         """
         parts = [self[start : start + n_images] for start in range(0, len(self), n_images)]
         yield from read_ahead(LazyImages.read, parts, self._n_jobs)
 
-    def _apply(self, operations, rows, batch):
-        """Read rows of the source, unless they are given, and operate on them."""
-        batch = self._source[rows] if batch is None else batch
+    def _apply(self, operations, batch):
         for operation in operations:
-            batch = operation(batch, rows, self._epoch)
+            batch = operation(batch, self.keys, self._epoch)
         return batch
 
     def _n_sizing_operations(self):
-        """Count the operations up to the one that gives images of different sizes one size."""
+        """Count the operations up to the one that brings images of different sizes to one."""
         shape, dtype = self._source.shape[1:], self._source.dtype
         for number, operation in enumerate(self._operations, start=1):
             unsized = None in shape
@@ -203,98 +211,81 @@ class LazyImages:
 
         Parameters
         ----------
-        operation : callable
-            As the parameter `operations` says.
+        operation : skcnn.operations.Operation
+            Operation to apply after the others.
 
         Returns
         -------
         view : LazyImages
-            A new view.
+            View with the operation.
         """
         return self._replace(operations=(*self._operations, operation))
 
     def clean(self):
-        """Leave the random operations out.
+        """Remove the random operations.
 
         Returns
         -------
         view : LazyImages
-            A view that shows every image as it is.
+            View without random operations.
         """
         return self._replace(operations=[op for op in self._operations if not op.random])
 
     def at_epoch(self, epoch):
-        """Choose a realisation of the random operations.
+        """Set the realization of the random operations.
 
         Parameters
         ----------
         epoch : int
-            0 is what ``np.asarray`` of a new view gives.
+            Realization; a new view has 0.
 
         Returns
         -------
         view : LazyImages
-            A view with other variants of the same images.
+            View of the variants of this epoch.
         """
         return self._replace(epoch=epoch)
 
-    def _replace(self, *, operations=None, indices=None, epoch=None):
+    def _replace(self, *, operations=None, rows=None, keys=None, epoch=None):
         return LazyImages(
             self._source,
             self._operations if operations is None else operations,
-            indices=self._indices if indices is None else indices,
+            rows=self._rows if rows is None else rows,
+            keys=self._keys if rows is None else keys,
             epoch=self._epoch if epoch is None else epoch,
             n_jobs=self._n_jobs,
         )
 
+    def __reduce__(self):
+        whole = np.array_equal(self._rows, np.arange(self._source.shape[0]))
+        rows = None if whole else self._rows
+        options = (self._operations, rows, self._keys, self._epoch, self._n_jobs)
+        return _restore, (self._source, *options)
 
-class Reshape:
-    """A lazy operation: give every image of a batch another shape of the same size.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        The shape of one image.
-    """
+def _restore(source, operations, rows, keys, epoch, n_jobs):
+    """Return the view whose parts were pickled."""
+    return LazyImages(source, operations, rows=rows, keys=keys, epoch=epoch, n_jobs=n_jobs)
 
-    random = False
 
-    def __init__(self, shape):
-        self.shape = tuple(shape)
-
-    def __call__(self, batch, indices, epoch):  # noqa: D102
-        return np.asarray(batch).reshape(len(indices), *self.shape)
-
-    def output(self, shape, dtype):
-        """Tell what comes out.
-
-        Parameters
-        ----------
-        shape : tuple
-            The shape of one image going in.
-        dtype : numpy.dtype
-            Its dtype.
-
-        Returns
-        -------
-        output : tuple of (tuple, numpy.dtype)
-            The shape and the dtype of one image coming out.
-        """
-        return self.shape, dtype
-
-    def __repr__(self):
-        return f"Reshape({self.shape})"
+def _read_only(numbers):
+    """Return a read-only array, a copy unless it is one already."""
+    numbers = np.asarray(numbers)
+    if numbers.flags.writeable:
+        numbers = numbers.copy()
+        numbers.flags.writeable = False
+    return numbers
 
 
 def _stack(batch, shape, dtype):
-    """Make one array of the images that were read, or say why that cannot be."""
+    """Return images as one array, or raise an error that asks for an ImageResizer."""
     if len(batch) == 0:
         return np.empty(tuple(axis or 0 for axis in shape), dtype=dtype)
     sizes = {np.shape(image) for image in batch}
     if len(sizes) > 1:
         smallest, largest = min(sizes), max(sizes)
         raise ValueError(
-            f"the images are of {len(sizes)} different shapes, from {smallest} to {largest}, and "
-            "one array needs one shape: put an ImageResizer before this step"
+            f"the images have {len(sizes)} different shapes, from {smallest} to {largest}, and an "
+            "array needs one shape: put an ImageResizer before this step"
         )
     return np.asarray(batch)

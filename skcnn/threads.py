@@ -1,91 +1,79 @@
-"""Threads that read images: how many there are, and reading ahead of whoever works on them."""
+"""Threads that read images: how many there are, and reading ahead of a consumer."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from threading import Thread
 from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
 
 
-def count_threads(n_jobs: int | None) -> int:
-    """Count the threads that `n_jobs` stands for.
+def count_threads(n_jobs: int | str | None) -> int:
+    """Return the number of threads that `n_jobs` stands for.
 
     Parameters
     ----------
-    n_jobs : int or None
-        None means one for each CPU core, or what `joblib.parallel_config` says; in a worker of
-        something parallel, one.
+    n_jobs : int, "auto" or None
+        "auto" means all CPU cores, or one thread in a worker of something parallel. Integers and
+        None have the meaning of scikit-learn's glossary: None is 1 unless in a
+        `joblib.parallel_config` context, and -1 is all CPU cores.
 
     Returns
     -------
     n_threads : int
-        The number of threads.
+        Number of threads.
     """
-    backend, configured = get_active_backend()
-    if n_jobs is not None or configured is not None:
-        return effective_n_jobs(n_jobs)
-    return 1 if backend.nesting_level else cpu_count()
+    if n_jobs == "auto":
+        backend, _ = get_active_backend()
+        return 1 if backend.nesting_level else cpu_count()
+    return effective_n_jobs(n_jobs)
 
 
 def read_ahead(
-    read: Callable[[Any], Any], tasks: Sequence[Any], n_jobs: int | None = None
+    read: Callable[[Any], Any], tasks: Sequence[Any], n_jobs: int | str | None = "auto"
 ) -> Iterator[Any]:
-    """Read one thing after the other, with threads that read the next ones meanwhile.
+    """Yield the results of tasks in order, while threads work on the next ones.
 
-    Threads, not processes: decoding, resizing and copying let go of the GIL, threads start at once
-    and share what is kept in memory. Each reads one thing and ends, so an iteration that is left in
-    the middle leaves none behind, even if nobody closes it.
+    Threads and not processes, because decoding, resizing and copying release the GIL, and threads
+    start at once and share memory. Every thread ends after one task, so that an iteration that is
+    abandoned leaves no threads behind, even if the generator is never closed.
 
     Parameters
     ----------
     read : callable
         Called as ``read(task)``, by several threads at a time.
     tasks : sequence
-        What to read.
-    n_jobs : int, default=None
-        How many things are read at a time, and so how many wait at most to be worked on.
+        Arguments of the calls.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads, and maximum number of results that wait for the consumer.
 
     Yields
     ------
     result : object
-        What `read` returned for each task in turn. What it raises is raised in its place.
+        Result of ``read(task)`` for each task. An exception is raised when its task is due.
     """
-    if len(tasks) < 2:  # nothing to do meanwhile
+    if len(tasks) < 2:  # no next task
         yield from map(read, tasks)
         return
     waiting = iter(tasks)
-    ahead = deque(_Reading(read, task) for task in islice(waiting, count_threads(n_jobs)))
+    ahead = deque(_start(read, task) for task in islice(waiting, count_threads(n_jobs)))
     try:
         while ahead:
-            ahead[0].join()
-            ahead.extend(_Reading(read, task) for task in islice(waiting, 1))
-            yield ahead.popleft().result()
+            ahead[0][0].shutdown()
+            ahead.extend(_start(read, task) for task in islice(waiting, 1))
+            yield ahead.popleft()[1].result()
     finally:
-        for reading in ahead:
-            reading.join()
+        for thread, _ in ahead:
+            thread.shutdown()
 
 
-class _Reading(Thread):
-    """A thread that reads one thing."""
-
-    def __init__(self, read, task):
-        super().__init__(name="skcnn-reading")
-        self._read, self._task = read, task
-        self._result = self._error = None
-        self.start()
-
-    def run(self):
-        try:
-            self._result = self._read(self._task)
-        except BaseException as error:  # whatever it is, it belongs to whoever asked
-            self._error = error
-
-    def result(self):
-        if self._error is not None:
-            raise self._error
-        return self._result
+def _start(read, task) -> tuple[ThreadPoolExecutor, Future]:
+    """Start a thread that ends after one task; `shutdown` of the executor joins it."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="skcnn-reading")
+    result = thread.submit(read, task)
+    thread.shutdown(wait=False)
+    return thread, result

@@ -24,6 +24,8 @@ LEVELS = {
     "skcnn.images": 0,
     "skcnn.lazy": 0,
     "skcnn.learned": 0,
+    "skcnn.operations": 0,
+    "skcnn.pixels": 0,
     "skcnn.threads": 0,
     "skcnn.networks": 0,
     "skcnn.preprocessing": 1,
@@ -33,13 +35,24 @@ LEVELS = {
     "skcnn.robustness.attacks": 1,
     "skcnn.quality": 1,
     "skcnn.estimators": 2,
+    "skcnn.pipeline_graph": 3,
     "skcnn.inspection": 3,
     "skcnn.imbalance": 3,
     "skcnn.export": 3,
 }
 MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
 # (who imports, what it imports)
-PEERS = {("skcnn.images", "skcnn.lazy"), ("skcnn.lazy", "skcnn.threads")}
+PEERS = {
+    ("skcnn.images", "skcnn.lazy"),
+    ("skcnn.images", "skcnn.operations"),
+    ("skcnn.lazy", "skcnn.operations"),
+    ("skcnn.lazy", "skcnn.threads"),
+    ("skcnn.pixels", "skcnn.lazy"),
+    ("skcnn.inspection", "skcnn.pipeline_graph"),
+    ("skcnn.export", "skcnn.pipeline_graph"),
+    ("skcnn.imbalance", "skcnn.pipeline_graph"),
+    ("skcnn.robustness", "skcnn.pipeline_graph"),
+}
 
 # scipy.sparse is part of scikit-learn's API, and joblib says what its n_jobs means
 BASE = {"joblib", "numpy", "sklearn", "torch", "scipy.sparse"}
@@ -198,6 +211,10 @@ def test_a_module_stands_in_the_table(path):
         ("skcnn.lazy", "from . import images", False),
         ("skcnn.lazy", "from skcnn.threads import read_ahead", True),
         ("skcnn.threads", "from skcnn.lazy import LazyImages", False),
+        ("skcnn.operations", "from skcnn.lazy import LazyImages", False),
+        ("skcnn.inspection.maps", "from skcnn.pipeline_graph import torch_pipeline", True),
+        ("skcnn.pipeline_graph", "from skcnn.preprocessing import ImageResizer", True),
+        ("skcnn.pipeline_graph", "from skcnn.estimators import CNNClassifier", False),
         ("skcnn.networks.vgg", "from .plain import Plain", True),
         ("skcnn.networks.vgg", "from ..training import losses", False),
         ("skcnn.networks.vgg", "import skcnn.training.losses", False),

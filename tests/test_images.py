@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from scipy.sparse import coo_array, csr_array, csr_matrix
 from sklearn.base import BaseEstimator
 
-from skcnn.images import check_images, image_shape_of_rows, in_form, recognise
+from skcnn.images import check_images, image_shape_of_rows, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
 
 RNG = np.random.default_rng(0)
@@ -166,13 +166,13 @@ def test_lazy_is_not_read(X):
 @pytest.mark.parametrize("seen", [(9, 12, 3), (8, 8), (64,)])
 def test_in_form_goes_there_and_back(wrap, seen):
     images = RNG.integers(0, 256, size=(4, *seen))
-    there = in_form(wrap(images), (int(np.prod(seen)), 1, 1))
+    there = reshape_images(wrap(images), (int(np.prod(seen)), 1, 1))
     assert there.shape == (4, np.prod(seen), 1, 1)
-    assert_array_equal(np.asarray(in_form(there, seen)), images)
+    assert_array_equal(np.asarray(reshape_images(there, seen)), images)
 
 
 def test_in_form_of_the_same_shape_is_the_same_object():
-    assert in_form(COLOR, [9, 12, 3]) is COLOR
+    assert reshape_images(COLOR, [9, 12, 3]) is COLOR
 
 
 # --- feature names -----------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_feature_names_are_compared():
         gate(frame.to_numpy(), estimator, reset=False)
 
 
-# --- recognise ---------------------------------------------------------------------------------
+# --- inspect_images -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_feature_names_are_compared():
     ids=lambda X: type(X).__name__,
 )
 def test_paths_are_recognised(X):
-    form, paths = recognise(X)
+    form, paths = inspect_images(X)
     assert form == "paths"
     assert paths.shape == (3,)
     assert paths.dtype == object
@@ -244,7 +244,7 @@ def test_paths_are_recognised(X):
     ],
 )
 def test_ragged_images_are_recognised(wrap, images):
-    form, found = recognise(wrap(images))
+    form, found = inspect_images(wrap(images))
     assert form == "ragged"
     assert found.shape == (2,)
     assert all(one is other for one, other in zip(found, images, strict=True))
@@ -266,7 +266,7 @@ def test_ragged_images_are_recognised(wrap, images):
     ],
 )
 def test_numbers_are_recognised(X, form):
-    assert recognise(X)[0] == form
+    assert inspect_images(X)[0] == form
 
 
 @pytest.mark.parametrize(

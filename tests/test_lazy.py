@@ -11,7 +11,8 @@ from sklearn.model_selection import KFold, cross_val_predict, train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length, resample, shuffle
 from sklearn.utils.validation import _num_samples
 
-from skcnn.lazy import LazyImages, Reshape
+from skcnn.lazy import LazyImages
+from skcnn.operations import Operation, Reshape
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(10, 4, 5, 3)).astype(np.uint8)
 
@@ -24,9 +25,9 @@ class Counted:
         self.shape, self.dtype = images.shape, images.dtype
         self.reads = []
 
-    def __getitem__(self, indices):
-        self.reads.append(np.array(indices))
-        return self.images[indices]
+    def __getitem__(self, rows):
+        self.reads.append(np.array(rows))
+        return self.images[rows]
 
 
 class Ragged:
@@ -38,29 +39,27 @@ class Ragged:
         self.heights = np.array(heights)
         self.shape = (len(heights), None, 5)
 
-    def __getitem__(self, indices):
-        return [np.full((self.heights[row], 5), row, np.uint8) for row in indices]
+    def __getitem__(self, rows):
+        return [np.full((self.heights[row], 5), row, np.uint8) for row in rows]
 
 
-class Halve:
+class Halve(Operation):
     """An operation that is not random and changes the dtype."""
 
-    random = False
-
-    def __call__(self, batch, indices, epoch):
+    def __call__(self, batch, keys, epoch):
         return batch / np.float32(2)
 
     def output(self, shape, dtype):
         return shape, np.float32
 
 
-class Add:
-    """A random operation: what it adds is a function of epoch and row."""
+class Add(Operation):
+    """A random operation: what it adds is a function of epoch and key."""
 
     random = True
 
-    def __call__(self, batch, indices, epoch):
-        amount = (100 * epoch + np.asarray(indices)).reshape(-1, *[1] * (batch.ndim - 1))
+    def __call__(self, batch, keys, epoch):
+        amount = (100 * epoch + np.asarray(keys)).reshape(-1, *[1] * (batch.ndim - 1))
         return batch.astype(int) + amount
 
     def output(self, shape, dtype):
@@ -214,7 +213,7 @@ def test_conversion_never_shares_memory():
         np.array(view, copy=False)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 1, 3])
+@pytest.mark.parametrize("n_jobs", ["auto", None, 1, 3])
 @pytest.mark.parametrize(
     ("n_images", "sizes"), [(3, [3, 3, 3, 1]), (5, [5, 5]), (10, [10]), (99, [10])]
 )
@@ -233,12 +232,12 @@ def test_every_view_knows_its_threads():
     view = LazyImages(IMAGES, n_jobs=3)
     views = (view, view[2:], view[[1]], view.then(Halve()), view.clean(), view.at_epoch(2))
     assert {one.n_jobs for one in views} == {3}
-    assert LazyImages(IMAGES).n_jobs is None
+    assert LazyImages(IMAGES).n_jobs == "auto"
 
 
 @pytest.mark.parametrize(
     "name",
-    ["shape", "dtype", "ndim", "source", "operations", "indices", "epoch", "n_jobs", "other"],
+    ["shape", "dtype", "ndim", "source", "operations", "rows", "keys", "epoch", "n_jobs", "other"],
 )
 def test_attributes_cannot_be_set(name):
     with pytest.raises(AttributeError):
@@ -251,13 +250,13 @@ def test_values_cannot_be_set():
         view[0] = 1
     for part in (view, view[2:], view[[3, 1]]):
         with pytest.raises(ValueError, match="read-only"):
-            part.indices[0] = 5
+            part.rows[0] = 5
     assert isinstance(view.operations, tuple)
 
 
-def test_indices_given_are_not_shared():
+def test_rows_given_are_not_shared():
     rows = np.array([3, 4])
-    view = LazyImages(IMAGES, indices=rows)
+    view = LazyImages(IMAGES, rows=rows)
     rows[:] = 0
     assert_array_equal(np.asarray(view), IMAGES[[3, 4]])
 
@@ -292,11 +291,56 @@ def test_clean_keeps_what_is_not_random():
 
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_pickle(protocol):
-    view = LazyImages(IMAGES, [Reshape((60,)), Add()], epoch=4, n_jobs=2)[[8, 1]]
+    keys = np.arange(20, 30)
+    view = LazyImages(IMAGES, [Reshape((60,)), Add()], keys=keys, epoch=4, n_jobs=2)[[8, 1]]
     for loaded in (pickle.loads(pickle.dumps(view, protocol)), copy.deepcopy(view)):
         assert (loaded.epoch, loaded.n_jobs) == (4, 2)
+        assert_array_equal(loaded.keys, [28, 21])
         assert loaded.shape == (2, 60)
         assert_array_equal(np.asarray(loaded), np.asarray(view))
+
+
+def test_pickles_are_as_small_as_the_rows_that_were_chosen():
+    source = np.broadcast_to(np.uint8(1), (100_000, 1, 1))
+    view = LazyImages(Counted(source[:1]))
+    whole = LazyImages(type("Source", (), {"shape": (100_000, 1, 1), "dtype": np.uint8}))
+    rows, keys = whole.__reduce__()[1][2:4]
+    assert rows is keys is None
+    chosen = whole[::2].__reduce__()[1]
+    assert (len(chosen[2]), chosen[3]) == (50_000, None)
+    assert len(pickle.dumps(view)) < 1000
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+def test_keys_are_the_rows_unless_given():
+    assert_array_equal(LazyImages(IMAGES).keys, np.arange(10))
+    assert_array_equal(LazyImages(IMAGES, rows=[4, 4, 2]).keys, [4, 4, 2])
+    assert_array_equal(LazyImages(IMAGES)[::-3].keys, [9, 6, 3, 0])
+
+
+def test_images_are_selected_with_their_keys():
+    view = LazyImages(IMAGES, keys=np.arange(10)[::-1] + 50)
+    for key in (slice(2, 7), [4, 1, 1, -1], np.arange(10) % 3 == 0):
+        assert_array_equal(view[key].rows, np.arange(10)[key])
+        assert_array_equal(view[key].keys, view.keys[key])
+        assert_array_equal(view[key][::-1].keys, view.keys[key][::-1])
+    for same in (view.then(Halve()), view.clean(), view.at_epoch(3)):
+        assert_array_equal(same.keys, view.keys)
+
+
+def test_repeated_images_have_variants_of_their_own():
+    rows, keys = np.array([3, 3, 3, 5]), np.array([3, 10, 11, 5])
+    view = LazyImages(IMAGES, [Add()], rows=rows, keys=keys).at_epoch(2)
+    assert_array_equal(view, IMAGES[rows].astype(int) + 200 + keys.reshape(-1, 1, 1, 1))
+    assert_array_equal(view[1], IMAGES[3].astype(int) + 210)
+    assert_array_equal(view.clean(), IMAGES[rows])
+
+
+def test_every_image_has_a_key():
+    with pytest.raises(ValueError, match="3 keys, but 10 images"):
+        LazyImages(IMAGES, keys=[0, 1, 2])
 
 
 # --- images of different sizes -----------------------------------------------------------------
@@ -381,10 +425,8 @@ def test_photos_of_many_sizes_are_held_one_at_a_time():
             self.most = max(self.most, len(rows))
             return [np.full((5 + row % 3, 5), row, np.uint8) for row in rows]
 
-    class Crop:
-        random = False
-
-        def __call__(self, batch, indices, epoch):
+    class Crop(Operation):
+        def __call__(self, batch, keys, epoch):
             return np.stack([image[:4, :4] for image in batch])
 
         def output(self, shape, dtype):

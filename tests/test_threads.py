@@ -19,18 +19,28 @@ def no_thread_is_left():
 
 
 def test_number_of_threads():
-    assert count_threads(None) == cpu_count()
+    assert count_threads("auto") == count_threads(-1) == cpu_count()
+    assert count_threads(None) == 1
     assert count_threads(3) == 3
+
+
+def test_parallel_config_sets_the_meaning_of_none_alone():
     with parallel_config(n_jobs=4):
         assert count_threads(None) == 4
+        assert count_threads("auto") == cpu_count()
+        assert count_threads(2) == 2
     with parallel_config(n_jobs=1):
         assert count_threads(None) == 1
-    for backend in ("threading", "loky"):
-        inner = Parallel(n_jobs=2, backend=backend)(delayed(count_threads)(None) for _ in range(2))
-        assert inner == [1, 1]
 
 
-@pytest.mark.parametrize("n_jobs", [None, 1, 2, 7, -1])
+@pytest.mark.parametrize("n_jobs", [None, "auto"])
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_worker_has_one_thread(backend, n_jobs):
+    inner = Parallel(n_jobs=2, backend=backend)(delayed(count_threads)(n_jobs) for _ in range(2))
+    assert inner == [1, 1]
+
+
+@pytest.mark.parametrize("n_jobs", ["auto", None, 1, 2, 7, -1])
 @pytest.mark.parametrize("n_tasks", [0, 1, 2, 5])
 def test_results_come_in_order(n_jobs, n_tasks):
     def read(task):
@@ -112,6 +122,31 @@ def test_an_interruption_while_waiting_leaves_no_thread(monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             next(read_ahead(lambda task: time.sleep(0.02), range(5), 2))
         monkeypatch.undo()
+
+
+def test_an_iteration_that_nobody_closes_leaves_no_thread():
+    before = set(threading.enumerate())
+    results = read_ahead(lambda task: time.sleep(0.005), range(100), 3)
+    next(results)
+    deadline = time.monotonic() + 10
+    while set(threading.enumerate()) > before and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert set(threading.enumerate()) <= before
+
+
+def test_closing_waits_for_the_threads():
+    with no_thread_is_left():
+        results = read_ahead(lambda task: time.sleep(0.02), range(100), 3)
+        next(results)
+        results.close()
+
+
+def test_any_exception_of_a_thread_reaches_the_consumer():
+    def read(task):
+        raise KeyboardInterrupt(task)
+
+    with no_thread_is_left(), pytest.raises(KeyboardInterrupt, match="0"):
+        next(read_ahead(read, range(5), 2))
 
 
 def test_results_are_not_kept():

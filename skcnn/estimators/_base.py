@@ -23,6 +23,7 @@ from skcnn.estimators._checks import (
 )
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
+from skcnn.pixels import channel_statistics
 from skcnn.training.callbacks import Lookahead, ReportEpochs, RestoreBest, schedule_callback
 from skcnn.training.device import available_device, resolve_device, seeded
 from skcnn.training.loader import ImageDataset
@@ -30,7 +31,6 @@ from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.predicting import predict_outputs
 from skcnn.training.state import restored_on_failure
-from skcnn.training.statistics import channel_statistics
 
 _MAX_IMAGES = 2048  # images from which the statistics of the pixels are computed
 
@@ -261,7 +261,9 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         """Build the network, and a net that trains it."""
         spec = self._network_spec(self.image_shape_, self._n_outputs())
         module = spec.build()
-        mean, scale = channel_statistics(dataset.images, dataset.weights, dataset.rows)
+        mean, scale = channel_statistics(
+            dataset.images, dataset.weights, dataset.rows, max_images=_MAX_IMAGES, float32=True
+        )
         module.standardize.set_statistics(mean, scale)
         net = ImageNeuralNet(
             module,

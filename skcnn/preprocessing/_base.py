@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
+from skcnn.operations import Operation
 
 
 class ImageTransformer(
@@ -108,6 +109,10 @@ class ImageTransformer(
 
     def _transform(self, X):
         raise NotImplementedError
+
+    def _operation(self) -> Operation:
+        """Return what `transform` does to a batch of images."""
+        raise ValueError(f"{type(self).__name__} is no operation on images, and has no torch form")
 
     def _fit_transform(self, X):
         self._fit(X)

@@ -32,8 +32,8 @@ class RaggedImages:
         gray = any(len(shape) == 2 for shape in shapes)  # then the others have one channel
         self.shape = (len(shapes), None, None, *(() if gray else channels[:1]))
 
-    def __getitem__(self, indices):
-        images = [self.images[index] for index in indices]
+    def __getitem__(self, rows):
+        images = [self.images[row] for row in rows]
         return [
             image.reshape(image.shape[: len(self.shape) - 1]).astype(self.dtype, copy=False)
             for image in images

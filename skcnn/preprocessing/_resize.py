@@ -86,47 +86,6 @@ def resized_dtype(dtype):
     return np.dtype(dtype if dtype in _KEPT else np.float32)
 
 
-class Resize:
-    """A lazy operation: resize a batch.
-
-    Parameters
-    ----------
-    size : tuple of (int, int)
-        Height and width of the result in pixels.
-    aspect : {"stretch", "pad", "crop"}
-        What becomes of the ratio of height to width.
-    """
-
-    random = False
-
-    def __init__(self, size, aspect):
-        self.size = tuple(size)
-        self.aspect = aspect
-
-    def __call__(self, batch, indices, epoch):
-        return resize_images(batch, self.size, self.aspect)
-
-    def output(self, shape, dtype):
-        """Tell what comes out.
-
-        Parameters
-        ----------
-        shape : tuple
-            The shape of one image going in.
-        dtype : numpy.dtype
-            Its dtype.
-
-        Returns
-        -------
-        output : tuple of (tuple, numpy.dtype)
-            The shape and the dtype of one image coming out.
-        """
-        return (*self.size, *shape[2:]), resized_dtype(dtype)
-
-    def __repr__(self):
-        return f"Resize({self.size}, {self.aspect!r})"
-
-
 def scaled_axes(shape, size, aspect):
     """Say for both axes how long it is, how long it becomes, and how much of that is shown.
 

@@ -12,12 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt
 
 from skcnn._validation import IMAGE_SHAPE
-from skcnn.images import check_images, in_form, recognise
+from skcnn.images import check_images, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
+from skcnn.operations import Identity
+from skcnn.pixels import pixel_range
 from skcnn.preprocessing._base import ImageTransformer
 from skcnn.preprocessing.augmentation import Augment, Ranges
-
-_READ_SIZE = 64  # images of a lazy view looked at together for the pixel range
 
 
 class ImageAugmenter(ImageTransformer):
@@ -202,16 +202,19 @@ class ImageAugmenter(ImageTransformer):
 
     def _fit(self, X: Any) -> LazyImages | np.ndarray:
         images = check_images(self, X, reset=True)
-        self.pixel_range_ = _pixel_range(images)
+        self.pixel_range_ = pixel_range(images, type(self).__name__)
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return images
 
+    def _operation(self):
+        return Identity()  # that of transform: prediction reads images as they are
+
     def _transform(self, X: Any) -> LazyImages | np.ndarray:
-        X = recognise(X)[1]
+        X = inspect_images(X)[1]
         return _as_given(check_images(self, X, reset=False), X)
 
     def _fit_transform(self, X: Any) -> LazyImages | np.ndarray:
-        X = recognise(X)[1]
+        X = inspect_images(X)[1]
         images = self._fit(X)
         ranges = Ranges(**{field.name: getattr(self, field.name) for field in fields(Ranges)})
         if not ranges.any and self.function is None:
@@ -221,22 +224,9 @@ class ImageAugmenter(ImageTransformer):
         # the same wherever a user gives every step the same random_state.
         seed = self.seed_ + sum(operation.random for operation in view.operations)
         view = view.then(Augment(ranges, self.function, self.pixel_range_, seed))
-        return in_form(view, X.shape[1:])
+        return reshape_images(view, X.shape[1:])
 
 
 def _as_given(images, X):
     """Give checked images the form they had; a lazy view is returned itself."""
-    return X if isinstance(X, LazyImages) else in_form(images, X.shape[1:])
-
-
-def _pixel_range(images):
-    """Tell the smallest and the largest pixel value, reading lazy images batch by batch."""
-    if images.dtype in (np.uint8, np.uint16):
-        return 0, int(np.iinfo(images.dtype).max)
-    if not isinstance(images, LazyImages):
-        return images.min().item(), images.max().item()
-    extremes = [(part.min(), part.max()) for part in images.clean().read_parts(_READ_SIZE)]
-    low, high = np.min(extremes).item(), np.max(extremes).item()
-    if not np.isfinite(low + high):
-        raise ValueError("X holds images with NaN or infinity: every pixel must be finite")
-    return low, high
+    return X if isinstance(X, LazyImages) else reshape_images(images, X.shape[1:])

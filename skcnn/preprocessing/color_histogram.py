@@ -10,10 +10,9 @@ import numpy as np
 from skimage.color import rgb2hsv, rgb2lab
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skcnn._validation import IMAGE_SHAPE, PositiveInts
-from skcnn.lazy import LazyImages
+from skcnn._validation import IMAGE_SHAPE, N_JOBS, PositiveInts
+from skcnn.pixels import pixel_range
 from skcnn.preprocessing._features import FeatureExtractor
-from skcnn.preprocessing.normalizer import value_range
 
 _MAX_FEATURES = 2**20  # more bins than this, 4 MB an image, are a mistake
 _CONVERSIONS = {"hsv": rgb2hsv, "lab": rgb2lab}
@@ -48,10 +47,10 @@ class ColorHistogramExtractor(FeatureExtractor):
         of the `n_bins` of the channels, 512 by default, and sums to 1. False counts each channel
         on its own: there are as many bins as the sum of the `n_bins`, 24 by default, and those of
         each channel sum to 1.
-    n_jobs : int, default=None
-        Number of threads. None means one for each CPU core, but one in all in a worker of
-        something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
-        means one for each core everywhere. Results do not depend on it.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads. "auto" means all CPU cores, or one thread in a worker process of
+        something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
+        `joblib.parallel_config` context, and -1 means all CPU cores. Results do not depend on it.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
         square number of features as a gray square and up to 64 others as one row of pixels. Other
@@ -119,7 +118,7 @@ class ColorHistogramExtractor(FeatureExtractor):
         "n_bins": [Interval(Integral, 1, None, closed="left"), PositiveInts()],
         "color_space": [StrOptions({"hsv", "lab", "rgb"})],
         "joint": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "image_shape": [IMAGE_SHAPE, None],
     }
 
@@ -129,7 +128,7 @@ class ColorHistogramExtractor(FeatureExtractor):
         *,
         color_space: str = "hsv",
         joint: bool = True,
-        n_jobs: int | None = None,
+        n_jobs: int | str | None = "auto",
         image_shape: tuple[int, ...] | None = None,
     ):
         self.n_bins = n_bins
@@ -147,11 +146,10 @@ class ColorHistogramExtractor(FeatureExtractor):
                 "as they are with color_space='rgb', or drop transparency with X[..., :3]"
             )
         self.n_bins_ = self._count_bins(channels)
-        if isinstance(images, LazyImages):
-            images = images.clean()
-        low, length = (float(values[0]) for values in value_range(images, type(self).__name__))
-        # huge values swallow a small length, and bins need some
-        self.pixel_range_ = (low, max(low + length, float(np.nextafter(low, np.inf))))
+        low, high = map(float, pixel_range(images, type(self).__name__))
+        if high == low:  # bins need a width
+            high = max(low + 1, float(np.nextafter(low, np.inf)))
+        self.pixel_range_ = (low, high)
 
     def _count_bins(self, channels):
         """Give the number of bins of each channel."""

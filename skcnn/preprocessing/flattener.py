@@ -9,7 +9,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._validation import IMAGE_SHAPE
-from skcnn.images import check_images, in_form, recognise
+from skcnn.images import check_images, inspect_images, reshape_images
+from skcnn.operations import Reshape
 from skcnn.preprocessing._base import ImageTransformer
 
 
@@ -85,7 +86,7 @@ class ImageFlattener(ImageTransformer):
             Images in the form seen in fit.
         """
         check_is_fitted(self)
-        return in_form(np.asarray(check_images(self, X, reset=False)), self.form_)
+        return reshape_images(np.asarray(check_images(self, X, reset=False)), self.form_)
 
     def _fit(self, X):
         self._rows(X, reset=True)
@@ -96,12 +97,15 @@ class ImageFlattener(ImageTransformer):
     def _fit_transform(self, X):
         return self._rows(X, reset=True)
 
+    def _operation(self):
+        return Reshape((self.n_features_in_,))
+
     def _rows(self, X, *, reset):
-        X = recognise(X)[1]
+        X = inspect_images(X)[1]
         images = check_images(self, X, reset=reset)
         if reset:
             self.form_ = tuple(X.shape[1:])
-        return np.asarray(in_form(images, (self.n_features_in_,)))
+        return np.asarray(reshape_images(images, (self.n_features_in_,)))
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -10,7 +10,7 @@ import numpy as np
 from skimage.feature import hog
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from skcnn._validation import IMAGE_SHAPE, SIZE, PositiveInts
+from skcnn._validation import IMAGE_SHAPE, N_JOBS, SIZE, PositiveInts
 from skcnn.preprocessing._features import FeatureExtractor
 
 
@@ -41,10 +41,10 @@ class HOGExtractor(FeatureExtractor):
     transform_sqrt : bool, default=False
         Whether to take the square roots of the pixel values first, which brings out edges in the
         dark. They must not be negative.
-    n_jobs : int, default=None
-        Number of threads. None means one for each CPU core, but one in all in a worker of
-        something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
-        means one for each core everywhere. Results do not depend on it.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads. "auto" means all CPU cores, or one thread in a worker process of
+        something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
+        `joblib.parallel_config` context, and -1 means all CPU cores. Results do not depend on it.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
         square number of features as a gray square and up to 64 others as one row of pixels. Other
@@ -122,7 +122,7 @@ class HOGExtractor(FeatureExtractor):
         "cells_per_block": [PositiveInts("(n_rows, n_columns)")],
         "block_norm": [StrOptions({"L1", "L1-sqrt", "L2", "L2-Hys"})],
         "transform_sqrt": ["boolean"],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "image_shape": [IMAGE_SHAPE, None],
     }
 
@@ -134,7 +134,7 @@ class HOGExtractor(FeatureExtractor):
         *,
         block_norm: str = "L2-Hys",
         transform_sqrt: bool = False,
-        n_jobs: int | None = None,
+        n_jobs: int | str | None = "auto",
         image_shape: tuple[int, ...] | None = None,
     ):
         self.orientations = orientations

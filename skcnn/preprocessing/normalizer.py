@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils import Tags, assert_all_finite
+import torch
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from skcnn._validation import IMAGE_SHAPE
-from skcnn.images import check_images, in_form, recognise
+from skcnn.images import check_images, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
+from skcnn.operations import Operation
+from skcnn.pixels import channel_statistics, pixel_range
 from skcnn.preprocessing._base import ImageTransformer
-
-_CHUNK = 4_000_000  # values looked at in one step
 
 
 class ImageNormalizer(ImageTransformer):
@@ -105,27 +107,30 @@ class ImageNormalizer(ImageTransformer):
             Floating-point images of the original scale, in the form of `X`.
         """
         check_is_fitted(self)
-        return self._apply(X, -self.mean_ / self.scale_, 1 / self.scale_)
+        return self._apply(X, Normalize(-self.mean_ / self.scale_, 1 / self.scale_))
 
     def _fit(self, X):
         images = check_images(self, X, reset=True)
-        if isinstance(images, LazyImages):
-            images = images.clean()
-        learn = channel_moments if self.method == "standardize" else value_range
-        self.mean_, self.scale_ = learn(images)
+        if self.method == "standardize":
+            self.mean_, self.scale_ = channel_statistics(images, name=type(self).__name__)
+        else:
+            low, high = pixel_range(images, type(self).__name__)
+            n_channels = images.shape[3]
+            self.mean_ = np.full(n_channels, low, np.float64)
+            self.scale_ = np.full(n_channels, (high - low) or 1, np.float64)
+
+    def _operation(self):
+        return Normalize(self.mean_, self.scale_)
 
     def _transform(self, X):
-        return self._apply(X, self.mean_, self.scale_)
+        return self._apply(X, self._operation())
 
-    def _apply(self, X, mean, scale):
-        X = recognise(X)[1]
+    def _apply(self, X, operation):
+        X = inspect_images(X)[1]
         images = check_images(self, X, reset=False)
-        operation = Normalize(mean, scale)
-        if isinstance(images, LazyImages):
-            result = images.then(operation)
-        else:
-            result = operation(images)
-        return in_form(result, X.shape[1:])
+        if isinstance(X, LazyImages):
+            return X.then(operation)
+        return reshape_images(operation(images), X.shape[1:])
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -133,8 +138,8 @@ class ImageNormalizer(ImageTransformer):
         return tags
 
 
-class Normalize:
-    """A lazy operation: subtract a number and divide by another, for each channel.
+class Normalize(Operation):
+    """Subtract a number from each channel and divide it by another.
 
     Parameters
     ----------
@@ -142,105 +147,39 @@ class Normalize:
         The numbers.
     """
 
-    random = False
-
     def __init__(self, mean, scale):
         self.mean = mean
         self.scale = scale
 
-    def __call__(self, batch, indices=None, epoch=0):  # noqa: D102
+    def __call__(self, batch, keys=None, epoch=0):  # noqa: D102
         batch = np.asarray(batch)
         _, dtype = self.output(batch.shape, batch.dtype)
         exact = np.result_type(batch.dtype, dtype)  # float64 for integers of 32 bits and more
-        result = np.subtract(batch, self.mean.astype(exact), dtype=exact)
+        pixels = batch.reshape(*batch.shape[:-1], -1, len(self.mean))  # in every form of images
+        result = np.subtract(pixels, self.mean.astype(exact), dtype=exact)
         result /= self.scale.astype(exact)
-        return result.astype(dtype, copy=False)
+        return result.astype(dtype, copy=False).reshape(batch.shape)
 
-    def output(self, shape, dtype):
-        """Tell what comes out.
-
-        Parameters
-        ----------
-        shape : tuple
-            The shape of one image going in.
-        dtype : numpy.dtype
-            Its dtype.
-
-        Returns
-        -------
-        output : tuple of (tuple, numpy.dtype)
-            The shape and the dtype of one image coming out.
-        """
+    def output(self, shape, dtype):  # noqa: D102
         return shape, np.dtype(np.float64 if dtype == np.float64 else np.float32)
+
+    def to_torch(self, shape, dtype):  # noqa: D102
+        return _TorchNormalize(self.mean, self.scale)
 
     def __repr__(self):
         return f"Normalize(mean={self.mean}, scale={self.scale})"
 
 
-def channel_moments(images):
-    """Compute the mean and the standard deviation of each channel.
+class _TorchNormalize(nn.Module):
+    """Normalize channels-first tensors or flat rows."""
 
-    Parameters
-    ----------
-    images : array or LazyImages of shape (n_images, height, width, n_channels)
-        The images.
+    def __init__(self, mean, scale):
+        super().__init__()
+        self.register_buffer("mean", torch.from_numpy(mean.astype(np.float32)))
+        self.register_buffer("scale", torch.from_numpy(scale.astype(np.float32)))
 
-    Returns
-    -------
-    mean : float64 array of shape (n_channels,)
-        The means.
-    scale : float64 array of shape (n_channels,)
-        The standard deviations; 1 for a channel that is constant up to rounding.
-    """
-    count, mean, squares = 0, 0.0, 0.0
-    for chunk in _chunks(images):
-        values = chunk.reshape(-1, chunk.shape[-1]).astype(np.float64)
-        chunk_mean = values.mean(axis=0)
-        step = chunk_mean - mean
-        total = count + len(values)
-        values -= chunk_mean
-        squares = squares + (values**2).sum(axis=0) + step**2 * (count * len(values) / total)
-        mean = mean + step * (len(values) / total)
-        count = total
-    variance = squares / count
-    # scikit-learn's bound, as StandardScaler uses it, on the rounding error of the variance
-    eps = np.finfo(np.float64).eps
-    constant = variance <= count * eps * variance + (count * mean * eps) ** 2
-    return mean, np.where(constant, 1.0, np.sqrt(variance))
-
-
-def value_range(images, name="ImageNormalizer"):
-    """Find the range of pixel values: the dtype's for uint8 and uint16, else that of the images.
-
-    Parameters
-    ----------
-    images : array or LazyImages of shape (n_images, height, width, n_channels)
-        The images.
-    name : str, default="ImageNormalizer"
-        Who asks, for the error if a lazy view turns out to hold NaN or infinity.
-
-    Returns
-    -------
-    low : float64 array of shape (n_channels,)
-        The smallest value, the same for all channels.
-    length : float64 array of shape (n_channels,)
-        The length of the range, the same for all channels; 1 if there is but one value.
-    """
-    if images.dtype in (np.uint8, np.uint16):
-        low, high = 0.0, float(np.iinfo(images.dtype).max)
-    else:
-        extremes = [(float(chunk.min()), float(chunk.max())) for chunk in _chunks(images, name)]
-        low, high = min(low for low, _ in extremes), max(high for _, high in extremes)
-    channels = images.shape[-1]
-    return np.full(channels, low), np.full(channels, high - low or 1.0)
-
-
-def _chunks(images, name="ImageNormalizer"):
-    """Give one piece of the images after the other, so that few are in memory at a time."""
-    step = max(1, _CHUNK // int(np.prod(images.shape[1:])))
-    if not isinstance(images, LazyImages):
-        yield from (images[start : start + step] for start in range(0, len(images), step))
-        return
-    for chunk in images.read_parts(step):
-        assert_all_finite(chunk, estimator_name=name, input_name="X")
-        yield chunk
+    def forward(self, images):
+        if images.ndim == 4:
+            return (images - self.mean[:, None, None]) / self.scale[:, None, None]
+        pixels = images.reshape(len(images), -1, len(self.mean))
+        return ((pixels - self.mean) / self.scale).reshape(images.shape)

@@ -10,7 +10,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from skcnn.images import recognise
+from skcnn._validation import N_JOBS
+from skcnn.images import inspect_images
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing._base import ImageTransformer
 from skcnn.preprocessing._decode import read_image
@@ -31,6 +32,11 @@ class ImageReader(ImageTransformer):
         bits are scaled to 8, and those of 8 to 16, so that black and white stay black and white;
         floating-point files must hold values from 0 to 1. Transparent pixels are shown on white,
         as ``skimage.color.rgba2rgb`` does.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads that read files ahead, when the images are read part by part. "auto" means
+        all CPU cores, or one thread in a worker process of something parallel such as
+        ``GridSearchCV(n_jobs=2)``. None means 1 unless in a `joblib.parallel_config` context, and
+        -1 means all CPU cores.
 
     Attributes
     ----------
@@ -79,10 +85,12 @@ class ImageReader(ImageTransformer):
 
     _parameter_constraints: ClassVar[dict] = {
         "mode": [StrOptions({"RGB", "L", "I;16"})],
+        "n_jobs": N_JOBS,
     }
 
-    def __init__(self, mode: str = "RGB"):
+    def __init__(self, mode: str = "RGB", *, n_jobs: int | str | None = "auto"):
         self.mode = mode
+        self.n_jobs = n_jobs
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Name the images that come out.
@@ -111,7 +119,7 @@ class ImageReader(ImageTransformer):
 
     def _check(self, X, *, reset):
         """Give the paths as a list of `str`."""
-        form, given = recognise(X)
+        form, given = inspect_images(X)
         shape = given.shape
         if not shape:
             raise ValueError(
@@ -146,7 +154,7 @@ class ImageReader(ImageTransformer):
                 f"the image file {missing[0]!r} {what} (missing files: {len(missing)} of "
                 f"{len(paths)}): paths are relative to the working folder, {os.getcwd()!r}"
             )
-        return LazyImages(ImageFiles(paths, self.mode))
+        return LazyImages(ImageFiles(paths, self.mode), n_jobs=self.n_jobs)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -174,8 +182,8 @@ class ImageFiles:
         self.shape = (len(paths), None, None, *((3,) if mode == "RGB" else ()))
         self.dtype = np.dtype(np.uint16 if mode == "I;16" else np.uint8)
 
-    def __getitem__(self, indices):
-        return [read_image(self.paths[index], self.mode) for index in indices]
+    def __getitem__(self, rows):
+        return [read_image(self.paths[row], self.mode) for row in rows]
 
     def __repr__(self):
         return f"ImageFiles(n_images={len(self.paths)}, mode={self.mode!r})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,14 +11,15 @@ from sklearn.utils import Tags, assert_all_finite, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._validation import IMAGE_SHAPE, SIZE
-from skcnn.images import check_images, in_form, recognise
+from skcnn._validation import IMAGE_SHAPE, N_JOBS, SIZE
+from skcnn.images import check_images, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing._base import ImageTransformer, pixel_names
 from skcnn.preprocessing._blas import one_blas_thread
 from skcnn.preprocessing._cache import CachedImages
 from skcnn.preprocessing._ragged import RaggedImages
-from skcnn.preprocessing._resize import Resize, resize_images, resized_dtype
+from skcnn.preprocessing._resize import resize_images, resized_dtype
+from skcnn.preprocessing._resize_operation import Resize
 from skcnn.threads import count_threads
 
 _READ = 4_000_000  # values of a lazy view of one size that are in memory at once, per thread
@@ -53,11 +54,11 @@ class ImageResizer(ImageTransformer):
         How much memory the images that a lazy result keeps may take, in MB (2**20 bytes). The first
         that are read are kept, the rest are decoded and resized anew in every epoch. 0 keeps none.
         Results do not depend on it. See Notes.
-    n_jobs : int, default=None
-        Number of threads. None means one for each CPU core, but one in all in a worker of
-        something parallel (`GridSearchCV(n_jobs=2)`); `joblib.parallel_config` changes it. -1
-        means one for each core everywhere. Those of a lazy result read ahead while a network
-        trains.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads. "auto" means all CPU cores, or one thread in a worker process of
+        something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
+        `joblib.parallel_config` context, and -1 means all CPU cores. The threads of
+        a lazy result read ahead while a network trains.
     image_shape : tuple of int, default=None
         How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
         square number of features as a gray square and up to 64 others as one row of pixels. Other
@@ -119,7 +120,7 @@ class ImageResizer(ImageTransformer):
         "aspect": [StrOptions({"stretch", "pad", "crop"})],
         "lazy": ["boolean"],
         "cache_size": [Interval(Real, 0, None, closed="left")],
-        "n_jobs": [Integral, None],
+        "n_jobs": N_JOBS,
         "image_shape": [IMAGE_SHAPE, None],
     }
 
@@ -130,7 +131,7 @@ class ImageResizer(ImageTransformer):
         aspect: str = "stretch",
         lazy: bool = False,
         cache_size: float = 1000,
-        n_jobs: int | None = None,
+        n_jobs: int | str | None = "auto",
         image_shape: tuple[int, ...] | None = None,
     ):
         self.size = size
@@ -165,9 +166,12 @@ class ImageResizer(ImageTransformer):
     def _fit_transform(self, X):
         return self._resize(*self._check(X, reset=True), read_often=True)
 
+    def _operation(self):
+        return Resize(self.size, self.aspect)
+
     def _check(self, X, *, reset):
         """Take images of any size through the gate, and tell the shape of one resized image."""
-        form, X = recognise(X)
+        form, X = inspect_images(X)
         if form == "paths":
             raise ValueError(
                 f"ImageResizer takes images, but X holds file paths such as {str(X[0])!r}: put an "
@@ -217,20 +221,20 @@ class ImageResizer(ImageTransformer):
         if self.lazy and not lazy:
             images = LazyImages(images)
         if images.shape[1:3] == tuple(self.size) and images.dtype == dtype and lazy <= self.lazy:
-            return in_form(images, image_shape)
+            return reshape_images(images, image_shape)
         if self.lazy:
-            return in_form(self._resize_when_read(images, read_often), image_shape)
+            return reshape_images(self._resize_when_read(images, read_often), image_shape)
         out = np.empty((len(images), *self.size, *images.shape[3:]), dtype=dtype)
         self._fill(out, images)
         if lazy:  # arrays were checked before
             assert_all_finite(out, estimator_name="ImageResizer", input_name="X")
-        return in_form(out, image_shape)
+        return reshape_images(out, image_shape)
 
     def _resize_when_read(self, images, read_often):
-        view = images.then(Resize(self.size, self.aspect))
-        options = {"epoch": view.epoch, "n_jobs": self.n_jobs}
-        if view.is_random:  # another image in every epoch
-            return LazyImages(view.source, view.operations, indices=view.indices, **options)
+        view = images.then(self._operation())
+        options = {"keys": view.keys, "epoch": view.epoch, "n_jobs": self.n_jobs}
+        if view.is_random:  # every epoch shows another image
+            return LazyImages(view.source, view.operations, rows=view.rows, **options)
         return LazyImages(CachedImages(view, self.cache_size * _MB, read_often), **options)
 
     def _fill(self, out, images):

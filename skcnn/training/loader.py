@@ -9,7 +9,7 @@ import torch
 from sklearn.utils import assert_all_finite
 from torch.utils.data import Dataset
 
-from skcnn.images import in_form
+from skcnn.images import reshape_images
 from skcnn.lazy import LazyImages
 from skcnn.threads import read_ahead
 
@@ -32,7 +32,9 @@ class ImageDataset(Dataset):
     """
 
     def __init__(self, images, y=None, weights=None, rows=None):
-        self.images = images if images.ndim == 4 else in_form(images, (*images.shape[1:], 1)[:3])
+        self.images = (
+            images if images.ndim == 4 else reshape_images(images, (*images.shape[1:], 1)[:3])
+        )
         self.y = None if y is None else torch.as_tensor(y)
         self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
         self.rows = rows

@@ -7,10 +7,10 @@ from scipy.stats import kstest, norm, pearsonr
 from skimage.transform import AffineTransform
 from skimage.transform import warp as skimage_warp
 
-from skcnn.preprocessing.augmentation.draws import generators, image_keys, normal, uniform
+from skcnn.preprocessing.augmentation.draws import generators, initial_states, normal, uniform
 from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, warp
 from skcnn.preprocessing.augmentation.operation import Augment
-from skcnn.preprocessing.augmentation.photometry import recolor
+from skcnn.preprocessing.augmentation.photometry import change_values
 from skcnn.preprocessing.augmentation.variants import (
     FUNCTION,
     MIN_ASPECT,
@@ -30,7 +30,7 @@ def photos(shape, n=12, dtype=np.uint8):
 
 
 def keys_of(n, seed=0, epoch=0):
-    return image_keys(seed, epoch, np.arange(n))
+    return initial_states(seed, epoch, np.arange(n))
 
 
 def at(variants, row):
@@ -66,12 +66,14 @@ def test_splitmix64_itself_has_its_published_first_output():
 
 def test_keys_depend_on_seed_epoch_and_row_only():
     rows = np.array([7, 3, 3, 100000])
-    keys = image_keys(5, 2, rows)
+    keys = initial_states(5, 2, rows)
     assert keys[1] == keys[2]
-    assert_array_equal(keys, [image_keys(5, 2, [row])[0] for row in rows])
-    everything = {int(k) for s in range(9) for e in range(9) for k in image_keys(s, e, range(50))}
+    assert_array_equal(keys, [initial_states(5, 2, [row])[0] for row in rows])
+    everything = {
+        int(k) for s in range(9) for e in range(9) for k in initial_states(s, e, range(50))
+    }
     assert len(everything) == 9 * 9 * 50
-    assert image_keys(-1, np.int64(3), rows).shape == (4,)
+    assert initial_states(-1, np.int64(3), rows).shape == (4,)
 
 
 def test_normal_values_are_normal_and_have_prefixes():
@@ -255,7 +257,7 @@ def test_flips_exchange_what_their_names_say():
 # Values
 
 
-def naive_recolor(image, row, keys, ranges, low, high):
+def naive_change_values(image, row, keys, ranges, low, high):
     """Contrast, brightness, noise and erasing of one image, a pixel after the other."""
     height, width, n_channels = image.shape
     one = at(draw_variants(keys, ranges), row)
@@ -287,14 +289,14 @@ def naive_recolor(image, row, keys, ranges, low, high):
     ],
     ids=["brightness", "contrast", "noise", "erase", "all"],
 )
-def test_recoloring_agrees_with_a_loop_over_pixels(shape, ranges):
+def test_changed_values_agree_with_a_loop_over_pixels(shape, ranges):
     images = photos(shape)
     keys, rows = keys_of(len(images)), np.arange(len(images))
     whole = Augment(ranges, None, (0, 255), seed=0)(images, rows, 0)
     floats = Augment(ranges, None, (0.0, 1.0), seed=0)(images / 255, rows, 0)
     n_erased = 0
     for row, image in enumerate(images):
-        expected, erased = naive_recolor(image, row, keys, ranges, 0, 255)
+        expected, erased = naive_change_values(image, row, keys, ranges, 0, 255)
         assert_allclose(whole[row][~erased], expected[~erased], atol=0.51)
         assert_allclose(floats[row][~erased], expected[~erased] / 255, atol=1e-6)
         n_erased += erased.sum()
@@ -304,7 +306,9 @@ def test_recoloring_agrees_with_a_loop_over_pixels(shape, ranges):
 def test_erased_pixels_are_uniform_over_the_range():
     images = np.full((300, 16, 16, 3), 1000.0)  # outside of the range: what is erased shows
     ranges, keys = Ranges(erase=0.5), keys_of(300)
-    changed = recolor(images.astype(np.float32), keys, draw_variants(keys, ranges), ranges, (2, 6))
+    changed = change_values(
+        images.astype(np.float32), keys, draw_variants(keys, ranges), ranges, (2, 6)
+    )
     filled = changed[changed != 1000]
     assert kstest(filled, "uniform", args=(2, 4)).pvalue > 0.01
     expected = [rows * columns for *_, rows, columns in draw_rectangles(keys, 0.5, 16, 16)]

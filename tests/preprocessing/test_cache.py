@@ -190,15 +190,29 @@ def test_the_limit_is_in_megabytes():
     assert view.source._capacity == 2**18 // (64 * 64 * 8)
 
 
-def test_a_view_of_a_part_is_resized_as_the_array_of_it():
+def test_a_view_of_a_part_keeps_its_keys():
     augmenter = ImageAugmenter(rotation=20, random_state=0)
-    lazy, array = (
-        make_pipeline(ImageResizer((3, 4), lazy=lazy), augmenter).fit_transform(
-            LazyImages(IMAGES)[[7, 2, 7]]
-        )
-        for lazy in (True, False)
-    )
+    view = LazyImages(IMAGES, rows=[7, 2, 7], keys=[7, 2, 12])
+    resized = ImageResizer((3, 4), lazy=True).fit_transform(view)
+    assert_array_equal(resized.keys, [7, 2, 12])
+    assert_array_equal(resized[1:].keys, [2, 12])
+    lazy = augmenter.fit_transform(resized)
+    array = augmenter.fit_transform(LazyImages(np.asarray(resized), keys=view.keys))
     assert_array_equal(lazy.at_epoch(3), array.at_epoch(3))
+    varied = np.asarray(lazy.at_epoch(3))
+    assert (varied[0] != varied[2]).any()
+    whole = augmenter.fit_transform(
+        ImageResizer((3, 4), lazy=True).fit_transform(LazyImages(IMAGES))
+    )
+    assert_array_equal(varied[:2], whole.at_epoch(3)[[7, 2]])
+
+
+def test_keys_pass_an_augmenter_before_the_resizer():
+    view = LazyImages(IMAGES, rows=[7, 7], keys=[7, 12])
+    varied = ImageAugmenter(rotation=20, random_state=0).fit_transform(view)
+    resized = ImageResizer((3, 4), lazy=True).fit_transform(varied)
+    assert_array_equal(resized.keys, [7, 12])
+    assert (resized[0] != resized[1]).any()
 
 
 def test_what_an_augmenter_varies_is_not_kept():

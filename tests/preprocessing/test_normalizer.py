@@ -32,7 +32,7 @@ class Darken:
 
     random = True
 
-    def __call__(self, batch, indices, epoch):
+    def __call__(self, batch, keys, epoch):
         return batch // 2
 
     def output(self, shape, dtype):
@@ -71,7 +71,7 @@ def test_standardize_is_a_standard_scaler_of_the_channels(stack):
 
 def test_chunks_change_nothing(stack, monkeypatch):
     whole = ImageNormalizer().fit(stack)
-    monkeypatch.setattr("skcnn.preprocessing.normalizer._CHUNK", 10_000)
+    monkeypatch.setattr("skcnn.pixels._CHUNK", 10_000)
     pieces = ImageNormalizer().fit(stack)
     assert_allclose(pieces.mean_, whole.mean_, rtol=1e-13)
     assert_allclose(pieces.scale_, whole.scale_, rtol=1e-13)

@@ -312,13 +312,14 @@ def test_bad_input(X, error, match, photo_files):
 
 def test_parameters():
     reader = ImageReader(mode="L")
-    assert reader.get_params() == {"mode": "L"}
-    assert clone(reader).get_params() == {"mode": "L"}
+    assert reader.get_params() == {"mode": "L", "n_jobs": "auto"}
+    assert clone(reader).get_params() == reader.get_params()
     assert reader.set_params(mode="I;16") is reader
     assert repr(reader) == "ImageReader(mode='I;16')"
     assert "ImageReader" in reader._repr_html_()
     assert ImageReader().mode == "RGB"
-    assert not [name for name in vars(ImageReader()) if name != "mode"]
+    assert ImageReader().n_jobs == "auto"
+    assert set(vars(ImageReader())) == {"mode", "n_jobs"}
     with pytest.raises(ValueError, match="Invalid parameter 'color'"):
         reader.set_params(color=True)
 
@@ -333,6 +334,17 @@ def test_parameter_validation(mode, method, photo_files):
         getattr(reader, method)(photo_files)
 
 
+@pytest.mark.parametrize("n_jobs", ["all", 1.5, object()])
+def test_n_jobs_is_validated(n_jobs, photo_files):
+    with pytest.raises(InvalidParameterError, match="'n_jobs' parameter of ImageReader must be"):
+        ImageReader(n_jobs=n_jobs).fit(photo_files)
+
+
+@pytest.mark.parametrize("n_jobs", ["auto", None, 1, 3])
+def test_views_read_ahead_with_n_jobs_threads(photo_files, n_jobs):
+    assert ImageReader(n_jobs=n_jobs).fit_transform(photo_files).n_jobs == n_jobs
+
+
 def test_unfitted(photo_files):
     for method in ("transform", "get_feature_names_out"):
         with pytest.raises(NotFittedError, match="This ImageReader instance is not fitted"):
@@ -343,7 +355,7 @@ def test_fit(photo_files):
     reader = ImageReader("L")
     before = list(photo_files)
     assert reader.fit(photo_files) is reader
-    assert reader.get_params() == {"mode": "L"}
+    assert reader.get_params() == {"mode": "L", "n_jobs": "auto"}
     assert photo_files == before
     assert reader.n_features_in_ == 1
     fitted = dict(vars(reader))

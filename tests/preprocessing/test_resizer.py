@@ -33,7 +33,7 @@ class Brighten:
 
     random = True
 
-    def __call__(self, batch, indices, epoch):
+    def __call__(self, batch, keys, epoch):
         return [image + np.uint8(epoch + 1) for image in batch]
 
     def output(self, shape, dtype):
@@ -174,7 +174,7 @@ def test_gray_forms():
     assert_array_equal(mixed[0], expected[0])
 
 
-@pytest.mark.parametrize("n_jobs", [None, 1, 2, -1])
+@pytest.mark.parametrize("n_jobs", ["auto", None, 1, 2, -1])
 @pytest.mark.parametrize("form", ["array", "ragged", "paths", "view"])
 def test_threads_change_nothing(stack, photos, photo_files, n_jobs, form, monkeypatch):
     monkeypatch.setattr("skcnn.preprocessing.resizer._WORTH_A_THREAD", 100)

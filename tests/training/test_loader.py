@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 
 from skcnn.images import check_images
 from skcnn.lazy import LazyImages
+from skcnn.pixels import channel_statistics
 from skcnn.training import loader as loader_module
 from skcnn.training.loader import Batch, BatchLoader, ImageDataset, as_tensor
-from skcnn.training.statistics import channel_statistics
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, size=(23, 4, 5, 3)).astype(np.uint8)

@@ -14,7 +14,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ALL_BITS = (1 << 64) - 1
 
 
-def image_keys(seed, epoch, rows):
+def initial_states(seed, epoch, rows):
     """Hash the seed, the epoch and the rows of images into one key an image.
 
     Parameters
@@ -28,22 +28,22 @@ def image_keys(seed, epoch, rows):
 
     Returns
     -------
-    keys : uint64 array of shape (n_images,)
+    states : uint64 array of shape (n_images,)
         Where each image's sequence of random numbers starts.
     """
-    keys = _mix(np.array([int(seed) & _ALL_BITS], dtype=np.uint64))
-    keys = _numbers(keys, int(epoch) & _ALL_BITS)
-    return _numbers(keys, rows)
+    states = _mix(np.array([int(seed) & _ALL_BITS], dtype=np.uint64))
+    states = _numbers(states, int(epoch) & _ALL_BITS)
+    return _numbers(states, rows)
 
 
-def uniform(keys, position):
+def uniform(states, position):
     """Draw from [0, 1).
 
     Parameters
     ----------
-    keys : uint64 array
-        The keys of the images.
-    position : int or int array that broadcasts with `keys`
+    states : uint64 array
+        Random states of the images.
+    position : int or int array that broadcasts with `states`
         Which number of each image's sequence.
 
     Returns
@@ -51,17 +51,17 @@ def uniform(keys, position):
     values : float64 array
         Multiples of 2**-53, of the broadcast shape.
     """
-    numbers = _numbers(keys, position)
+    numbers = _numbers(states, position)
     return (numbers >> np.uint64(11)) * 2.0**-53
 
 
-def normal(keys, position, size):
+def normal(states, position, size):
     """Draw standard normal values, many an image (Box and Muller 1958).
 
     Parameters
     ----------
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
     position : int
         Where in each image's sequence the numbers start; half of `size` are used.
     size : int
@@ -73,24 +73,24 @@ def normal(keys, position, size):
         The values, of magnitude below 6.
     """
     half = -(-size // 2)
-    numbers = _numbers(keys[:, np.newaxis], np.arange(position, position + half))
+    numbers = _numbers(states[:, np.newaxis], np.arange(position, position + half))
     first = (numbers >> np.uint64(40)).astype(np.float32)
     second = (numbers & np.uint64(0xFFFFFF)).astype(np.float32)
     radius = np.sqrt(-2 * np.log(1 - first * np.float32(2.0**-24)))
     angle = second * np.float32(2 * np.pi * 2.0**-24)
-    values = np.empty((len(keys), 2 * half), dtype=np.float32)
+    values = np.empty((len(states), 2 * half), dtype=np.float32)
     np.multiply(radius, np.cos(angle), out=values[:, :half])
     np.multiply(radius, np.sin(angle), out=values[:, half:])
     return values[:, :size]
 
 
-def generators(keys, position):
+def generators(states, position):
     """Make one numpy generator an image.
 
     Parameters
     ----------
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
     position : int
         Which number of each image's sequence seeds its generator.
 
@@ -99,13 +99,13 @@ def generators(keys, position):
     generators : list of numpy.random.Generator
         One for each image.
     """
-    return [np.random.default_rng(int(seed)) for seed in _numbers(keys, position)]
+    return [np.random.default_rng(int(seed)) for seed in _numbers(states, position)]
 
 
-def _numbers(keys, positions):
-    """Give the numbers at some positions of the SplitMix64 sequences that start at the keys."""
+def _numbers(states, positions):
+    """Give the numbers at some positions of the SplitMix64 sequences that start at the states."""
     positions = np.atleast_1d(positions).astype(np.uint64)  # one number alone would warn to wrap
-    return _mix(keys + _GOLDEN * (positions + np.uint64(1)))
+    return _mix(states + _GOLDEN * (positions + np.uint64(1)))
 
 
 def _mix(values):

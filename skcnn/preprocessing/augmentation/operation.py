@@ -8,9 +8,10 @@ from math import prod
 
 import numpy as np
 
-from skcnn.preprocessing.augmentation.draws import generators, image_keys
+from skcnn.operations import Operation
+from skcnn.preprocessing.augmentation.draws import generators, initial_states
 from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, move, warp
-from skcnn.preprocessing.augmentation.photometry import recolor
+from skcnn.preprocessing.augmentation.photometry import change_values
 from skcnn.preprocessing.augmentation.variants import (
     FUNCTION,
     Ranges,
@@ -22,7 +23,7 @@ from skcnn.preprocessing.augmentation.variants import (
 _CHUNK = 2**20  # pixel values worked on at once, which bounds the memory that large images take
 
 
-class Augment:
+class Augment(Operation):
     """The lazy operation that makes a variant of every image of a batch.
 
     Parameters
@@ -45,23 +46,23 @@ class Augment:
         self.pixel_range = pixel_range
         self.seed = seed
 
-    def __call__(self, batch, indices, epoch):  # noqa: D102
+    def __call__(self, batch, keys, epoch):  # noqa: D102
         batch = np.asarray(batch)
         variants = np.empty(batch.shape, dtype=self.output(batch.shape[1:], batch.dtype)[1])
-        keys = image_keys(self.seed, epoch, indices)
-        drawn = draw_variants(keys, self.ranges)
-        first = keys if epoch == 0 else image_keys(self.seed, 0, indices)
+        states = initial_states(self.seed, epoch, keys)
+        first = states if epoch == 0 else initial_states(self.seed, 0, keys)
+        drawn = draw_variants(states, self.ranges)
         drawn = drawn._replace(**draw_flips(first, self.ranges, epoch))
         step = max(1, _CHUNK // prod(batch.shape[1:]))
         for start in range(0, len(batch), step):
             part = slice(start, start + step)
-            of_part = Variants(*(values[part] for values in drawn))
+            part_variants = Variants(*(values[part] for values in drawn))
             variants[part] = self._variants(
-                batch[part], keys[part], of_part, whole=variants.dtype.kind in "iu"
+                batch[part], states[part], part_variants, whole=variants.dtype.kind in "iu"
             )
         return variants
 
-    def _variants(self, images, keys, drawn, *, whole):
+    def _variants(self, images, states, drawn, *, whole):
         ranges, (height, width) = self.ranges, images.shape[1:3]
         if ranges.warps:
             if ranges.counts_pixels:
@@ -73,11 +74,11 @@ class Augment:
                 images = flip(images, drawn.horizontal_flip, drawn.vertical_flip)
             if ranges.shift:
                 images = move(images, drawn.shift_y, drawn.shift_x)
-        if ranges.recolors or self.function is not None:
+        if ranges.changes_values or self.function is not None:
             images = images.astype(np.float32, order="C")
-            images = recolor(images, keys, drawn, ranges, self.pixel_range)
+            images = change_values(images, states, drawn, ranges, self.pixel_range)
             if self.function is not None:
-                images = call_function(self.function, images, keys)
+                images = call_function(self.function, images, states)
             images = np.clip(images, *self.pixel_range)
         return np.rint(images) if whole and images.dtype == np.float32 else images
 
@@ -110,7 +111,7 @@ class Augment:
         return f"Augment({', '.join([*enabled, f'seed={self.seed}'])})"
 
 
-def call_function(function, images, keys):
+def call_function(function, images, states):
     """Call the user's own operation, and check what it gives back.
 
     Parameters
@@ -119,8 +120,8 @@ def call_function(function, images, keys):
         Called as ``function(images, generators)``.
     images : float32 array of shape (n_images, height, width, n_channels)
         A copy that the function may change.
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
 
     Returns
     -------
@@ -132,7 +133,7 @@ def call_function(function, images, keys):
     ValueError
         If it gave another shape, or values that are not finite.
     """
-    changed = np.asarray(function(images, generators(keys, FUNCTION)))
+    changed = np.asarray(function(images, generators(states, FUNCTION)))
     if changed.shape != images.shape:
         raise ValueError(
             f"function gave an array of shape {changed.shape} for images of shape {images.shape}: "

@@ -8,15 +8,15 @@ from skcnn.preprocessing.augmentation.draws import normal, uniform
 from skcnn.preprocessing.augmentation.variants import FILL, NOISE, draw_rectangles
 
 
-def recolor(images, keys, variants, ranges, pixel_range):
+def change_values(images, states, variants, ranges, pixel_range):
     """Do what changes the values of pixels: contrast, brightness, noise and erasing, in turn.
 
     Parameters
     ----------
     images : float32 array of shape (n_images, height, width, n_channels)
         The images; not changed.
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
     variants : Variants
         What was drawn for each image.
     ranges : Ranges
@@ -40,24 +40,24 @@ def recolor(images, keys, variants, ranges, pixel_range):
             added = added + (1 - factor) * flat.mean(axis=1)
         flat = flat * factor[:, np.newaxis] + added[:, np.newaxis]
     if ranges.noise:
-        flat = flat + normal(keys, NOISE, flat.shape[1]) * (np.float32(ranges.noise) * span)
+        flat = flat + normal(states, NOISE, flat.shape[1]) * (np.float32(ranges.noise) * span)
     images = flat.reshape(images.shape)
     if ranges.erase:
         images = erase(
-            images, keys, draw_rectangles(keys, ranges.erase, *images.shape[1:3]), low, high
+            images, states, draw_rectangles(states, ranges.erase, *images.shape[1:3]), low, high
         )
     return images
 
 
-def erase(images, keys, rectangles, low, high):
+def erase(images, states, rectangles, low, high):
     """Fill one rectangle of each image with uniform random values.
 
     Parameters
     ----------
     images : float32 array of shape (n_images, height, width, n_channels)
         The images; not changed.
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
     rectangles : int array of shape (n_images, 4)
         Top, left, height and width of each rectangle, in pixels.
     low, high : float
@@ -77,5 +77,5 @@ def erase(images, keys, rectangles, low, high):
     # A position of its own for every value, so that the fill does not depend on the rectangle.
     position = (y * width + x)[:, np.newaxis] * n_channels + np.arange(n_channels) + FILL
     images = images.copy()
-    images[image, y, x] = low + (high - low) * uniform(keys[image][:, np.newaxis], position)
+    images[image, y, x] = low + (high - low) * uniform(states[image][:, np.newaxis], position)
     return images

@@ -51,14 +51,14 @@ class Ranges:
         return bool(self.rotation or self.zoom or (self.shift and not self.counts_pixels))
 
     @property
-    def recolors(self):
+    def changes_values(self):
         """Whether pixels get other values."""
         return bool(self.brightness or self.contrast or self.noise or self.erase)
 
     @property
     def any(self):
         """Whether anything is done at all."""
-        return bool(self.flips or self.shift or self.warps or self.recolors)
+        return bool(self.flips or self.shift or self.warps or self.changes_values)
 
 
 class Variants(NamedTuple):
@@ -74,13 +74,13 @@ class Variants(NamedTuple):
     contrast: np.ndarray  # factor of the deviation from the image's mean
 
 
-def draw_variants(keys, ranges):
+def draw_variants(states, ranges):
     """Draw what is done to each image.
 
     Parameters
     ----------
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
     ranges : Ranges
         How far each operation goes.
 
@@ -91,7 +91,7 @@ def draw_variants(keys, ranges):
     """
 
     def between(position, reach, middle=0.0):
-        return middle + reach * (2 * uniform(keys, position) - 1)
+        return middle + reach * (2 * uniform(states, position) - 1)
 
     def shift(position):
         if not ranges.counts_pixels:
@@ -99,8 +99,8 @@ def draw_variants(keys, ranges):
         return np.floor(between(position, ranges.shift + 0.5, middle=0.5)).astype(int)
 
     return Variants(
-        ranges.horizontal_flip & (uniform(keys, _HORIZONTAL_FLIP) < 0.5),
-        ranges.vertical_flip & (uniform(keys, _VERTICAL_FLIP) < 0.5),
+        ranges.horizontal_flip & (uniform(states, _HORIZONTAL_FLIP) < 0.5),
+        ranges.vertical_flip & (uniform(states, _VERTICAL_FLIP) < 0.5),
         between(_ROTATION, ranges.rotation),
         shift(_SHIFT_Y),
         shift(_SHIFT_X),
@@ -110,7 +110,7 @@ def draw_variants(keys, ranges):
     )
 
 
-def draw_flips(keys, ranges, epoch):
+def draw_flips(states, ranges, epoch):
     """Draw the flips of the first epoch, from which those of the others follow in turn.
 
     An image is mirrored in every second epoch, and turned upside down in two of four, so that no
@@ -118,8 +118,8 @@ def draw_flips(keys, ranges, epoch):
 
     Parameters
     ----------
-    keys : uint64 array of shape (n_images,)
-        The keys of the images in epoch 0.
+    states : uint64 array of shape (n_images,)
+        Random states of the images in epoch 0.
     ranges : Ranges
         Which flips there are.
     epoch : int
@@ -130,15 +130,15 @@ def draw_flips(keys, ranges, epoch):
     flips : dict of bool arrays of shape (n_images,)
         "horizontal_flip" and "vertical_flip".
     """
-    horizontal = (uniform(keys, _HORIZONTAL_FLIP) < 0.5) ^ bool(epoch & 1)
-    vertical = (uniform(keys, _VERTICAL_FLIP) < 0.5) ^ bool(epoch & 2)
+    horizontal = (uniform(states, _HORIZONTAL_FLIP) < 0.5) ^ bool(epoch & 1)
+    vertical = (uniform(states, _VERTICAL_FLIP) < 0.5) ^ bool(epoch & 2)
     return {
         "horizontal_flip": ranges.horizontal_flip & horizontal,
         "vertical_flip": ranges.vertical_flip & vertical,
     }
 
 
-def draw_rectangles(keys, largest, height, width):
+def draw_rectangles(states, largest, height, width):
     """Draw the rectangle that is erased from each image.
 
     Half the images keep all their pixels. In the others the area is uniform between 0 and
@@ -147,8 +147,8 @@ def draw_rectangles(keys, largest, height, width):
 
     Parameters
     ----------
-    keys : uint64 array of shape (n_images,)
-        The keys of the images.
+    states : uint64 array of shape (n_images,)
+        Random states of the images.
     largest : float
         The largest area, as a fraction of the image's.
     height, width : int
@@ -159,14 +159,14 @@ def draw_rectangles(keys, largest, height, width):
     rectangles : int array of shape (n_images, 4)
         Top, left, height and width, in pixels; the latter two are 0 where nothing is erased.
     """
-    area = largest * uniform(keys, _AREA) * height * width
+    area = largest * uniform(states, _AREA) * height * width
     tall, wide = height**2 / np.maximum(area, 1e-9), np.maximum(area, 1e-9) / width**2
     low = np.log(np.clip(MIN_ASPECT, wide, tall))
     high = np.log(np.clip(1 / MIN_ASPECT, wide, tall))
-    aspect = np.exp(low + (high - low) * uniform(keys, _ASPECT))  # height over width
-    erased = uniform(keys, _ERASE) < 0.5
+    aspect = np.exp(low + (high - low) * uniform(states, _ASPECT))  # height over width
+    erased = uniform(states, _ERASE) < 0.5
     rows = np.where(erased, np.rint(np.sqrt(area * aspect)), 0).clip(max=height)
     columns = np.where(erased, np.rint(np.sqrt(area / aspect)), 0).clip(max=width)
-    top = np.floor(uniform(keys, _TOP) * (height - rows + 1))
-    left = np.floor(uniform(keys, _LEFT) * (width - columns + 1))
+    top = np.floor(uniform(states, _TOP) * (height - rows + 1))
+    left = np.floor(uniform(states, _LEFT) * (width - columns + 1))
     return np.stack([top, left, rows, columns], axis=1).astype(np.int64)

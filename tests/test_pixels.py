@@ -1,25 +1,24 @@
-"""Mean and spread of the channels, against numpy."""
+"""Channel statistics and pixel ranges, against numpy."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn.lazy import LazyImages
-from skcnn.training.statistics import MAX_IMAGES, channel_statistics
+from skcnn.operations import Operation
+from skcnn.pixels import channel_statistics, pixel_range
 
 RNG = np.random.default_rng(0)
+MAX_IMAGES = 2048
 
 
-class Unclean:
-    """A random operation that would spoil every figure."""
+class Unclean(Operation):
+    """A random operation that would change every statistic."""
 
     random = True
 
-    def __call__(self, batch, indices, epoch):
+    def __call__(self, batch, keys, epoch):
         return batch * 0 + 99
-
-    def output(self, shape, dtype):
-        return shape, dtype
 
 
 def naive(images):
@@ -68,7 +67,10 @@ def test_weights_are_repetitions(rows):
 def test_an_offset_that_float32_cannot_hold_is_refused(offset):
     images = RNG.normal(size=(150, 6, 6, 2))
     with pytest.raises(ValueError, match=r"channel 0 of X varies by .* put an ImageNormalizer"):
-        channel_statistics(images + offset)
+        channel_statistics(images + offset, float32=True)
+    mean, scale = channel_statistics(images + offset)
+    assert_allclose(mean, images.mean(axis=(0, 1, 2)) + offset, rtol=1e-14)
+    assert_allclose(scale, images.std(axis=(0, 1, 2)), rtol=1e-6)
 
 
 @pytest.mark.parametrize("offset", [1e4, -1e5])
@@ -109,18 +111,18 @@ def test_one_pixel_that_stands_out_first():
 @pytest.mark.parametrize("n_images", [MAX_IMAGES, MAX_IMAGES + 1, 5000])
 def test_of_many_images_evenly_spaced_ones_are_read(n_images):
     images = np.arange(n_images, dtype=float).reshape(-1, 1, 1, 1)
-    mean, scale = channel_statistics(images)
+    mean, scale = channel_statistics(images, max_images=MAX_IMAGES)
     assert_allclose(mean, (n_images - 1) / 2, rtol=1e-3)
     assert_allclose(scale, n_images / np.sqrt(12), rtol=1e-3)
 
     class Source:
         shape, dtype, seen = images.shape, images.dtype, []
 
-        def __getitem__(self, indices):
-            self.seen.extend(indices)
-            return images[indices]
+        def __getitem__(self, rows):
+            self.seen.extend(rows)
+            return images[rows]
 
-    found = channel_statistics(LazyImages(Source()))
+    found = channel_statistics(LazyImages(Source()), max_images=MAX_IMAGES)
     assert_array_equal(found, [mean, scale])
     assert len(set(Source.seen)) == MAX_IMAGES
     assert {0, n_images - 1} < set(Source.seen)
@@ -130,7 +132,7 @@ def test_weights_go_with_the_images_that_are_read():
     n_images = 3000
     images = np.arange(n_images, dtype=float).reshape(-1, 1, 1, 1)
     weights = np.where(np.arange(n_images) < 1000, 3.0, 1e-9)
-    mean, scale = channel_statistics(images, weights)
+    mean, scale = channel_statistics(images, weights, max_images=MAX_IMAGES)
     assert_allclose([mean, scale], [[499.5], [1000 / np.sqrt(12)]], rtol=2e-3)
 
 
@@ -138,3 +140,50 @@ def test_a_random_view_is_read_clean():
     images = skewed(30)
     found = channel_statistics(LazyImages(images).then(Unclean()))
     assert_allclose(found, naive(images), rtol=1e-10)
+
+
+@pytest.mark.parametrize("chunk", [1, 60, 100, 10**9])
+def test_chunks_change_nothing(chunk, monkeypatch):
+    images, weights = skewed(50), RNG.uniform(size=50)
+    whole = channel_statistics(images, weights)
+    monkeypatch.setattr("skcnn.pixels._CHUNK", chunk)
+    assert_allclose(channel_statistics(images, weights), whole, rtol=1e-13)
+
+
+def test_images_of_weight_zero_do_not_count():
+    images, weights = skewed(50), np.arange(50) % 3 == 0
+    images[~weights] = 1e6
+    assert_allclose(channel_statistics(images, weights), naive(images[weights]), rtol=1e-8)
+
+
+def test_rounding_errors_are_no_variation():
+    images = np.full((50, 4, 4, 1), 0.1)
+    images[::2] = np.nextafter(0.1, 1)
+    mean, scale = channel_statistics(images)
+    assert_allclose(mean, 0.1)
+    assert scale == 1
+
+
+@pytest.mark.parametrize("rows", [None, np.arange(10)])
+def test_nan_of_a_view_is_refused_and_names_the_estimator(rows):
+    images = skewed(20)
+    images[7, 0, 0, 0] = np.nan
+    for function in (
+        lambda view: channel_statistics(view, rows=rows, name="Any"),
+        lambda view: pixel_range(view, "Any"),
+    ):
+        with pytest.raises(ValueError, match=r"(?s)X contains NaN.*Any does not accept"):
+            function(LazyImages(images))
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, LazyImages, lambda X: LazyImages(X).then(Unclean())])
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [("u1", (0, 255)), ("u2", (0, 65535)), ("i8", (3, 200)), ("f4", (3, 200)), ("f8", (3, 200))],
+)
+def test_pixel_range(wrap, dtype, expected):
+    images = RNG.integers(3, 201, size=(90, 7, 8, 3)).astype(dtype)
+    assert (images.min(), images.max()) == (3, 200)
+    found = pixel_range(wrap(images))
+    assert found == expected
+    assert all(type(value) is (float if "f" in dtype else int) for value in found)

@@ -1,0 +1,179 @@
+"""Channel means, channel standard deviations and pixel ranges of collections of images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
+
+from skcnn.lazy import LazyImages
+
+_CHUNK = 250_000  # values per step: 2 MB as float64, which stay in the cache of a CPU core
+_ROUNDING = 10  # smaller multiples of the machine precision are rounding errors
+
+
+def channel_statistics(
+    images: Any,
+    weights: NDArray | None = None,
+    rows: NDArray[np.integer] | None = None,
+    max_images: int | None = None,
+    *,
+    float32: bool = False,
+    name: str | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute the mean and the standard deviation of the pixel values of each channel.
+
+    Means and squared deviations are combined chunk by chunk with the update of Chan, Golub and
+    LeVeque (1983), of values relative to a pixel of the first image, so that an offset of the
+    values costs no digits.
+
+    Parameters
+    ----------
+    images : array or LazyImages of shape (n_all_images, height, width, n_channels)
+        Images. Random operations of a lazy view are left out.
+    weights : float array of shape (n_all_images,), default=None
+        Weight of each image; None gives all the same.
+    rows : int array of shape (n_images,), default=None
+        Images to use; None uses all.
+    max_images : int, default=None
+        Maximum number of images to use. Of more, this many evenly spaced ones are used.
+    float32 : bool, default=False
+        Whether to raise an error where float32 cannot represent how the values of a channel vary.
+    name : str, default=None
+        Name of the estimator, for the error message about NaN and infinity.
+
+    Returns
+    -------
+    mean : float64 array of shape (n_channels,)
+        Means.
+    scale : float64 array of shape (n_channels,)
+        Standard deviations; 1 for a channel that is constant except for rounding errors.
+
+    Raises
+    ------
+    ValueError
+        If images of a lazy view hold NaN or infinity, or for `float32`.
+
+    References
+    ----------
+    T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample variance",
+    The American Statistician 37 (1983).
+    """
+    if max_images is not None and (len(images) if rows is None else len(rows)) > max_images:
+        rows = np.arange(len(images)) if rows is None else rows
+        rows = rows[np.linspace(0, len(rows) - 1, max_images).astype(int)]
+    if weights is None:
+        weights = np.ones(len(images) if rows is None else len(rows))
+    elif rows is not None:
+        weights = weights[rows]
+    origin = None
+    total, start = 0.0, 0
+    for chunk in _chunks(images, rows, name):
+        if origin is None:
+            origin = chunk[0, 0, 0].astype(np.float64)
+            mean = squares = np.zeros_like(origin)
+        chunk_weights = np.asarray(weights[start : start + len(chunk)], np.float64)
+        start += len(chunk)
+        chunk_total = chunk_weights.sum()
+        if chunk_total == 0:
+            continue
+        chunk_mean, chunk_squares = _chunk_statistics(chunk, chunk_weights / chunk_total, origin)
+        total += chunk_total
+        share = chunk_total / total
+        step = chunk_mean - mean
+        squares = squares + chunk_total * (chunk_squares + step**2 * (1 - share))
+        mean = mean + step * share
+    return _mean_and_scale(origin, mean, squares / total, float32=float32)
+
+
+def _chunk_statistics(chunk, weights, origin):
+    """Return the weighted mean and variance of each channel, of values relative to `origin`."""
+    n_images, height, width, n_channels = chunk.shape
+    # Lines of pixels, not pixels, along the last axis: numpy is slow where that axis is short.
+    values = chunk.reshape(n_images, height, -1) - np.tile(origin, width)  # float64
+
+    def channel_means(sums):
+        return weights @ sums.reshape(n_images, width, n_channels).sum(axis=1) / (height * width)
+
+    mean = channel_means(values.sum(axis=1))
+    values -= np.tile(mean, width)
+    return mean, channel_means(np.einsum("nhl,nhl->nl", values, values))
+
+
+def _mean_and_scale(origin, mean, variance, *, float32):
+    """Return mean and standard deviation, where `mean` is relative to `origin`."""
+    rounding = _ROUNDING * np.finfo(np.float64).eps
+    constant = variance <= (rounding * np.maximum(abs(mean), abs(origin + mean))) ** 2
+    mean, scale = origin + mean, np.where(constant, 1.0, np.sqrt(variance))
+    limits = np.finfo(np.float32)
+    lost = ~constant & ((scale < limits.tiny) | (scale < _ROUNDING * limits.eps * abs(mean)))
+    if float32 and lost.any():
+        channel = lost.argmax()
+        raise ValueError(
+            f"channel {channel} of X varies by {scale[channel]:.3g} about {mean[channel]:.3g}, "
+            "which float32 cannot represent: put an ImageNormalizer() before the network"
+        )
+    return mean, scale
+
+
+def pixel_range(images: Any, name: str | None = None) -> tuple[float, float]:
+    """Return the smallest and the largest pixel value.
+
+    Parameters
+    ----------
+    images : array or LazyImages of shape (n_images, height, width, n_channels)
+        Images. Random operations of a lazy view are left out.
+    name : str, default=None
+        Name of the estimator, for the error message about NaN and infinity.
+
+    Returns
+    -------
+    low, high : float
+        Limits of the dtype for uint8 and uint16, otherwise minimum and maximum of the images.
+
+    Raises
+    ------
+    ValueError
+        If images of a lazy view hold NaN or infinity.
+    """
+    limits = dtype_range(images.dtype)
+    if limits is not None:
+        return limits
+    extremes = [(chunk.min(), chunk.max()) for chunk in _chunks(images, None, name)]
+    return min(low for low, _ in extremes).item(), max(high for _, high in extremes).item()
+
+
+def dtype_range(dtype: Any) -> tuple[int, int] | None:
+    """Return the limits of a dtype that is used for its whole range.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Dtype of images.
+
+    Returns
+    -------
+    limits : tuple of (int, int) or None
+        Smallest and largest value of uint8 and uint16, None for any other dtype.
+    """
+    if np.dtype(dtype) not in (np.uint8, np.uint16):
+        return None
+    return 0, int(np.iinfo(dtype).max)
+
+
+def _chunks(images, rows, name) -> Iterator[NDArray]:
+    """Yield images as arrays of about `_CHUNK` values, of a lazy view those of the clean one."""
+    step = max(1, _CHUNK // max(1, prod(images.shape[1:])))
+    if isinstance(images, LazyImages):
+        view = images.clean() if rows is None else images.clean()[rows]
+        for chunk in view.read_parts(step):
+            assert_all_finite(chunk, estimator_name=name, input_name="X")
+            yield chunk
+        return
+    for start in range(0, len(images) if rows is None else len(rows), step):
+        part = slice(start, start + step)
+        yield images[part] if rows is None else images[rows[part]]
