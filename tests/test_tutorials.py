@@ -97,7 +97,7 @@ def test_arrays(run, name, tmp_path):
 )
 def test_folders(run, name, options, tmp_path):
     photos, results = tmp_path / "photos", tmp_path / "results"
-    write_folders(photos, OF_FOLDERS[name], n_copies=20 if name == "plot_guide" else 2)
+    write_folders(photos, OF_FOLDERS[name], n_copies=4 if name == "plot_guide" else 2)
     run(name, "--data", photos, "--output", results, *options)
     check(results, "curves.png", "confusion.png", *FIGURES.get(name, []))
 
