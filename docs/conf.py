@@ -20,7 +20,7 @@ default_role = "literal"
 add_module_names = False
 
 autosummary_generate = True
-autodoc_typehints = "none"  # numpydoc's sections say the types
+autodoc_typehints = "none"  # numpydoc's sections give the types
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_xref_param_type = False
 
@@ -28,10 +28,10 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"tutorial\.py$",  # what the tutorials import
+    "ignore_pattern": r"tutorial\.py$",  # imported by the tutorials
     "abort_on_example_error": True,
     "min_reported_time": 1,
-    "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False runs none
+    "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False builds without running them
     "remove_config_comments": True,
     "show_memory": False,
 }
