@@ -112,7 +112,9 @@ class ImageTransformer(
 
     def _operation(self) -> Operation:
         """Return what `transform` does to a batch of images."""
-        raise ValueError(f"{type(self).__name__} is no operation on images, and has no torch form")
+        raise ValueError(
+            f"{type(self).__name__} is not an operation on images and has no torch form"
+        )
 
     def _fit_transform(self, X):
         self._fit(X)

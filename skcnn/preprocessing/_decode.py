@@ -5,24 +5,15 @@ from __future__ import annotations
 import os
 
 import numpy as np
-import tifffile  # it and Pillow come with scikit-image, which reads its own files with them
-from PIL import ExifTags, Image, UnidentifiedImageError
+import tifffile
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, Pillow's and JPEG's brightness of a color
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS_PER_SAMPLE = 258  # TIFF's tag
 _WHITE = 255
-
-# what undoes each value of EXIF's tag "Orientation", which says how the camera was held
-_UPRIGHT = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.swapaxes(0, 1),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: image[::-1, ::-1].swapaxes(0, 1),
-    8: lambda image: np.rot90(image),
-}
+# values of the tag "Orientation" after which rows and columns are exchanged, then mirrored
+_TRANSPOSED, _MIRRORED_ROWS, _MIRRORED_COLUMNS = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 
 
 def read_image(path, mode="RGB"):
@@ -53,8 +44,7 @@ def read_image(path, mode="RGB"):
     if not os.path.getsize(path):
         raise ValueError(f"the image file {str(path)!r} is empty (0 bytes)")
     try:
-        pixels, orientation = _decode(path)
-        pixels = _to_mode(pixels, mode)
+        pixels = _to_mode(_decode(path), mode)
     except UnidentifiedImageError as error:
         raise ValueError(
             f"the file {str(path)!r} is no image, or of a format that cannot be read (JPEG, PNG, "
@@ -66,34 +56,34 @@ def read_image(path, mode="RGB"):
         raise ValueError(
             f"the image file {str(path)!r} is damaged or truncated, or cannot be read: {error}"
         ) from error
-    return np.ascontiguousarray(_UPRIGHT.get(orientation, lambda image: image)(pixels))
+    return np.ascontiguousarray(pixels)
 
 
 def _decode(path):
-    """Read gray or RGB values at the depth of the file, as shown on white, and the orientation."""
+    """Read gray or RGB values at the depth of the file, upright, transparency shown on white."""
     with open(path, "rb") as file:
         is_tiff = file.read(4) in _TIFF_STARTS
     if is_tiff and (deep := _decode_deep_tiff(path)) is not None:
         return deep
     with Image.open(path) as image:
         image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        ImageOps.exif_transpose(image, in_place=True)
         if image.mode.startswith(("I", "F")):
             n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0] if is_tiff else 16
-            return _spread(np.array(image), n_bits), orientation
+            return _to_16_bits(np.array(image), n_bits)
         if image.has_transparency_data:
-            # composed in Pillow: a palette's colors are known only to it
+            # composed in Pillow, which knows the colors of a palette
             shown = image.convert("RGBA")
             white = Image.new("RGBA", shown.size, (_WHITE,) * 4)
             color = Image.alpha_composite(white, shown).convert("RGB")
-            return np.array(color.convert("L") if image.mode in ("LA", "L") else color), orientation
+            return np.array(color.convert("L") if image.mode in ("LA", "L") else color)
         if image.mode not in ("L", "RGB"):
             image = image.convert("L" if image.mode == "1" else "RGB")
-        return np.array(image), orientation
+        return np.array(image)
 
 
 def _decode_deep_tiff(path):
-    """Read a TIFF of more than 8 bits a value, which Pillow refuses or cuts down to 8 in color."""
+    """Read a TIFF of more than 8 bits a value, of which Pillow reads no color; None for others."""
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages.first
@@ -103,18 +93,29 @@ def _decode_deep_tiff(path):
             orientation = page.tags.valueof("Orientation", 1)
             if page.axes.startswith("S"):
                 pixels = np.moveaxis(pixels, 0, -1)
-            pixels = _spread(pixels, page.bitspersample)
+            pixels = _to_16_bits(pixels, page.bitspersample)
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
                 pixels = np.iinfo(pixels.dtype).max - pixels
     except Exception:  # what it cannot read, Pillow may, or will say what is wrong
         return None
     if pixels.ndim not in (2, 3):
         return None
-    return _without_alpha(pixels), int(orientation)
+    return _upright(_without_alpha(pixels), orientation)
 
 
-def _spread(pixels, n_bits):
-    """Scale values of 9 to 15 bits, which come as uint16, to all of its range."""
+def _upright(pixels, orientation):
+    """Apply the tag "Orientation" of a file that Pillow cannot read."""
+    if orientation in _TRANSPOSED:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in _MIRRORED_ROWS:
+        pixels = pixels[::-1]
+    if orientation in _MIRRORED_COLUMNS:
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+def _to_16_bits(pixels, n_bits):
+    """Scale uint16 values of 9 to 15 bits to the range of uint16."""
     if pixels.dtype != np.uint16 or n_bits >= 16:
         return pixels
     return np.rint(pixels * (65535 / (2**n_bits - 1))).astype(np.uint16)

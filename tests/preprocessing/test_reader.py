@@ -173,6 +173,18 @@ def test_orientation(tmp_path, orientation):
         expected = np.asarray(ImageOps.exif_transpose(turned))
     for extension in ("png", "tif"):
         assert_array_equal(read_image(tmp_path / f"turned.{extension}"), expected)
+    for name, other in {
+        "gray": Image.fromarray(GRAY),
+        "deep": Image.fromarray(GRAY16),
+        "palette": image.quantize(16),
+        "transparent": Image.fromarray(np.dstack([COLOR, OPACITY])),
+    }.items():
+        other.save(tmp_path / "upright.png")
+        other.save(tmp_path / f"{name}.png", exif=exif)
+        upright = Image.fromarray(read_image(tmp_path / "upright.png", "RGB"))
+        upright.getexif()[0x0112] = orientation
+        expected_other = np.asarray(ImageOps.exif_transpose(upright))
+        assert_array_equal(read_image(tmp_path / f"{name}.png"), expected_other)
     tag = (0x0112, "H", 1, orientation, True)
     pixels = COLOR.astype(np.uint16) * 257
     tifffile.imwrite(tmp_path / "deep.tif", pixels, photometric="rgb", extratags=[tag])

@@ -82,23 +82,12 @@ class Augment(Operation):
             images = np.clip(images, *self.pixel_range)
         return np.rint(images) if whole and images.dtype == np.float32 else images
 
-    def output(self, shape, dtype):
-        """Tell what comes out.
-
-        Parameters
-        ----------
-        shape : tuple
-            The shape of one image going in.
-        dtype : numpy.dtype
-            Its dtype.
-
-        Returns
-        -------
-        output : tuple of (tuple, numpy.dtype)
-            The same shape, and the same dtype unless it is bool: between False and True lie
-            values that only a float holds.
-        """
+    def output(self, shape, dtype):  # noqa: D102
+        # values between False and True need a float
         return shape, np.dtype(np.float32 if np.dtype(dtype).kind == "b" else dtype)
+
+    def geometry(self, shape):  # noqa: D102
+        raise ValueError(f"the operation {self!r} moves pixels at random")
 
     def __repr__(self):
         enabled = [
