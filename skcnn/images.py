@@ -1,4 +1,4 @@
-"""What a collection of images is: the gate that every public method takes its images through."""
+"""Input validation: what a collection of images is, and what estimators remember of it."""
 
 from __future__ import annotations
 
@@ -15,39 +15,40 @@ from sklearn.utils.validation import validate_data
 from skcnn.lazy import LazyImages
 from skcnn.operations import Reshape
 
-MAX_ROW_OF_PIXELS = 64  # more flat features than this, not a square number, need `image_shape`
-MAX_CHANNELS_ON_SIGHT = 4  # more on the last axis and 1, 3 or 4 on the second: channels first
+MAX_ROW_OF_PIXELS = 64  # more features, unless a square number, need `image_shape`
+MAX_CHANNELS_ON_SIGHT = 4  # a longer last axis after 1, 3 or 4 is not that of the channels
 
 
 def check_images(estimator, X, *, reset, min_samples=1):
-    """Turn what a public method was given into one checked internal form.
+    """Validate the images that a public method was given.
 
-    Remembers ``n_features_in_``, ``image_shape_`` (and ``feature_names_in_``) on the estimator
-    where `reset`, and holds later images to them where not.
+    With `reset`, ``n_features_in_``, ``image_shape_`` (and ``feature_names_in_``) are set on the
+    estimator, otherwise the images are compared with them.
 
     Parameters
     ----------
     estimator : estimator instance
-        Who asks; its parameter `image_shape`, if it has one, says how to read flat rows.
+        Estimator that was given the images. Its parameter `image_shape`, if it has one, is the
+        layout of flat rows.
     X : images
-        An array of shape (n_images, height, width) or (n_images, height, width, n_channels), flat
+        Array of shape (n_images, height, width) or (n_images, height, width, n_channels), flat
         rows of shape (n_images, n_features), or `LazyImages`.
     reset : bool
         Whether the estimator is being fitted.
     min_samples : int, default=1
-        How many images there must be.
+        Minimum number of images.
 
     Returns
     -------
     images : array or LazyImages of shape (n_images, height, width, n_channels)
-        Channels last, of the dtype given; arrays are not copied.
+        Images of the dtype of `X`; arrays are not copied.
 
     Raises
     ------
     ValueError
-        If `X` is no such collection, or its images are not of the shape seen in fit.
+        If `X` cannot be used as images, or they have another shape than in fit.
     TypeError
-        If `X` is sparse, or holds objects that are no images.
+        If `X` is sparse, or holds objects that are not images.
     """
     form, X = inspect_images(X)
     name = type(estimator).__name__
@@ -61,7 +62,7 @@ def check_images(estimator, X, *, reset, min_samples=1):
             f"{name} takes images of one size, but X holds images of different sizes: "
             "put an ImageResizer before it"
         )
-    if (form == "flat" or X.ndim == 2) and X.shape != (0,):  # an empty list is no flat rows
+    if (form == "flat" or X.ndim == 2) and X.shape != (0,):  # not an empty list
         return _check_rows(estimator, X, reset=reset, min_samples=min_samples)
     if len(X) < min_samples:
         raise ValueError(
@@ -78,19 +79,19 @@ def check_images(estimator, X, *, reset, min_samples=1):
 
 
 def reshape_images(images, image_shape):
-    """Give every image another shape of the same size, without copying or reading.
+    """Reshape every image, without copying or reading.
 
     Parameters
     ----------
     images : array or LazyImages of shape (n_images, ...)
-        The images.
+        Images.
     image_shape : tuple of int
-        The shape of one image: the form that a user gave, or the internal one.
+        New shape of one image.
 
     Returns
     -------
     images : array or LazyImages of shape (n_images, *image_shape)
-        A view of the same images.
+        View of the same images.
     """
     if images.shape[1:] == tuple(image_shape):
         return images
@@ -100,26 +101,26 @@ def reshape_images(images, image_shape):
 
 
 def inspect_images(X):
-    """Tell which form of collection `X` is.
+    """Return which form of collection `X` is.
 
     Parameters
     ----------
     X : object
-        What a user gave as images.
+        Collection of images.
 
     Returns
     -------
     form : {"array", "flat", "ragged", "paths", "lazy"}
-        "flat" is also the form of all that scikit-learn's own validation should judge: frames,
-        sparse matrices, one-dimensional numbers.
+        Form of the collection. "flat" includes everything that scikit-learn's own validation
+        handles: frames, sparse matrices, one-dimensional numbers.
     X : object
-        The same collection: lists and array-likes of numbers as an array, paths and ragged images
-        as a one-dimensional object array, anything else as it came.
+        The collection: lists and array-likes of numbers as an array, paths and ragged images as a
+        one-dimensional object array, anything else unchanged.
 
     Raises
     ------
     TypeError
-        If its elements are neither numbers, images nor paths.
+        If its elements are not numbers, images or paths.
     ValueError
         If it has more than four axes.
     """
@@ -129,8 +130,8 @@ def inspect_images(X):
         return "flat", X
     if isinstance(X, Mapping):
         raise TypeError(
-            f"X is a {type(X).__name__}, not a collection of images: give its data, and its target "
-            "as y"
+            f"X is a {type(X).__name__}, not a collection of images: pass its data as X and its "
+            "target as y"
         )
     if hasattr(X, "iloc") or hasattr(X, "iter_rows"):  # a pandas or polars frame or series
         values = np.asarray(X) if len(np.shape(X)) == 1 or np.shape(X)[1] == 1 else None
@@ -155,12 +156,13 @@ def inspect_images(X):
                 return inspect_images(list(column))
             return "ragged", column
         if X.ndim == 1:
-            odd = [item for item in column if not (_is_image(item) or _is_path(item))]
-            if not odd:
-                raise TypeError("X holds both images and paths: give a collection of one kind")
+            others = [item for item in column if not (_is_image(item) or _is_path(item))]
+            if not others:
+                raise TypeError("X holds both images and paths: pass a collection of one kind")
             raise TypeError(
-                f"X holds an object of type {type(odd[0]).__name__}, which is no image: each must "
-                "be an array of shape (height, width) or (height, width, n_channels), or a path"
+                f"X holds an object of type {type(others[0]).__name__}, which is not an image: "
+                "each must be an array of shape (height, width) or (height, width, n_channels), "
+                "or a path"
             )
     if X.ndim > 2 and X.dtype.kind == "O":
         return "array", X.astype(np.float64)
@@ -168,15 +170,15 @@ def inspect_images(X):
 
 
 def image_shape_of_rows(n_features, image_shape=None):
-    """Say how a flat row is laid out as an image.
+    """Return the shape of the images that flat rows hold.
 
     Parameters
     ----------
     n_features : int
-        How long a row is.
+        Length of a row.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, n_channels). None reads a square number as a gray
-        square, and up to 64 other values as one row of pixels.
+        (height, width) or (height, width, n_channels). None takes a square number of features for
+        a gray square, and up to 64 others for one row of pixels.
 
     Returns
     -------
@@ -186,7 +188,7 @@ def image_shape_of_rows(n_features, image_shape=None):
     Raises
     ------
     ValueError
-        If `image_shape` is needed, or does not fit.
+        If `image_shape` is required, or has another number of values.
     """
     if image_shape is not None:
         if prod(image_shape) != n_features:
@@ -201,21 +203,21 @@ def image_shape_of_rows(n_features, image_shape=None):
     if n_features <= MAX_ROW_OF_PIXELS:
         return (1, n_features, 1)
     raise ValueError(
-        f"X has rows of {n_features} values, which is not a square number: say how they are laid "
-        "out with image_shape=(height, width) or (height, width, n_channels)"
+        f"X has rows of {n_features} values, which is not a square number: set their layout with "
+        "image_shape=(height, width) or (height, width, n_channels)"
     )
 
 
 def _check_rows(estimator, X, *, reset, min_samples):
-    """Check flat rows scikit-learn's way, and lay them out as images."""
+    """Validate flat rows with scikit-learn's `validate_data`, and return them as images."""
     image_shape = getattr(estimator, "image_shape", None)
     if isinstance(X, LazyImages):
         rows = X
-        stand_in = np.broadcast_to(np.uint8(0), rows.shape)  # counts and names, without reading
+        stand_in = np.broadcast_to(np.uint8(0), rows.shape)  # has the shape, and needs no reading
         validate_data(estimator, stand_in, reset=reset, ensure_min_samples=min_samples)
     else:
         if not reset and np.shape(X) == estimator.image_shape_[:2] != (1, estimator.n_features_in_):
-            _refuse_one_image(X)
+            _raise_one_image(X)
         rows = validate_data(
             estimator, X, reset=reset, ensure_min_samples=min_samples, order=None, copy=False
         )
@@ -231,28 +233,28 @@ def _remember(estimator, image_shape):
 
 
 def _check_axes(X, image_shape, estimator, *, reset):
-    """Refuse images that are laid out another way than they should be."""
+    """Raise an error if images have another shape than `image_shape` or than those of fit."""
     name = type(estimator).__name__
-    asked = getattr(estimator, "image_shape", None)
-    asked = None if asked is None else (*asked, 1)[:3]
-    expected = asked if reset else estimator.image_shape_
+    given = getattr(estimator, "image_shape", None)
+    given = None if given is None else (*given, 1)[:3]
+    expected = given if reset else estimator.image_shape_
     if expected != image_shape:
         _check_order_of_axes(X, name)
     if 0 in image_shape:
         raise ValueError(f"X of shape {X.shape} holds images without pixels")
-    if reset and asked is not None and asked != image_shape:
+    if reset and given is not None and given != image_shape:
         raise ValueError(
-            f"X holds images of shape {X.shape[1:]}, but image_shape="
-            f"{tuple(estimator.image_shape)} was asked for: image_shape describes flat rows, and "
-            "images need none"
+            f"X holds images of shape {X.shape[1:]}, but image_shape is "
+            f"{tuple(estimator.image_shape)}: image_shape describes flat rows, and images do not "
+            "need it"
         )
     if reset or image_shape == estimator.image_shape_:
         return
     (height, width, channels), seen = image_shape, estimator.image_shape_
     if X.shape == seen:
-        _refuse_one_image(X)
+        _raise_one_image(X)
     advice = (
-        "choose the channels with ImageReader(mode=...) or convert them"
+        "set the channels with ImageReader(mode=...) or convert them"
         if channels != seen[2]
         else f"put an ImageResizer({seen[:2]}) before it"
     )
@@ -263,37 +265,37 @@ def _check_axes(X, image_shape, estimator, *, reset):
 
 
 def _check_order_of_axes(X, name):
-    """Refuse what looks like channels first, or like one image; `image_shape` overrules it."""
+    """Raise an error if `X` looks like channels first, or like one image."""
     _, second, third, last = (*X.shape, 1)[:4]
     if X.ndim == 4 and second in (1, 3, 4) and min(third, last) > MAX_CHANNELS_ON_SIGHT:
         raise ValueError(
             f"X of shape {X.shape} looks like channels first, (n_images, n_channels, height, "
-            f"width), but {name} takes channels last: use np.moveaxis(X, 1, -1) (or say that it is "
-            f"right with image_shape={X.shape[1:]})"
+            f"width), but {name} takes channels last: use np.moveaxis(X, 1, -1), or confirm the "
+            f"layout with image_shape={X.shape[1:]}"
         )
     if X.ndim == 3 and third in (3, 4) and min(X.shape[:2]) > 2 * MAX_CHANNELS_ON_SIGHT:
-        _refuse_one_image(X)
+        _raise_one_image(X)
 
 
-def _refuse_one_image(X):
+def _raise_one_image(X):
     raise ValueError(
-        f"X of shape {np.shape(X)} looks like one image: give a collection of one, X[np.newaxis]"
+        f"X of shape {np.shape(X)} looks like one image: pass a collection of one, X[np.newaxis]"
     )
 
 
 def _check_pixels(X, name):
-    """Refuse values that are no pixels; a lazy view's are looked at when they are read."""
+    """Raise an error if values are not pixels; those of a lazy view are checked when read."""
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: X must hold real pixel values")
     if X.dtype.kind not in "buif":
-        raise ValueError(f"X has dtype {X.dtype}, and pixels are numbers")
+        raise ValueError(f"X has dtype {X.dtype}, but pixels must be numbers")
     if not isinstance(X, LazyImages):
         assert_all_finite(X, input_name="X")
         _check_range(X, name)
 
 
 def _check_range(X, name):
-    """Refuse finite values that the network's float32 cannot hold."""
+    """Raise an error if finite values are too large for the float32 of a network."""
     if X.dtype.kind == "f" and X.dtype.itemsize > 4 and X.size:
         limit = np.finfo(np.float32).max
         if max(X.max(), -X.min()) > limit:
@@ -301,8 +303,8 @@ def _check_range(X, name):
 
 
 def _as_array(X):
-    """Make an array of a list or array-like, a one-dimensional object array where sizes differ."""
-    if isinstance(X, (list, tuple)):  # images of Pillow's, say, become arrays
+    """Return a list or array-like as an array, of objects if the sizes differ."""
+    if isinstance(X, (list, tuple)):  # of Pillow images, for example
         X = [np.asarray(item) if _is_array_like_image(item) else item for item in X]
     if isinstance(X, list) and len(X) and (_is_path(X[0]) or _is_image(X[0])):
         shapes = {np.shape(item) for item in X}
@@ -316,7 +318,7 @@ def _as_array(X):
         return np.asarray(X)
     except ValueError:
         raise ValueError(
-            "X holds lists or objects of different shapes: give each image as an array, "
+            "X holds lists or objects of different shapes: pass each image as an array, "
             "[np.asarray(image) for image in X]"
         ) from None
 

@@ -100,7 +100,8 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
         raise ValueError(
             f"image_shape={image_shape} must be (height, width) or (height, width, n_channels)"
         )
-    geometry, modules, limits = AffineMap(), [], dtype_range(dtype)
+    geometry, modules = AffineMap(), []
+    limits: tuple[float, float] | None = dtype_range(dtype)
     are_rows, rescaled = False, False
     for step_name, step in transformers:
         operation = _operation_of(step_name, step)

@@ -1,4 +1,4 @@
-"""The gate: every form of images, what is remembered of it, and every refusal."""
+"""Input validation: every form of images, what is remembered of it, and every error."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ PATHS = ["a.png", "b/c.png", "d.png"]
 
 
 class Anyone(BaseEstimator):
-    """Someone who takes images."""
+    """An estimator that takes images."""
 
     def __init__(self, image_shape=None):
         self.image_shape = image_shape
 
 
 class WithoutParameter(BaseEstimator):
-    """Someone who takes images and has no parameter `image_shape`."""
+    """An estimator that takes images and has no parameter `image_shape`."""
 
 
 class ArrayLike:
@@ -50,7 +50,7 @@ def memmap(tmp_path, images, mode="r"):
     return np.memmap(tmp_path / "images", images.dtype, mode, shape=images.shape)
 
 
-def gate(X, estimator=None, **options):
+def check(X, estimator=None, **options):
     return check_images(estimator or Anyone(), X, **{"reset": True, **options})
 
 
@@ -86,7 +86,7 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_gray_images_is_the_same_images(form):
     estimator = Anyone()
-    images = gate(FORMS[form], estimator)
+    images = check(FORMS[form], estimator)
     assert images.shape == (6, 8, 8, 1)
     assert_array_equal(np.asarray(images)[..., 0], GRAY)
     assert estimator.image_shape_ == (8, 8, 1)
@@ -100,10 +100,10 @@ def test_every_form_of_gray_images_is_the_same_images(form):
 @pytest.mark.filterwarnings("ignore:X (has|does not have) .*feature names:UserWarning")
 def test_after_fit_every_form_is_accepted(seen, given):
     estimator = Anyone()
-    gate(FORMS[seen], estimator)
+    check(FORMS[seen], estimator)
     if seen == "frame with names" and given == "frame":
         given = seen  # scikit-learn compares the names
-    images = gate(FORMS[given], estimator, reset=False)
+    images = check(FORMS[given], estimator, reset=False)
     assert_array_equal(np.asarray(images)[..., 0], GRAY)
 
 
@@ -111,14 +111,14 @@ def test_after_fit_every_form_is_accepted(seen, given):
 @pytest.mark.parametrize("shape", [(6, 8, 8), (6, 64)])
 def test_every_dtype_stays(dtype, shape):
     X = (GRAY // 2).astype(dtype).reshape(shape)
-    images = gate(X)
+    images = check(X)
     assert images.dtype == X.dtype
     assert_array_equal(images.reshape(shape), X)
 
 
 def test_color_is_remembered():
     estimator = Anyone()
-    assert gate(COLOR, estimator) is COLOR
+    assert check(COLOR, estimator) is COLOR
     assert estimator.image_shape_ == (9, 12, 3)
     assert estimator.n_features_in_ == 9 * 12 * 3
 
@@ -126,25 +126,25 @@ def test_color_is_remembered():
 @pytest.mark.parametrize("image_shape", [(9, 12, 3), [9, 12, 3], np.array([9, 12, 3])])
 def test_flat_color_rows_of_a_given_shape(image_shape):
     estimator = Anyone(image_shape)
-    assert_array_equal(gate(COLOR.reshape(6, -1), estimator), COLOR)
+    assert_array_equal(check(COLOR.reshape(6, -1), estimator), COLOR)
     assert estimator.image_shape_ == (9, 12, 3)
 
 
 def test_images_with_the_image_shape_that_they_have():
-    assert gate(GRAY, Anyone((8, 8))).shape == (6, 8, 8, 1)
-    assert gate(COLOR, Anyone((9, 12, 3))).shape == (6, 9, 12, 3)
+    assert check(GRAY, Anyone((8, 8))).shape == (6, 8, 8, 1)
+    assert check(COLOR, Anyone((9, 12, 3))).shape == (6, 9, 12, 3)
 
 
 @pytest.mark.parametrize("X", [GRAY, COLOR, GRAY.reshape(6, -1)])
 def test_arrays_are_not_copied(X):
-    assert np.shares_memory(gate(X), X)
+    assert np.shares_memory(check(X), X)
 
 
 @pytest.mark.parametrize("X", [GRAY, COLOR, GRAY.reshape(6, -1)])
 @pytest.mark.parametrize("mode", ["r", "c"])
 def test_memmap_stays_on_disk(X, mode, tmp_path):
     mapped = memmap(tmp_path, X, mode)
-    images = gate(mapped)
+    images = check(mapped)
     assert np.shares_memory(images, mapped)
     assert_array_equal(images.reshape(X.shape), X)
 
@@ -158,7 +158,7 @@ def test_lazy_is_not_read(X):
             raise AssertionError("read")
 
     estimator = Anyone()
-    images = gate(LazyImages(Unread()), estimator)
+    images = check(LazyImages(Unread()), estimator)
     assert images.shape == (6, *estimator.image_shape_)
 
 
@@ -181,22 +181,22 @@ def test_in_form_of_the_same_shape_is_the_same_object():
 def test_feature_names_are_remembered_and_forgotten():
     estimator = Anyone()
     frame = FORMS["frame with names"]
-    gate(frame, estimator)
+    check(frame, estimator)
     assert_array_equal(estimator.feature_names_in_, frame.columns)
-    gate(GRAY, estimator, reset=False)
+    check(GRAY, estimator, reset=False)
     assert hasattr(estimator, "feature_names_in_")
-    gate(GRAY, estimator)
+    check(GRAY, estimator)
     assert not hasattr(estimator, "feature_names_in_")
 
 
 def test_feature_names_are_compared():
     estimator = Anyone()
     frame = FORMS["frame with names"]
-    gate(frame, estimator)
+    check(frame, estimator)
     with pytest.raises(ValueError, match="feature names should match"):
-        gate(frame[frame.columns[::-1]], estimator, reset=False)
+        check(frame[frame.columns[::-1]], estimator, reset=False)
     with pytest.warns(UserWarning, match="does not have valid feature names"):
-        gate(frame.to_numpy(), estimator, reset=False)
+        check(frame.to_numpy(), estimator, reset=False)
 
 
 # --- inspect_images -------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_feature_names_are_compared():
     ],
     ids=lambda X: type(X).__name__,
 )
-def test_paths_are_recognised(X):
+def test_paths_are_found(X):
     form, paths = inspect_images(X)
     assert form == "paths"
     assert paths.shape == (3,)
@@ -243,7 +243,7 @@ def test_paths_are_recognised(X):
         [torch.from_numpy(GRAY[0]), torch.from_numpy(GRAY[1, :5])],
     ],
 )
-def test_ragged_images_are_recognised(wrap, images):
+def test_ragged_images_are_found(wrap, images):
     form, found = inspect_images(wrap(images))
     assert form == "ragged"
     assert found.shape == (2,)
@@ -265,7 +265,7 @@ def test_ragged_images_are_recognised(wrap, images):
         (LazyImages(GRAY), "lazy"),
     ],
 )
-def test_numbers_are_recognised(X, form):
+def test_numbers_are_found(X, form):
     assert inspect_images(X)[0] == form
 
 
@@ -335,17 +335,21 @@ REFUSED = {
     "coo": (coo_array(GRAY[0]), TypeError, "Sparse data was passed"),
     "complex": (GRAY.astype(complex), ValueError, "Complex data not supported"),
     "complex rows": (GRAY.reshape(6, -1).astype(complex), ValueError, "Complex data not supp"),
-    "strings of pixels": (GRAY.astype(str), ValueError, "dtype <U3, and pixels are numbers"),
+    "strings of pixels": (GRAY.astype(str), ValueError, "dtype <U3, but pixels must be numbers"),
     "words": (np.full((2, 3, 3), "a", dtype=object), ValueError, "could not convert string"),
     "rows of words": (np.full((2, 9), "a"), ValueError, "convert|strings"),
-    "dates": (GRAY.astype("M8[s]"), ValueError, "dtype datetime64.*pixels are numbers"),
-    "dicts": ([{}, {}], TypeError, "object of type dict, which is no image"),
-    "None in paths": (["a.png", None], TypeError, "type NoneType, which is no image: each must"),
-    "NaN in paths": (pd.Series(["a.png", np.nan]), TypeError, "type float, which is no image"),
+    "dates": (GRAY.astype("M8[s]"), ValueError, "dtype datetime64.*pixels must be numbers"),
+    "dicts": ([{}, {}], TypeError, "object of type dict, which is not an image"),
+    "None in paths": (
+        ["a.png", None],
+        TypeError,
+        "type NoneType, which is not an image: each must",
+    ),
+    "NaN in paths": (pd.Series(["a.png", np.nan]), TypeError, "type float, which is not an image"),
     "paths and images": ([GRAY[0], "a.png"], TypeError, "holds both images and paths"),
     "images and paths": (["a.png", GRAY[0]], TypeError, "holds both images and paths"),
-    "lists of different lengths": ([[1, 2], [3]], ValueError, "different shapes: give each image"),
-    "images of four axes": (objects([COLOR, COLOR[:2]]), TypeError, "type ndarray, which is no"),
+    "lists of different lengths": ([[1, 2], [3]], ValueError, "different shapes: pass each image"),
+    "images of four axes": (objects([COLOR, COLOR[:2]]), TypeError, "type ndarray, which is not"),
     "ragged": ([GRAY[0], GRAY[1, :5]], ValueError, "different sizes: put an ImageResizer before"),
     "ragged, lazy": (
         LazyImages(type("Ragged", (), {"shape": (2, None, None, 3), "dtype": np.uint8})()),
@@ -369,25 +373,25 @@ def test_bad_input_gets_one_sentence(case):
     X, error, message = REFUSED[case]
     estimator = Anyone()
     with pytest.raises(error, match=message):
-        gate(X, estimator)
+        check(X, estimator)
     assert not hasattr(estimator, "image_shape_")
 
 
 @pytest.mark.parametrize("X", [GRAY[:1], LazyImages(GRAY)[:1]])
 def test_fewer_images_than_asked_for(X):
     with pytest.raises(ValueError, match=r"Found 1 image\(s\) .* minimum of 2 is required by Any"):
-        gate(X, min_samples=2)
-    assert len(gate(X)) == 1
+        check(X, min_samples=2)
+    assert len(check(X)) == 1
 
 
 def test_fewer_rows_than_asked_for():
     with pytest.raises(ValueError, match=r"Found array with 1 sample\(s\)"):
-        gate(GRAY.reshape(6, -1)[:1], min_samples=2)
+        check(GRAY.reshape(6, -1)[:1], min_samples=2)
 
 
 @pytest.mark.parametrize("shape", [(6, 3, 4, 20), (6, 4, 4, 4), (6, 5, 9, 9), (6, 1, 3, 3)])
 def test_what_may_be_channels_last_is_accepted(shape):
-    assert gate(np.zeros(shape)).shape == shape
+    assert check(np.zeros(shape)).shape == shape
 
 
 @pytest.mark.parametrize(
@@ -395,14 +399,14 @@ def test_what_may_be_channels_last_is_accepted(shape):
     [
         (np.zeros((2, 64)), (8, 9), r"image_shape=\(8, 9\) has 72 values, but X has rows of 64"),
         (np.zeros((2, 64)), (8, 8, 3), r"image_shape=\(8, 8, 3\) has 192 values"),
-        (GRAY, (4, 16), r"images of shape \(8, 8\), but image_shape=\(4, 16\) was asked for"),
-        (COLOR, (9, 12), r"images of shape \(9, 12, 3\), but image_shape=\(9, 12\)"),
-        (LazyImages(GRAY), (4, 16), r"image_shape describes flat rows, and images need none"),
+        (GRAY, (4, 16), r"images of shape \(8, 8\), but image_shape is \(4, 16\)"),
+        (COLOR, (9, 12), r"images of shape \(9, 12, 3\), but image_shape is \(9, 12\)"),
+        (LazyImages(GRAY), (4, 16), r"image_shape describes flat rows, and images do not need it"),
     ],
 )
 def test_wrong_image_shape(X, image_shape, message):
     with pytest.raises(ValueError, match=message):
-        gate(X, Anyone(image_shape))
+        check(X, Anyone(image_shape))
 
 
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
@@ -412,7 +416,7 @@ def test_wrong_image_shape(X, image_shape, message):
         ((6, 10, 12, 3), r"10 x 12 pixels with 3 channel\(s\).*expecting 9 x 12 with 3.*ImageRes"),
         ((6, 9, 11, 3), r"9 x 11 pixels .* put an ImageResizer\(\(9, 12\)\) before it"),
         ((6, 12, 9, 3), r"12 x 9 pixels"),
-        ((6, 9, 12), r"with 1 channel\(s\).*choose the channels with ImageReader\(mode=...\)"),
+        ((6, 9, 12), r"with 1 channel\(s\).*set the channels with ImageReader\(mode=...\)"),
         ((6, 9, 12, 4), r"with 4 channel\(s\).*convert them"),
         ((9, 12, 3), r"X of shape \(9, 12, 3\) looks like one image: .*X\[np.newaxis\]"),
         ((6, 9 * 12 * 3 + 1), "325 features, but Anyone is expecting 324 features"),
@@ -421,31 +425,31 @@ def test_wrong_image_shape(X, image_shape, message):
 )
 def test_other_images_than_in_fit(wrap, shape, message):
     estimator = Anyone()
-    gate(COLOR, estimator)
+    check(COLOR, estimator)
     with pytest.raises(ValueError, match=message):
-        gate(wrap(np.zeros(shape)), estimator, reset=False)
+        check(wrap(np.zeros(shape)), estimator, reset=False)
     assert estimator.image_shape_ == (9, 12, 3)
 
 
 def test_one_gray_image_with_its_channel():
     estimator = Anyone()
-    gate(GRAY, estimator)
+    check(GRAY, estimator)
     with pytest.raises(ValueError, match="looks like one image"):
-        gate(GRAY[0][..., np.newaxis], estimator, reset=False)
+        check(GRAY[0][..., np.newaxis], estimator, reset=False)
 
 
 def test_an_estimator_without_the_parameter():
     estimator = WithoutParameter()
-    assert gate(GRAY.reshape(6, -1), estimator).shape == (6, 8, 8, 1)
-    assert gate(GRAY, estimator).shape == (6, 8, 8, 1)
+    assert check(GRAY.reshape(6, -1), estimator).shape == (6, 8, 8, 1)
+    assert check(GRAY, estimator).shape == (6, 8, 8, 1)
     with pytest.raises(ValueError, match="not a square number"):
-        gate(np.zeros((2, 65)), estimator)
+        check(np.zeros((2, 65)), estimator)
 
 
 def test_the_largest_float32_is_accepted():
     limit = float(np.finfo(np.float32).max)
-    assert gate(np.array([[[-limit, limit]]])).shape == (1, 1, 2, 1)
+    assert check(np.array([[[-limit, limit]]])).shape == (1, 1, 2, 1)
 
 
 def test_float16_whose_sum_overflows_is_accepted():
-    assert gate(np.full((4, 8, 8), 60000.0, np.float16)).dtype == np.float16
+    assert check(np.full((4, 8, 8), 60000.0, np.float16)).dtype == np.float16

@@ -1,4 +1,4 @@
-"""Transformers between files or arrays and a network."""
+"""Image transformers: from files or arrays to the input of a network or a classical model."""
 
 from skcnn.preprocessing.augmenter import ImageAugmenter
 from skcnn.preprocessing.color_histogram import ColorHistogramExtractor

@@ -1,4 +1,4 @@
-"""What every image transformer shares: the order of its steps, its tags and its output."""
+"""Base class of the image transformers: fit, transform, tags and output containers."""
 
 from __future__ import annotations
 
@@ -22,24 +22,23 @@ class ImageTransformer(
 ):
     """Base of the image transformers.
 
-    A subclass says in ``_fit(X)`` what it learns and in ``_transform(X)`` what it gives; where
-    `fit_transform` is something else than the two in turn, ``_fit_transform(X)`` says so.
+    Subclasses implement ``_fit(X)`` and ``_transform(X)``, and ``_fit_transform(X)`` if it differs
+    from one after the other. ``_operation()`` returns what `transform` does to a batch.
 
-    scikit-learn wraps whatever a transformer returns into a frame when the user asked for frames,
-    and fails on images. The methods here, which subclasses inherit and do not define, wrap two-
-    dimensional output only.
+    scikit-learn converts the output of a transformer to a frame where `set_output` asks for it,
+    which fails for images. The public methods here convert two-dimensional output only.
     """
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> ImageTransformer:
-        """Learn what the transformation needs from images.
+        """Fit to images.
 
         Parameters
         ----------
         X : images of shape (n_images, ...)
-            In a form that the class takes.
+            Images, in a form that the class accepts.
         y : ignored
-            Not used, here for scikit-learn's interface.
+            Not used, present for API consistency.
 
         Returns
         -------
@@ -57,9 +56,9 @@ class ImageTransformer(
         Parameters
         ----------
         X : images of shape (n_images, ...)
-            In a form that the class takes.
+            Images, in a form that the class accepts.
         y : ignored
-            Not used, here for scikit-learn's interface.
+            Not used, present for API consistency.
 
         Returns
         -------
@@ -67,7 +66,7 @@ class ImageTransformer(
             The transformed images.
         """
         with all_or_nothing(self):
-            return self._as_configured(self._fit_transform(X), X)
+            return self._wrap_rows(self._fit_transform(X), X)
 
     def transform(self, X: Any) -> Any:
         """Transform images.
@@ -75,7 +74,7 @@ class ImageTransformer(
         Parameters
         ----------
         X : images of shape (n_images, ...)
-            In a form that the class takes.
+            Images, in a form that the class accepts.
 
         Returns
         -------
@@ -83,21 +82,21 @@ class ImageTransformer(
             The transformed images.
         """
         check_is_fitted(self)
-        return self._as_configured(self._transform(X), X)
+        return self._wrap_rows(self._transform(X), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name the pixels that come out.
+        """Return the names of the output features.
 
         Parameters
         ----------
         input_features : array-like of str of shape (n_features,), default=None
-            Names of what went in; None takes those that fit saw.
+            Names of the input features; None uses those seen in fit.
 
         Returns
         -------
         names : object array of shape (n_features_out,)
-            The names of what went in, one for each pixel and channel. Where there are none,
-            "pixel_{row}_{column}" for gray images and "pixel_{row}_{column}_{channel}" for others.
+            Names of the input features. If there are none, "pixel_{row}_{column}" for gray images
+            and "pixel_{row}_{column}_{channel}" for others.
         """
         check_is_fitted(self)
         if input_features is None and not hasattr(self, "feature_names_in_"):
@@ -120,12 +119,11 @@ class ImageTransformer(
         self._fit(X)
         return self._transform(X)
 
-    def _as_configured(self, images, X):
-        """Wrap flat rows as `set_output` asks, and pass images through."""
+    def _wrap_rows(self, images, X):
+        """Return flat rows in the container that `set_output` asks for, and images unchanged."""
         if images.ndim != 2:
             return images
-        asked = _get_output_config("transform", self)["dense"]
-        if asked == "default":
+        if _get_output_config("transform", self)["dense"] == "default":
             return images
         return _wrap_data_with_container("transform", np.asarray(images), X, self)
 
@@ -136,7 +134,7 @@ class ImageTransformer(
 
 
 def pixel_names(image_shape):
-    """Name the values of an image in the order in which a flat row holds them.
+    """Return the names of the values of an image, in the order of a flat row.
 
     Parameters
     ----------

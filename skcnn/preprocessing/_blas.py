@@ -1,4 +1,4 @@
-"""How many threads a matrix product may start."""
+"""Matrix products that start no threads."""
 
 from __future__ import annotations
 
@@ -9,20 +9,15 @@ from contextlib import contextmanager
 from sklearn.utils.parallel import _get_threadpool_controller
 
 _lock = threading.Lock()
-_inside: list = []  # one entry for each thread within `one_blas_thread`; the first holds the limit
+_inside: list = []  # an entry for each thread in the context; the first holds the limit
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep small matrix products from starting threads, which costs more than it saves.
+    """Limit BLAS to one thread in the context, as small products take longer with more.
 
-    The limit holds for the process: whoever comes first sets it, and whoever leaves last lifts it,
-    so that threads may enter and leave in any order.
-
-    Yields
-    ------
-    None
-        Nothing.
+    The limit is that of the process. The first thread that enters sets it and the last one that
+    leaves removes it, in whatever order threads enter and leave.
     """
     with _lock:
         limit = None if _inside else _get_threadpool_controller().limit(limits=1, user_api="blas")
@@ -35,4 +30,4 @@ def one_blas_thread() -> Iterator[None]:
                 _inside[0].restore_original_limits()
                 _inside.clear()
             else:
-                _inside.pop()  # not the first, which knows what to restore
+                _inside.pop()  # not the first, which restores the limits

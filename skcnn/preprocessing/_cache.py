@@ -1,4 +1,4 @@
-"""Images kept in memory up to a limit, as a source that a lazy view can read."""
+"""CachedImages: a source of LazyImages that keeps images in memory up to a limit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 class CachedImages:
     """A source of `LazyImages` that keeps images of another view in memory.
 
-    The first that come are kept and none is exchanged for another: every epoch asks for all, so
-    each is worth as much. Threads may read at the same time. Pickles and copies are empty.
+    The first images that are read are kept and never replaced, since every epoch reads all of
+    them. Threads may read at the same time. Pickles and copies are empty.
 
     Parameters
     ----------
     images : LazyImages of shape (n_images, ...)
-        What to read, of one size and without random operations.
+        Images of one size, without random operations.
     limit : float
-        How much memory the images that are kept may take, in bytes.
+        Maximum memory of the kept images, in bytes.
     at_once : bool, default=True
-        Whether an image is kept when it is first read. False keeps it when it is read again, so
-        that nothing is kept of what is read but once.
+        Whether an image is kept when it is first read. False keeps it when it is read for the
+        second time, so that images that are read once are not kept.
     """
 
     def __init__(self, images, limit, at_once=True):
@@ -32,9 +32,9 @@ class CachedImages:
         size = max(1, int(np.prod(self.shape[1:])) * self.dtype.itemsize)
         self._capacity = int(min(self.shape[0], limit / size))  # limit may be infinite
         self._n_kept = 0
-        self._kept = None  # array of shape (capacity, ...), whose memory is taken as it fills
-        self._slots = np.full(self.shape[0], -1)  # where in it an image is
-        self._due = np.full(self.shape[0], at_once)  # whether to keep an image at its next read
+        self._kept = None  # array of shape (capacity, ...), allocated at the first use
+        self._slots = np.full(self.shape[0], -1)  # index in it of each image, -1 for none
+        self._due = np.full(self.shape[0], at_once)  # whether to keep an image when it is read next
         self._lock = Lock()
 
     def __getitem__(self, rows):
@@ -58,7 +58,7 @@ class CachedImages:
             for row, image in zip(rows, images, strict=True):
                 if self._n_kept == self._capacity:
                     return
-                if self._due[row] and self._slots[row] < 0:  # another thread may have kept it
+                if self._due[row] and self._slots[row] < 0:  # unless another thread kept it
                     if self._kept is None:
                         self._kept = np.empty((self._capacity, *self.shape[1:]), dtype=self.dtype)
                     self._kept[self._n_kept] = image

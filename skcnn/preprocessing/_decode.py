@@ -1,4 +1,4 @@
-"""One image file to one array: formats, depths, palettes, transparency and orientation."""
+"""Decoding of image files: formats, depths, palettes, transparency and orientation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, Pillow's and JPEG's brightness of a color
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, as in Pillow and JPEG
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BITS_PER_SAMPLE = 258  # TIFF's tag
 _WHITE = 255
@@ -22,9 +22,9 @@ def read_image(path, mode="RGB"):
     Parameters
     ----------
     path : str or Path
-        The file.
+        Image file.
     mode : {"RGB", "L", "I;16"}, default="RGB"
-        What to make of it: see `ImageReader`.
+        Color mode of the result: see `ImageReader`.
 
     Returns
     -------
@@ -34,9 +34,9 @@ def read_image(path, mode="RGB"):
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     ValueError
-        If it is empty, damaged or no image.
+        If it is empty, damaged or not an image.
     """
     if not os.path.isfile(path):
         what = "is a folder, not an image file" if os.path.isdir(path) else "does not exist"
@@ -47,12 +47,12 @@ def read_image(path, mode="RGB"):
         pixels = _to_mode(_decode(path), mode)
     except UnidentifiedImageError as error:
         raise ValueError(
-            f"the file {str(path)!r} is no image, or of a format that cannot be read (JPEG, PNG, "
-            "GIF, BMP, TIFF and WebP can)"
+            f"the file {str(path)!r} is not an image, or its format is not supported (JPEG, PNG, "
+            "GIF, BMP, TIFF and WebP are)"
         ) from error
     except MemoryError:
         raise
-    except Exception as error:  # decoders fail in many ways, and each must name the file
+    except Exception as error:  # decoders raise many, and each must name the file
         raise ValueError(
             f"the image file {str(path)!r} is damaged or truncated, or cannot be read: {error}"
         ) from error
@@ -96,7 +96,7 @@ def _decode_deep_tiff(path):
             pixels = _to_16_bits(pixels, page.bitspersample)
             if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
                 pixels = np.iinfo(pixels.dtype).max - pixels
-    except Exception:  # what it cannot read, Pillow may, or will say what is wrong
+    except Exception:  # Pillow may read it, or raise an error
         return None
     if pixels.ndim not in (2, 3):
         return None
@@ -122,7 +122,7 @@ def _to_16_bits(pixels, n_bits):
 
 
 def _without_alpha(pixels):
-    """Show samples after the first one (gray) or the third (RGB) as opacity on white."""
+    """Apply samples after the first (gray) or the third (RGB) as opacity on white."""
     if pixels.ndim == 2 or pixels.shape[-1] in (1, 3):
         return pixels[..., 0] if pixels.shape[-1] == 1 and pixels.ndim == 3 else pixels
     if pixels.dtype.kind != "u":
@@ -135,7 +135,7 @@ def _without_alpha(pixels):
 
 
 def _to_mode(pixels, mode):
-    """Turn gray or RGB values of any depth into those that a mode asks for."""
+    """Convert gray or RGB values of any depth to a color mode."""
     depth = np.uint16 if mode == "I;16" else np.uint8
     if mode == "RGB":
         pixels = _to_depth(pixels, depth)
@@ -147,7 +147,7 @@ def _to_mode(pixels, mode):
 
 
 def _to_depth(pixels, depth):
-    """Scale values to the whole range of uint8 or uint16; nothing is clipped."""
+    """Scale values to the range of uint8 or uint16, without clipping."""
     if pixels.dtype == depth:
         return pixels
     if pixels.dtype == np.uint8:
@@ -155,10 +155,10 @@ def _to_depth(pixels, depth):
     low, high = pixels.min(), pixels.max()
     if pixels.dtype.kind == "f":
         if not (low >= 0 and high <= 1):
-            raise ValueError(f"it holds values from {low} to {high}, and only 0 to 1 can be shown")
+            raise ValueError(f"it holds values from {low} to {high}, but only 0 to 1 are supported")
         return np.rint(pixels * float(np.iinfo(depth).max)).astype(depth)
     if low < 0 or high > 65535:
-        raise ValueError(f"it holds values from {low} to {high}, and only 0 to 65535 can be shown")
+        raise ValueError(f"it holds values from {low} to {high}, but only 0 to 65535 are supported")
     if depth == np.uint16:
         return pixels.astype(np.uint16)
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

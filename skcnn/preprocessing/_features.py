@@ -1,4 +1,4 @@
-"""What the extractors share: images in, one row of features for each of them out."""
+"""Base class of the feature extractors: from images to rows of features."""
 
 from __future__ import annotations
 
@@ -15,30 +15,29 @@ from skcnn.preprocessing._base import ImageTransformer
 from skcnn.preprocessing._blas import one_blas_thread
 from skcnn.threads import read_ahead
 
-_PART = 100_000  # values that a thread works on at once, so that they stay in the cache; measured
+_PART = 100_000  # values per step of a thread, which stay in the cache of a CPU core
 
 
 class FeatureExtractor(ImageTransformer):
-    """Base of the transformers that describe every image by a row of numbers.
+    """Base of the transformers that compute a row of features for every image.
 
-    A subclass with a parameter `n_jobs` says in ``_learn(images)`` what it learns, in
-    ``_describe(batch)`` what the features of an array of images are, in ``_names()`` how they are
-    called, and in ``_n_features_out`` how many there are.
+    Subclasses have a parameter `n_jobs`. They implement ``_learn(images)``, which sets fitted
+    attributes, ``_describe(batch)``, which computes the features of an array of images,
+    ``_names()``, and ``_n_features_out``.
     """
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name the features that come out.
+        """Return the names of the output features.
 
         Parameters
         ----------
         input_features : array-like of str of shape (n_features,), default=None
-            Names of what went in. They are only compared with those that fit saw: the features
-            that come out are others than the pixels that went in.
+            Names of the input features, which are only compared with those seen in fit.
 
         Returns
         -------
         names : object array of shape (n_features_out,)
-            The names, as the notes of the class explain them.
+            Names of the features; see the notes of the class.
         """
         check_is_fitted(self)
         _check_feature_names_in(self, input_features, generate_names=False)
@@ -71,7 +70,7 @@ class FeatureExtractor(ImageTransformer):
     def _extract(self, images):
         """Compute the features part by part, in threads."""
         rows = np.empty((len(images), self._n_features_out), dtype=np.float32)
-        # cut without regard to the number of threads, which so changes no value
+        # parts do not depend on the number of threads, so neither do values
         step = max(1, _PART // max(prod(images.shape[1:]), self._n_features_out))
         parts = [images[start : start + step] for start in range(0, len(images), step)]
         start = 0
@@ -82,7 +81,7 @@ class FeatureExtractor(ImageTransformer):
         return rows
 
     def _describe_part(self, part):
-        if isinstance(part, LazyImages):  # arrays were checked before
+        if isinstance(part, LazyImages):  # arrays are validated before
             part = np.asarray(part.read())
             assert_all_finite(part, estimator_name=type(self).__name__, input_name="X")
         return self._describe(part)

@@ -1,4 +1,4 @@
-"""Images of different sizes in memory, checked and as a source that a lazy view can read."""
+"""RaggedImages: a source of LazyImages that holds images of different sizes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from sklearn.utils import assert_all_finite
 
 
 class RaggedImages:
-    """A source of `LazyImages` that holds images of different sizes.
+    """A source of `LazyImages` that validates and holds images of different sizes.
 
     Parameters
     ----------
     images : sequence of arrays of shape (height, width) or (height, width, n_channels)
-        The images; all must have as many channels, and may have heights and widths of their own.
+        Images of any height and width, with the same number of channels.
     """
 
     def __init__(self, images):
@@ -22,14 +22,14 @@ class RaggedImages:
         for row, image in enumerate(self.images):
             _check_image(row, image)
         channels = [(*shape, 1)[2] for shape in shapes]
-        odd = next((row for row, n in enumerate(channels) if n != channels[0]), None)
-        if odd is not None:
+        other = next((row for row, n in enumerate(channels) if n != channels[0]), None)
+        if other is not None:
             raise ValueError(
                 f"X holds images with different numbers of channels: X[0] is of shape {shapes[0]} "
-                f"and X[{odd}] of shape {shapes[odd]}: make all of them gray or all RGB, with "
+                f"and X[{other}] of shape {shapes[other]}: make all of them gray or all RGB, with "
                 "ImageReader(mode=...) for files or skimage.color.gray2rgb for arrays"
             )
-        gray = any(len(shape) == 2 for shape in shapes)  # then the others have one channel
+        gray = any(len(shape) == 2 for shape in shapes)  # the others have one channel
         self.shape = (len(shapes), None, None, *(() if gray else channels[:1]))
 
     def __getitem__(self, rows):
@@ -44,9 +44,9 @@ class RaggedImages:
 
 
 def _check_image(row, image):
-    """Refuse an image that is laid out another way than it should be, or holds no pixels."""
+    """Raise an error if an image is empty, channels first, or does not hold pixel values."""
     if image.dtype.kind not in "buif":
-        raise ValueError(f"X[{row}] has dtype {image.dtype}, and pixels are real numbers")
+        raise ValueError(f"X[{row}] has dtype {image.dtype}, but pixels must be real numbers")
     if not image.size:
         raise ValueError(f"X[{row}] is an image without pixels, of shape {image.shape}")
     if image.ndim == 3 and image.shape[0] in (1, 3, 4) and min(image.shape[1:]) > 4:

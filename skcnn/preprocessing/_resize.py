@@ -1,4 +1,4 @@
-"""Antialiased resizing of many images at once, as two small matrix products an image."""
+"""Antialiased resizing of many images at once, as two small matrix products per image."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ import numpy as np
 
 from skcnn.preprocessing._blas import one_blas_thread
 
-_BLOCK = 16  # output rows that share one dense block of the banded operator; measured
-_CHUNK = 200_000  # values resized at once, so that the intermediate results stay in the cache
+_BLOCK = 16  # output pixels that share a dense block of the banded matrix
+_CHUNK = 200_000  # values per step, whose intermediate results stay in the cache of a CPU core
 _KEPT = (np.uint8, np.uint16, np.float32, np.float64)
 
 
 def resize_images(images, size, aspect="stretch", out=None):
-    """Resize images, antialiased, as scikit-image does.
+    """Resize images, antialiased, with the result of scikit-image.
 
-    Gaussian smoothing and linear interpolation are linear and work on one axis after the other, so
-    what they do to an axis is one matrix. The matrix is mostly zeros; only the blocks along its
-    diagonal are multiplied.
+    Gaussian smoothing and linear interpolation are linear and separable, so each axis is resized by
+    one matrix. Only the blocks along its diagonal are not zero, and only these are multiplied.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width[, n_channels]) or list of arrays
-        The images; those of a list have shape (height, width[, n_channels]), sizes of their own
-        and all the same number of axes and channels.
+        Images. Those of a list have shape (height, width[, n_channels]), may differ in size, and
+        have the same number of axes and channels.
     size : tuple of (int, int)
         Height and width of the result in pixels.
     aspect : {"stretch", "pad", "crop"}, default="stretch"
-        What becomes of the ratio of height to width: see `ImageResizer`.
+        Treatment of the ratio of height to width: see `ImageResizer`.
     out : array of shape (n_images, *size[, n_channels]), default=None
-        Where to write the result.
+        Array for the result; None allocates one.
 
     Returns
     -------
     out : array of shape (n_images, *size[, n_channels])
-        The resized images, of the dtype that `resized_dtype` says.
+        Resized images, of the dtype `resized_dtype`.
     """
     if isinstance(images, list):
         if out is None:
@@ -57,37 +56,35 @@ def resize_images(images, size, aspect="stretch", out=None):
     )
     channels = images.shape[3:] or (1,)
     images = images.reshape(n_images, height, width, *channels)
-    target = out.reshape(
-        *out.shape[:3], *channels
-    )  # a view: what is written there is written in `out`
+    target = out.reshape(*out.shape[:3], *channels)  # a view of `out`
     step = max(1, _CHUNK // max(1, images[:1].size))
     with one_blas_thread():
         for start in range(0, n_images, step):
             chunk = _multiply(images[start : start + step], down, across, size, dtype)
-            if out.dtype.kind == "u":  # no clipping: weights are positive, and their sum is one
+            if out.dtype.kind == "u":  # needs no clipping: weights are positive with sum 1
                 np.rint(chunk, out=chunk)
             target[start : start + step] = chunk
     return out
 
 
 def resized_dtype(dtype):
-    """Tell the dtype of resized images.
+    """Return the dtype of resized images.
 
     Parameters
     ----------
     dtype : dtype
-        The dtype of the images.
+        Dtype of the images.
 
     Returns
     -------
     dtype : numpy.dtype
-        The same for uint8, uint16, float32 and float64; float32 for any other.
+        The same for uint8, uint16, float32 and float64, otherwise float32.
     """
     return np.dtype(dtype if dtype in _KEPT else np.float32)
 
 
 def scaled_axes(shape, size, aspect):
-    """Say for both axes how long it is, how long it becomes, and how much of that is shown.
+    """Return the number of pixels of both axes before scaling, after it, and in the result.
 
     Parameters
     ----------
@@ -96,18 +93,18 @@ def scaled_axes(shape, size, aspect):
     size : tuple of (int, int)
         Height and width of the result in pixels.
     aspect : {"stretch", "pad", "crop"}
-        What becomes of the ratio of height to width.
+        Treatment of the ratio of height to width.
 
     Returns
     -------
     axes : list of tuple of (int, int, int)
-        For each axis the pixels that there are, those after scaling and those of the result.
+        For each axis, the number of pixels before scaling, after scaling, and in the result.
     """
     if aspect == "stretch":
         return [(before, after, after) for before, after in zip(shape, size, strict=True)]
     ratios = [after / before for before, after in zip(shape, size, strict=True)]
     ratio = min(ratios) if aspect == "pad" else max(ratios)
-    limit = min if aspect == "pad" else max  # rounding must neither leave a gap nor cut a pixel
+    limit = min if aspect == "pad" else max  # as rounding must not leave a gap or cut a pixel
     return [
         (before, max(1, limit(round(before * ratio), after)), after)
         for before, after in zip(shape, size, strict=True)
@@ -116,21 +113,21 @@ def scaled_axes(shape, size, aspect):
 
 @lru_cache(maxsize=128)
 def axis_blocks(n_in, n_scaled, n_out, dtype):
-    """Cut the matrix that resizes an axis into blocks.
+    """Return the nonzero blocks of the matrix that resizes an axis.
 
     Parameters
     ----------
     n_in, n_scaled, n_out : int
-        Pixels that there are, those after scaling, and those of the result: the middle ones of the
-        scaled, or the scaled ones between zeros.
+        Number of pixels before scaling, after scaling, and in the result, which shows the middle
+        of the scaled pixels, or all of them between zeros.
     dtype : numpy.dtype
-        The dtype of the weights.
+        Dtype of the weights.
 
     Returns
     -------
     blocks : list of tuple of (slice, slice, array)
-        The pixels of the result, the pixels that they come from, and the weights of shape
-        (n_pixels_of_result, n_pixels). Pixels in no block are zero.
+        Output pixels, input pixels, and weights of shape (n_output_pixels, n_input_pixels). Output
+        pixels in no block are zero.
     """
     first = (n_out - n_scaled) // 2
     shown = np.arange(max(0, first), min(n_out, first + n_scaled))
@@ -147,11 +144,11 @@ def axis_blocks(n_in, n_scaled, n_out, dtype):
 
 
 def _taps(n_in, n_out, rows):
-    """Give the pixels that rows of the result come from, and their weights, a row for each.
+    """Return the input pixels of output pixels, and their weights, one row per output pixel.
 
-    Rows are smoothed by a Gaussian of standard deviation ``(n_in / n_out - 1) / 2`` pixels, cut off
-    at four of them, and interpolated linearly between pixel centers. Beyond an end the axis is
-    mirrored at the center of its last pixel, so a pixel may stand in a row more than once.
+    The input is smoothed by a Gaussian with a standard deviation of ``(n_in / n_out - 1) / 2``
+    pixels, truncated at four of them, and interpolated linearly between pixel centers. Beyond its
+    ends the axis is mirrored at the center of the last pixel, so a pixel may occur repeatedly.
     """
     factor = n_in / n_out
     sigma = max(0.0, (factor - 1) / 2)
@@ -168,7 +165,7 @@ def _taps(n_in, n_out, rows):
 
 
 def _dense(pixels, weights, n_pixels):
-    """Add up weights in a matrix of shape (n_rows, n_pixels)."""
+    """Sum the weights of each pixel into a matrix of shape (n_rows, n_pixels)."""
     n_rows = len(pixels)
     places = pixels + n_pixels * np.arange(n_rows)[:, np.newaxis]
     matrix = np.bincount(places.ravel(), weights.ravel(), minlength=n_rows * n_pixels)
@@ -176,14 +173,14 @@ def _dense(pixels, weights, n_pixels):
 
 
 def _mirror(pixels, n):
-    """Fold positions beyond the ends back onto the axis."""
+    """Return the pixels that positions beyond the ends of an axis mirror."""
     period = max(1, 2 * (n - 1))
     pixels = np.abs(pixels) % period
     return np.where(pixels < n, pixels, period - pixels)
 
 
 def _multiply(images, down, across, size, dtype):
-    """Resize the columns, then the rows, of a small stack of shape (n, height, width, channels)."""
+    """Resize both axes of images of shape (n_images, height, width, n_channels)."""
     n_images, height, width, channels = images.shape
     columns = np.zeros((n_images, size[0], width * channels), dtype=dtype)
     flat = images.reshape(n_images, height, width * channels)

@@ -20,9 +20,9 @@ class ImageFlattener(ImageTransformer):
     Parameters
     ----------
     image_shape : tuple of int, default=None
-        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a gray square and up to 64 others as one row of pixels. Other
-        forms of images need none.
+        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
+        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
+        of images do not need it.
 
     Attributes
     ----------

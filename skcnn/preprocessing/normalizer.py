@@ -33,9 +33,9 @@ class ImageNormalizer(ImageTransformer):
         largest value that the dtype can hold, and other dtypes are scaled by the minimum and
         maximum of the training images, one pair for all channels, so that colors keep their hue.
     image_shape : tuple of int, default=None
-        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a gray square and up to 64 others as one row of pixels. Other
-        forms of images need none.
+        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
+        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
+        of images do not need it.
 
     Attributes
     ----------

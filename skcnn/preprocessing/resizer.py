@@ -60,9 +60,9 @@ class ImageResizer(ImageTransformer):
         `joblib.parallel_config` context, and -1 means all CPU cores. The threads of
         a lazy result read ahead while a network trains.
     image_shape : tuple of int, default=None
-        How flat rows are laid out: (height, width) or (height, width, n_channels). None reads a
-        square number of features as a gray square and up to 64 others as one row of pixels. Other
-        forms of images need none.
+        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
+        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
+        of images do not need it.
 
     Attributes
     ----------

@@ -72,7 +72,7 @@ def test_image_shape_of_flat_rows():
     flattener = ImageFlattener(image_shape=(7, 10)).fit(rows)
     assert flattener.image_shape_ == (7, 10, 1)
     assert_array_equal(flattener.inverse_transform(rows), rows)
-    with pytest.raises(ValueError, match="say how they are laid out with image_shape"):
+    with pytest.raises(ValueError, match="set their layout with image_shape"):
         clone(flattener).set_params(image_shape=None).fit(rows)
 
 

@@ -325,7 +325,7 @@ BAD = {
         r"X\[0\] has dtype comp",
     ),
     "objects": (np.array([object(), 1], dtype=object), TypeError, "object of type object"),
-    "lists of lists": ([[[1, 2]], [[1, 2, 3]]], ValueError, "give each image as an array"),
+    "lists of lists": ([[[1, 2]], [[1, 2, 3]]], ValueError, "pass each image as an array"),
     "many axes": (np.zeros((1, 2, 3, 4, 5)), ValueError, "5 axes"),
     "rows": (np.zeros((2, 70)), ValueError, "image_shape="),
 }
