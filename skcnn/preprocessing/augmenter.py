@@ -1,4 +1,4 @@
-"""ImageAugmenter: new variants of the training images in every epoch, clean images elsewhere."""
+"""ImageAugmenter: random variants of the training images, new ones in every epoch."""
 
 from __future__ import annotations
 
@@ -21,100 +21,100 @@ from skcnn.preprocessing.augmentation import Augment, Ranges
 
 
 class ImageAugmenter(ImageTransformer):
-    """Show a network random variants of the training images, and of these alone.
+    """Replace training images by random variants, new ones in every epoch.
 
-    ``fit_transform``, which a `Pipeline` calls on training images, gives a lazy view: whoever
-    trains on it epoch by epoch reads new variants of every image in each, and whoever reads it
-    once, as a decision tree does, gets one variant an image. ``transform``, which a `Pipeline`
-    calls for ``predict`` and ``score``, gives the images as they are.
+    ``fit_transform``, which a `Pipeline` calls on training images, returns a lazy view. The
+    networks of this package read new variants of every image from it in every epoch. Estimators
+    without epochs, such as a decision tree, read one variant of each image. ``transform``, which a
+    `Pipeline` calls for ``predict`` and ``score``, returns the images unchanged.
 
-    All operations are off by default, and combine: flips, rotation, zoom and shift are done in
-    this order in a single resampling, then contrast, brightness, noise and erasing, and `function`
-    at the end.
+    All operations are off by default. Those that are enabled are combined: flips, rotation, zoom
+    and shift, in this order, in a single resampling, then contrast, brightness, noise and erasing,
+    and `function` at the end.
 
     Parameters
     ----------
     horizontal_flip : bool, default=False
-        Exchange left and right in half of the images, and in the other half in the next epoch
-        [4]_.
+        Whether to exchange left and right in half of the images, and in the other half in the next
+        epoch [4]_.
     vertical_flip : bool, default=False
-        Exchange top and bottom in half of the variants of an image.
+        Whether to exchange top and bottom in half of the variants of an image.
     rotation : float, default=0.0
-        The largest angle in degrees, at most 180. Angles are uniform in [-rotation, rotation],
-        about the center of the image.
+        Maximum angle in degrees, at most 180. Angles are uniform in [-rotation, rotation], about
+        the center of the image.
     shift : float or int, default=0.0
-        The largest shift: a float is a fraction of the height and of the width, at most 1, an int
-        a number of pixels. Vertical and horizontal shifts are drawn apart, both uniform in
-        [-shift, shift]; shifts by whole pixels alone do not resample.
+        Maximum shift: a float is a fraction of the height and of the width, at most 1; an int is a
+        number of pixels. Vertical and horizontal shifts are independent and uniform in
+        [-shift, shift]. Shifts by whole pixels alone do not resample.
     zoom : float, default=0.0
-        The largest change of size, below 1. Factors are uniform in [1 - zoom, 1 + zoom], the same
-        for height and width.
+        Maximum change of size, below 1. Factors are uniform in [1 - zoom, 1 + zoom], the same for
+        height and width.
     brightness : float, default=0.0
-        The largest change of brightness, as a fraction of the pixel range, at most 1. What is
+        Maximum change of brightness, as a fraction of the pixel range, at most 1. The value that is
         added to all pixels of an image is uniform in [-brightness, brightness] times the range.
     contrast : float, default=0.0
-        The largest change of contrast, at most 1. The deviation of each pixel from the mean of its
-        image is multiplied by a factor uniform in [1 - contrast, 1 + contrast].
+        Maximum change of contrast, at most 1. The deviation of each pixel from the mean of its
+        image is multiplied by a factor that is uniform in [1 - contrast, 1 + contrast].
     noise : float, default=0.0
-        The standard deviation of Gaussian noise, as a fraction of the pixel range, at most 1. The
-        noise of every pixel and channel is drawn apart.
+        Standard deviation of Gaussian noise, as a fraction of the pixel range, at most 1. The noise
+        of every pixel and channel is independent.
     erase : float, default=0.0
-        The largest area that is erased, as a fraction of the image, at most 1. In half of the
-        variants a rectangle is filled with random pixel values; its area is uniform in [0, erase]
-        and its ratio of height to width between 0.3 and 1 / 0.3, or what fits into the image. The
+        Maximum area that is erased, as a fraction of the image, at most 1. In half of the variants
+        a rectangle is filled with random pixel values. Its area is uniform in [0, erase], and its
+        ratio of height to width is between 0.3 and 1 / 0.3, as far as it fits into the image. The
         paper [1]_ uses 0.4.
     function : callable, default=None
-        An operation of your own, called as ``function(images, generators)`` with float32 images of
-        shape (n_images, height, width, n_channels) on the scale of the data, and a list of
-        n_images `numpy.random.Generator`, one for each image. It returns as many images of the
-        same shape, which are clipped to the pixel range. Which images come together changes from
-        call to call, so draw what happens to an image from its own generator. Several threads may
-        call it at the same time.
+        Custom operation, called as ``function(images, generators)`` with float32 images of shape
+        (n_images, height, width, n_channels) on the scale of the data, and a list of n_images
+        `numpy.random.Generator`, one for each image. It returns as many images of the same shape,
+        which are clipped to the pixel range. Batches differ from call to call, so draw the random
+        numbers for an image from its own generator. Several threads may call it at the same time.
     image_shape : tuple of int, default=None
-        (height, width) or (height, width, n_channels) of images that come as flat rows. None reads
-        a square number of features as a gray square.
+        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
+        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
+        of images do not need it.
     random_state : int, RandomState instance or None, default=None
-        What the seed of all variants is drawn from in `fit`. With an int, two fits give the same
-        view.
+        Source of the seed of all variants, which is drawn in `fit`. Pass an int for the same
+        variants in every fit.
 
     Attributes
     ----------
     pixel_range_ : tuple of (float, float)
-        The smallest and the largest pixel value: those of the dtype for uint8 and uint16, else
-        those of the training images. Brightness and noise are fractions of it, and operations on
-        pixel values do not leave it.
+        Smallest and largest pixel value: those of the dtype for uint8 and uint16, otherwise those
+        of the training images. Brightness and noise are fractions of it, and changed pixel values
+        are clipped to it.
     seed_ : int
-        The seed of all variants.
+        Seed of all variants.
     image_shape_ : tuple of (int, int, int)
-        Height, width and number of channels of the images seen in `fit`.
+        Height, width and number of channels of the images seen in fit.
     n_features_in_ : int
-        Height times width times number of channels.
+        Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
-        The names of the columns, where `fit` was given a frame of flat rows.
+        Names of the features seen in fit. Defined only for frames whose columns have names.
 
     See Also
     --------
-    skcnn.LazyImages : What ``fit_transform`` gives.
-    skcnn.CNNClassifier : Reads new variants in every epoch.
+    skcnn.LazyImages : Type of the result of ``fit_transform``.
+    skcnn.CNNClassifier : Classifier that reads new variants in every epoch.
 
     Notes
     -----
-    Variants are made when they are read. One is a function of ``seed_``, the epoch and the row of
-    the image in the source of the view: the batch, the thread and the order in which images are
-    read change nothing, and reading twice gives the same. ``numpy.asarray`` of the view, and so an
-    estimator that knows nothing of epochs, gets the variants of epoch 0. ``set_output`` with flat
-    rows asks for a frame, which holds these and no others. The random numbers come from the
-    SplitMix64 generator [2]_.
+    Variants are computed when they are read. A variant is a function of ``seed_``, the epoch and
+    the key of the image in the view, which is its row in the source unless set otherwise. It does
+    not depend on the batch, the thread, or the order in which images are read. ``numpy.asarray`` of
+    the view, and so an estimator without epochs, reads the variants of epoch 0, and so does a frame
+    that ``set_output`` asks for. The random numbers come from the SplitMix64 generator [2]_.
 
     The output has the form and the dtype of the input (bool images become float32), and variants
-    of integer images are rounded. Resampling is bilinear; places outside the image show the pixel
-    at the nearest edge. Flips and shifts by whole pixels alone do not resample. With nothing
-    enabled, ``fit_transform`` gives back the images it got.
+    of integer images are rounded. Resampling is bilinear, and pixels outside of the image have the
+    value of the nearest pixel at the edge. Flips and shifts by whole pixels alone do not resample.
+    If no operation is enabled, ``fit_transform`` returns its input.
 
-    Variants show the array that was given, without a copy: do not change it while they are used.
+    The view refers to the array in `X` without a copy, so do not change the array while the view
+    is used.
 
-    To enlarge a training set by distorted images is, for [3]_, the most important of all practices
-    in training a convolutional network on images.
+    Expanding the training set with distorted images is, according to [3]_, the most important of
+    the best practices for convolutional networks.
 
     References
     ----------
@@ -142,7 +142,7 @@ class ImageAugmenter(ImageTransformer):
     >>> augmenter.transform(images)[0].tolist()
     [[0, 1, 2], [3, 4, 5]]
 
-    An operation of one's own, which blackens one row of each image:
+    A custom operation that blackens one row of each image:
 
     >>> def blacken_row(images, generators):
     ...     for image, generator in zip(images, generators):
@@ -207,26 +207,26 @@ class ImageAugmenter(ImageTransformer):
         return images
 
     def _operation(self):
-        return Identity()  # that of transform: prediction reads images as they are
+        return Identity()  # transform does not augment
 
     def _transform(self, X: Any) -> LazyImages | np.ndarray:
         X = inspect_images(X)[1]
-        return _as_given(check_images(self, X, reset=False), X)
+        return _in_form_of(check_images(self, X, reset=False), X)
 
     def _fit_transform(self, X: Any) -> LazyImages | np.ndarray:
         X = inspect_images(X)[1]
         images = self._fit(X)
         ranges = Ranges(**{field.name: getattr(self, field.name) for field in fields(Ranges)})
         if not ranges.any and self.function is None:
-            return _as_given(images, X)
+            return _in_form_of(images, X)
         view = images if isinstance(images, LazyImages) else LazyImages(images)
-        # A second augmenter in a pipeline must not repeat the draws of the first, whose seed is
-        # the same wherever a user gives every step the same random_state.
+        # A second augmenter in a pipeline must not repeat the random numbers of the first, whose
+        # seed is the same if all steps have the same random_state.
         seed = self.seed_ + sum(operation.random for operation in view.operations)
         view = view.then(Augment(ranges, self.function, self.pixel_range_, seed))
         return reshape_images(view, X.shape[1:])
 
 
-def _as_given(images, X):
-    """Give checked images the form they had; a lazy view is returned itself."""
+def _in_form_of(images, X):
+    """Return validated images in the form of `X`, which is returned itself if it is lazy."""
     return X if isinstance(X, LazyImages) else reshape_images(images, X.shape[1:])

@@ -1,4 +1,4 @@
-"""ColorHistogramExtractor: how often each color occurs in an image."""
+"""ColorHistogramExtractor: histograms of the colors of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skcnn._validation import IMAGE_SHAPE, N_JOBS, PositiveInts
 from skcnn.pixels import pixel_range
 from skcnn.preprocessing._features import FeatureExtractor
 
-_MAX_FEATURES = 2**20  # more bins than this, 4 MB an image, are a mistake
+_MAX_FEATURES = 2**20  # 4 MB per image; more bins are a mistake
 _CONVERSIONS = {"hsv": rgb2hsv, "lab": rgb2lab}
 _RANGES = {  # of each channel; all colors of sRGB lie in them
     "hsv": ((0, 1), (0, 1), (0, 1)),
@@ -28,10 +28,10 @@ _CHANNELS = {
 
 
 class ColorHistogramExtractor(FeatureExtractor):
-    """Describe the colors of an image by a histogram, whatever their places.
+    """Describe the colors of an image by a histogram.
 
-    The range of each channel is divided into bins of equal width. A feature is the fraction of an
-    image's pixels that fall into a bin, as float32. Where in the image they are plays no part.
+    The range of each channel is divided into bins of equal width. A feature is the fraction of the
+    pixels of an image that fall into a bin, as float32, wherever in the image they are.
 
     Parameters
     ----------
@@ -39,14 +39,13 @@ class ColorHistogramExtractor(FeatureExtractor):
         Number of bins of every channel, or a tuple with one number for each.
     color_space : {"hsv", "lab", "rgb"}, default="hsv"
         The channels that are counted. "hsv" (hue, saturation, value) and "lab" (CIELAB under
-        illuminant D65) are converted from sRGB and need images of three channels. "rgb" counts the
-        channels as they are, and takes any number of them. Gray images are counted as they are,
-        whatever the color space.
+        illuminant D65) are converted from sRGB and need images of three channels. "rgb" does not
+        convert, and accepts any number of channels. Gray images are never converted.
     joint : bool, default=True
-        True counts how often values occur together: the histogram has as many bins as the product
-        of the `n_bins` of the channels, 512 by default, and sums to 1. False counts each channel
-        on its own: there are as many bins as the sum of the `n_bins`, 24 by default, and those of
-        each channel sum to 1.
+        True computes the joint histogram of the channels: the number of bins is the product of the
+        `n_bins` of the channels, 512 by default, and the features sum to 1. False computes one
+        histogram per channel: the number of bins is the sum of the `n_bins`, 24 by default, and
+        the features of each channel sum to 1.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads. "auto" means all CPU cores, or one thread in a worker process of
         something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
@@ -59,42 +58,42 @@ class ColorHistogramExtractor(FeatureExtractor):
     Attributes
     ----------
     pixel_range_ : tuple of (float, float)
-        The smallest and the largest pixel value, black and white: those that the dtype can hold for
-        uint8 and uint16, else those of the training images.
+        Smallest and largest pixel value, black and white: those of the dtype for uint8 and uint16,
+        otherwise those of the training images.
     n_bins_ : tuple of int
         Number of bins of each channel.
     n_features_in_ : int
-        Height x width x channels of the images seen in fit.
+        Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
-        Height, width and channels of the images seen in fit.
+        Height, width and number of channels of the images seen in fit.
 
     Raises
     ------
     ValueError
         If images have another size than in fit, hold NaN or infinity, or have another number of
-        channels than `color_space` or `n_bins` is for.
+        channels than `color_space` or `n_bins` requires.
 
     See Also
     --------
-    HOGExtractor : Describes an image by its shapes.
-    sklearn.metrics.pairwise.chi2_kernel : Compares histograms, for support vector machines.
+    HOGExtractor : Describe the shapes in an image by histograms of oriented gradients.
+    sklearn.metrics.pairwise.chi2_kernel : Kernel of histograms, for support vector machines.
 
     Notes
     -----
     The names of the features are those of their bins, "hue_{bin}_saturation_{bin}_value_{bin}" for
-    a joint histogram and "hue_{bin}" for a single channel. The others are called "lightness", "a",
-    "b"; "red", "green", "blue"; "gray"; and "channel_{number}" if there are two or more than three.
-    The last channel's bin changes fastest.
+    a joint histogram and "hue_{bin}" for a single channel. The other channels are called
+    "lightness", "a", "b"; "red", "green", "blue"; "gray"; and "channel_{number}" if there are two
+    or more than three. The bin of the last channel changes fastest.
 
-    Bins divide the pixel range for "rgb" and gray, 0 to 1 for "hsv", and for "lab" 0 to 100, -87 to
-    99 and -108 to 95, which hold all colors of sRGB. Values beyond the pixel range, which only
-    images have that were not seen in fit, count as its ends.
+    The bins of "rgb" and gray divide the pixel range, those of "hsv" 0 to 1, and those of "lab" 0
+    to 100, -87 to 99 and -108 to 95, which include all colors of sRGB. Values outside of the pixel
+    range are counted as its nearest end.
 
-    `LazyImages` are read part by part, in the threads that compute. The range is learned from them
-    without the random operations of an `ImageAugmenter`; the features of a view with such
-    operations are those of one realization, the same at every call.
+    `LazyImages` are read part by part, in the threads that compute the features. The pixel range is
+    that of the images without the random operations of an `ImageAugmenter`. Of a view with random
+    operations one realization is read, the same in every call.
 
     M. J. Swain and D. H. Ballard, "Color indexing", International Journal of Computer Vision 7
     (1991), 11-32.
@@ -142,8 +141,8 @@ class ColorHistogramExtractor(FeatureExtractor):
         if self.color_space in _CONVERSIONS and channels not in (1, 3):
             raise ValueError(
                 f"ColorHistogramExtractor(color_space={self.color_space!r}) takes gray images or "
-                f"red, green and blue, but X holds images with {channels} channel(s): count them "
-                "as they are with color_space='rgb', or drop transparency with X[..., :3]"
+                f"red, green and blue, but X holds images with {channels} channel(s): use "
+                "color_space='rgb', or remove transparency with X[..., :3]"
             )
         self.n_bins_ = self._count_bins(channels)
         low, high = map(float, pixel_range(images, type(self).__name__))
@@ -152,7 +151,7 @@ class ColorHistogramExtractor(FeatureExtractor):
         self.pixel_range_ = (low, high)
 
     def _count_bins(self, channels):
-        """Give the number of bins of each channel."""
+        """Return the number of bins of each channel."""
         if isinstance(self.n_bins, Integral):
             n_bins = (int(self.n_bins),) * channels
         else:
@@ -160,12 +159,12 @@ class ColorHistogramExtractor(FeatureExtractor):
         if len(n_bins) != channels:
             raise ValueError(
                 f"n_bins={self.n_bins} has {len(n_bins)} number(s), but X holds images with "
-                f"{channels} channel(s): give one number for all channels, or one for each"
+                f"{channels} channel(s): pass one number for all channels, or one for each"
             )
         if self.joint and prod(n_bins) > _MAX_FEATURES:
             raise ValueError(
                 f"n_bins={self.n_bins} makes {prod(n_bins)} features of the {channels} channel(s): "
-                "use fewer bins, or count each channel on its own with joint=False"
+                "use fewer bins, or one histogram per channel with joint=False"
             )
         return n_bins
 
@@ -203,21 +202,21 @@ def color_channels(images, color_space, pixel_range):
     Parameters
     ----------
     images : array of shape (n_images, height, width, n_channels)
-        The images; those of one channel stay as they are.
+        Images; those of one channel are not converted.
     color_space : {"hsv", "lab", "rgb"}
-        The color space. "rgb" leaves the images as they are.
+        Color space. "rgb" does not convert.
     pixel_range : tuple of (float, float)
-        Black and white. Values beyond are taken for these.
+        Black and white. Values outside are clipped.
 
     Returns
     -------
     channels : float64 array of shape (n_channels, n_images, height * width)
-        The values of each channel.
+        Values of each channel.
     ranges : list of tuple of (float, float)
-        The smallest and the largest value that each channel can have.
+        Smallest and largest possible value of each channel.
     """
     n_images, height, width, n_channels = images.shape
-    # channels first: they are looked at one by one, and scikit-image is twice as fast
+    # channels first, in which scikit-image converts twice as fast
     channels = np.moveaxis(images, 3, 0).astype(np.float64, order="C")
     channels = channels.reshape(n_channels, n_images, height * width)
     if n_channels == 1 or color_space == "rgb":
@@ -229,21 +228,21 @@ def color_channels(images, color_space, pixel_range):
 
 
 def bin_numbers(values, limits, n_bins):
-    """Say into which bin each value falls.
+    """Return the bin of each value.
 
     Parameters
     ----------
-    values : float64 array
-        The values, of any shape.
+    values : float64 array of any shape
+        Values.
     limits : tuple of (float, float)
-        What the bins divide. Values beyond fall into the first or the last of them.
+        Range that the bins divide. Values outside are in the first or the last bin.
     n_bins : int
-        How many bins of equal width there are.
+        Number of bins of equal width.
 
     Returns
     -------
-    numbers : int array
-        The numbers of the bins, in the shape of the values.
+    numbers : int array of the shape of `values`
+        Number of the bin, from 0.
     """
     low, high = limits
     places = values - low
@@ -253,19 +252,19 @@ def bin_numbers(values, limits, n_bins):
 
 
 def histograms(bins, n_bins):
-    """Count in every image how often bins of several channels occur together.
+    """Compute the joint histogram of several channels for every image.
 
     Parameters
     ----------
     bins : list of int arrays of shape (n_images, n_pixels)
-        The bin of each pixel, for every channel.
+        Bin of each pixel, for every channel.
     n_bins : sequence of int
-        How many bins each channel has.
+        Number of bins of each channel.
 
     Returns
     -------
     histograms : float64 array of shape (n_images, prod(n_bins))
-        The fractions of the pixels of each image.
+        Fraction of the pixels of an image in each bin.
     """
     n_images, n_pixels = bins[0].shape
     places = np.arange(n_images)[:, np.newaxis]

@@ -1,4 +1,4 @@
-"""ImageFlattener: images to rows, for estimators that know no images."""
+"""ImageFlattener: images to rows of features, for the estimators of scikit-learn."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from skcnn.preprocessing._base import ImageTransformer
 
 
 class ImageFlattener(ImageTransformer):
-    """Lay every image out as one row of values, for trees and the rest of scikit-learn.
+    """Flatten every image to a row of features, for the estimators of scikit-learn.
 
     Parameters
     ----------
@@ -27,14 +27,14 @@ class ImageFlattener(ImageTransformer):
     Attributes
     ----------
     form_ : tuple of int
-        What `inverse_transform` gives: the shape of one image as it was given to fit, (height,
-        width) or (height, width, n_channels), or (n_features,) after a fit on flat rows.
+        Shape of one image in fit, to which `inverse_transform` returns: (height, width), (height,
+        width, n_channels), or (n_features,) for flat rows.
     n_features_in_ : int
-        Height x width x channels of the images seen in fit.
+        Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
-        Height, width and channels of the images seen in fit.
+        Height, width and number of channels of the images seen in fit.
 
     Raises
     ------
@@ -43,13 +43,13 @@ class ImageFlattener(ImageTransformer):
 
     See Also
     --------
-    ImageResizer : Gives images of different sizes one size.
+    ImageResizer : Resize images, whatever their sizes, to one size.
 
     Notes
     -----
-    Rows run over the lines of an image, in a line over its pixels, and in a pixel over its
-    channels. The dtype is kept, and an array is not copied. `LazyImages` are read into one array;
-    of a view with random operations that is one realization, the same at every call.
+    A row holds the pixels of an image line by line, and of each pixel the channels. The dtype is
+    kept, and an array is not copied. `LazyImages` are read into one array; of a view with random
+    operations it holds one realization, the same in every call.
 
     Examples
     --------
@@ -73,12 +73,12 @@ class ImageFlattener(ImageTransformer):
         self.image_shape = image_shape
 
     def inverse_transform(self, X: Any) -> np.ndarray:
-        """Turn rows back into images.
+        """Reshape rows to images.
 
         Parameters
         ----------
         X : array-like of shape (n_images, n_features)
-            Rows, such as `transform` gives.
+            Rows, as `transform` returns them.
 
         Returns
         -------

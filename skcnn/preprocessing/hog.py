@@ -1,4 +1,4 @@
-"""HOGExtractor: histograms of oriented gradients, the shape features of classical pipelines."""
+"""HOGExtractor: histograms of oriented gradients, features of shape."""
 
 from __future__ import annotations
 
@@ -17,30 +17,28 @@ from skcnn.preprocessing._features import FeatureExtractor
 class HOGExtractor(FeatureExtractor):
     """Describe the shapes in an image by histograms of oriented gradients.
 
-    An image is cut into cells of a few pixels. In each, every pixel votes for the orientation of
-    its gradient (of its edge, turned by 90 degrees) with the length of the gradient. The histograms
-    of neighboring cells, which make a block, are normalized together, so that light and contrast
-    matter little. Blocks overlap. The histograms of all blocks are one row of float32 features.
+    An image is divided into cells of a few pixels. The histogram of a cell counts the orientations
+    of the gradients of its pixels, weighted by the length of the gradient. The histograms of
+    neighboring cells, a block, are normalized together, which reduces the influence of lighting
+    and contrast. Blocks overlap. The histograms of all blocks are one row of float32 features.
 
     Parameters
     ----------
     orientations : int, default=9
-        Number of bins of a histogram. They divide the angles from 0 to 180 degrees; opposite
-        directions count as one.
+        Number of bins of a histogram, from 0 to 180 degrees. Opposite directions are the same
+        orientation.
     pixels_per_cell : tuple of (int, int), default=(8, 8)
         Height and width of a cell in pixels. Pixels at the bottom and on the right that do not fill
-        a cell are left out. Where an image is smaller than a cell, the cell is as small as the
-        image.
+        a cell are not used. A cell is at most as large as the image.
     cells_per_block : tuple of (int, int), default=(2, 2)
-        Rows and columns of cells that are normalized together. Where an image has fewer, a block
-        has no more than it.
+        Rows and columns of cells that are normalized together, at most as many as the image has.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
-        What the values of a block are divided by: their sum ("L1", "L1-sqrt") or their Euclidean
+        Norm by which the values of a block are divided: their sum ("L1", "L1-sqrt") or Euclidean
         length ("L2", "L2-Hys"). "L1-sqrt" then takes square roots; "L2-Hys" cuts values off at 0.2
         and normalizes once more, so that a single strong edge does not outweigh all others.
     transform_sqrt : bool, default=False
-        Whether to take the square roots of the pixel values first, which brings out edges in the
-        dark. They must not be negative.
+        Whether to replace pixel values, which must not be negative, by their square roots, which
+        emphasizes edges in dark regions.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads. "auto" means all CPU cores, or one thread in a worker process of
         something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
@@ -59,44 +57,42 @@ class HOGExtractor(FeatureExtractor):
     n_blocks_ : tuple of (int, int)
         Rows and columns of blocks in an image.
     n_features_in_ : int
-        Height x width x channels of the images seen in fit.
+        Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
-        Height, width and channels of the images seen in fit.
+        Height, width and number of channels of the images seen in fit.
 
     Raises
     ------
     ValueError
-        If images have another size than in fit, hold NaN or infinity, or are negative where
-        `transform_sqrt` takes their roots.
+        If images have another size than in fit, hold NaN or infinity, or, with `transform_sqrt`,
+        negative values.
 
     See Also
     --------
-    ColorHistogramExtractor : Describes an image by its colors.
-    ImageFlattener : Makes rows of the pixels themselves.
-    ImageResizer : Gives images of different sizes one size.
+    ColorHistogramExtractor : Describe the colors of an image by a histogram.
+    ImageFlattener : Flatten every image to a row of features.
+    ImageResizer : Resize images, whatever their sizes, to one size.
 
     Notes
     -----
-    ``skimage.feature.hog`` computes the features of each image. A row of them runs over the rows of
-    blocks, in a row over the columns of blocks, in a block over the rows and columns of its cells,
-    and in a cell over the orientations; the names are
+    ``skimage.feature.hog`` computes the features of each image. Their order is by row and column of
+    the block, row and column of the cell in the block, and orientation, and so are their names,
     "hog_{block row}_{block column}_{cell row}_{cell column}_{orientation}".
 
-    Of several channels each pixel takes the one in which its gradient is longest. The dtype of the
-    pixels does not matter, nor, but for blocks that are almost flat, does the scale of their
-    values. An image that is flat everywhere gives zeros.
+    Of several channels, each pixel uses the one with the longest gradient. Features do not depend
+    on the dtype of the images, nor, except in blocks that are almost constant, on the scale of
+    their values. A constant image gives zeros.
 
-    scikit-image computes in Python for the most part, so threads gain little where the images are
-    in memory already.
+    scikit-image holds the GIL most of the time, so threads gain little for images in memory.
 
-    `LazyImages` are read part by part, in the threads that compute; of a view with random
-    operations that is one realization, the same at every call.
+    `LazyImages` are read part by part, in the threads that compute the features. Of a view with
+    random operations one realization is read, the same in every call.
 
     N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", Proceedings of
     the IEEE Conference on Computer Vision and Pattern Recognition (2005), 886-893. Unlike there,
-    a pixel's vote goes to one bin of one cell, whole, and is not weighted by its place in a block.
+    a gradient is counted in one bin of one cell, without interpolation or weights by position.
 
     Examples
     --------

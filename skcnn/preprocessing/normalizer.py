@@ -1,4 +1,4 @@
-"""ImageNormalizer: pixel values to a common scale."""
+"""ImageNormalizer: scale pixel values, channel by channel."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from skcnn.preprocessing._base import ImageTransformer
 
 
 class ImageNormalizer(ImageTransformer):
-    """Bring pixel values to a common scale.
+    """Scale pixel values to mean 0 and variance 1, or to the range 0 to 1.
 
-    The networks of this package standardize their input themselves; this step is for other
+    The networks of this package standardize their input themselves. This transformer is for other
     estimators, and for networks that were trained elsewhere and expect values from 0 to 1.
 
     Parameters
@@ -31,7 +31,7 @@ class ImageNormalizer(ImageTransformer):
         "standardize" gives each channel a mean of 0 and a variance of 1 over all pixels of the
         training images. "unit" gives values from 0 to 1: uint8 and uint16 are divided by the
         largest value that the dtype can hold, and other dtypes are scaled by the minimum and
-        maximum of the training images, one pair for all channels, so that colors keep their hue.
+        maximum of the training images, the same for all channels, so that colors keep their hue.
     image_shape : tuple of int, default=None
         Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
         number of features for a gray square, and up to 64 others for one row of pixels. Other forms
@@ -40,16 +40,16 @@ class ImageNormalizer(ImageTransformer):
     Attributes
     ----------
     mean_ : float64 array of shape (n_channels,)
-        What is subtracted: the mean of each channel, for "unit" the smallest value of the range.
+        Value that is subtracted: mean of each channel, for "unit" the minimum of the range.
     scale_ : float64 array of shape (n_channels,)
-        What is divided by: the standard deviation of each channel, for "unit" the length of the
-        range; 1 where it would be zero.
+        Value by which the difference is divided: standard deviation of each channel, for "unit" the
+        length of the range; 1 where it would be zero.
     n_features_in_ : int
-        Height x width x channels of the images seen in fit.
+        Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
-        Height, width and channels of the images seen in fit.
+        Height, width and number of channels of the images seen in fit.
 
     Raises
     ------
@@ -58,15 +58,15 @@ class ImageNormalizer(ImageTransformer):
 
     See Also
     --------
-    sklearn.preprocessing.StandardScaler : Standardizes each pixel on its own.
+    sklearn.preprocessing.StandardScaler : Standardize every feature, here every pixel.
 
     Notes
     -----
-    The form of the images is kept. The result is float64 for float64, else float32. `LazyImages`
-    stay lazy, and what is learned from them is learned from the images as they are, without the
-    random operations of an `ImageAugmenter`.
+    The form of the images is kept. The result is float64 for float64, otherwise float32.
+    `LazyImages` stay lazy. Their statistics are computed without the random operations of an
+    `ImageAugmenter`.
 
-    Mean and variance are gathered chunk by chunk with the update of Chan, Golub and LeVeque,
+    Mean and variance are computed chunk by chunk with the update of Chan, Golub and LeVeque,
     "Algorithms for computing the sample variance", The American Statistician 37 (1983).
 
     Examples
@@ -94,7 +94,7 @@ class ImageNormalizer(ImageTransformer):
         self.image_shape = image_shape
 
     def inverse_transform(self, X: Any) -> Any:
-        """Bring normalized values back to the scale of the training images.
+        """Scale normalized values back to the scale of the training images.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class ImageNormalizer(ImageTransformer):
         Returns
         -------
         images : array or LazyImages of shape (n_images, ...)
-            Floating-point images of the original scale, in the form of `X`.
+            Floating-point images on the original scale, in the form of `X`.
         """
         check_is_fitted(self)
         return self._apply(X, Normalize(-self.mean_ / self.scale_, 1 / self.scale_))
@@ -139,12 +139,12 @@ class ImageNormalizer(ImageTransformer):
 
 
 class Normalize(Operation):
-    """Subtract a number from each channel and divide it by another.
+    """Subtract a mean from every channel and divide by a scale.
 
     Parameters
     ----------
     mean, scale : float64 array of shape (n_channels,)
-        The numbers.
+        Mean and scale of each channel.
     """
 
     def __init__(self, mean, scale):
@@ -155,7 +155,7 @@ class Normalize(Operation):
         batch = np.asarray(batch)
         _, dtype = self.output(batch.shape, batch.dtype)
         exact = np.result_type(batch.dtype, dtype)  # float64 for integers of 32 bits and more
-        pixels = batch.reshape(*batch.shape[:-1], -1, len(self.mean))  # in every form of images
+        pixels = batch.reshape(*batch.shape[:-1], -1, len(self.mean))  # also of flat rows
         result = np.subtract(pixels, self.mean.astype(exact), dtype=exact)
         result /= self.scale.astype(exact)
         return result.astype(dtype, copy=False).reshape(batch.shape)

@@ -1,4 +1,4 @@
-"""ImageReader: paths of image files to images, when asked."""
+"""ImageReader: read images from files, when they are needed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from skcnn.preprocessing._decode import read_image
 class ImageReader(ImageTransformer):
     """Read images from files, when they are needed.
 
-    JPEG, PNG, GIF (the first frame), BMP, TIFF (the first page) and WebP files are read, of 1 to 16
-    bits a value, with or without a palette; the orientation that a camera notes in EXIF is applied.
+    JPEG, PNG, GIF (the first frame), BMP, TIFF (the first page) and WebP files of 1 to 16 bits per
+    value are supported, with or without a palette. The orientation in EXIF is applied.
 
     Parameters
     ----------
     mode : {"RGB", "L", "I;16"}, default="RGB"
-        What to make of the files, by Pillow's names. "RGB" gives uint8 images of three channels,
-        with gray repeated; "L" uint8 gray images without an axis for channels; "I;16" the same as
-        uint16. Colors become gray by the weights 0.299, 0.587, 0.114 of ITU-R 601-2. Values of 16
-        bits are scaled to 8, and those of 8 to 16, so that black and white stay black and white;
-        floating-point files must hold values from 0 to 1. Transparent pixels are shown on white,
-        as ``skimage.color.rgba2rgb`` does.
+        Color mode of the images, named as in Pillow. "RGB" gives uint8 images of three channels,
+        with gray repeated; "L" gives uint8 gray images without an axis of channels; "I;16" gives
+        the same as uint16. Colors are converted to gray with the weights 0.299, 0.587, 0.114 of
+        ITU-R 601-2. Values are scaled between 8 and 16 bits so that black and white are preserved.
+        Floating-point files must hold values from 0 to 1. Transparent pixels are shown on white,
+        as in ``skimage.color.rgba2rgb``.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads that read files ahead, when the images are read part by part. "auto" means
         all CPU cores, or one thread in a worker process of something parallel such as
@@ -41,32 +41,32 @@ class ImageReader(ImageTransformer):
     Attributes
     ----------
     n_features_in_ : int
-        1, the column of paths.
+        1, for the column of paths.
     feature_names_in_ : ndarray of shape (1,)
         Name of the column seen in fit. Defined only for frames whose columns have names.
 
     Raises
     ------
     TypeError
-        If `X` holds anything else than paths.
+        If `X` holds anything but paths.
     ValueError
-        If there are no paths or more than a column of them; when an image is read, if its file is
-        empty, damaged or no image.
+        If there are no paths, or several columns of them. When an image is read, if its file is
+        empty, damaged or not an image.
     FileNotFoundError
-        If a file does not exist; `transform` looks for all of them.
+        If a file does not exist. `transform` checks all of them.
 
     See Also
     --------
-    ImageResizer : Gives the images, which may have different sizes, one size.
-    skcnn.datasets.load_image_folder : Finds the paths and the classes of a folder of images.
+    ImageResizer : Resize images, whatever their sizes, to one size.
+    skcnn.datasets.load_image_folder : List the paths and the classes of a folder of images.
 
     Notes
     -----
     Paths may be a list, an array or a pandas Series of `str` or `pathlib.Path`, or a frame or array
-    of one column. `transform` gives `LazyImages` of shape (n_images, None, None, 3) or (n_images,
-    None, None), which hold the paths only.
+    of one column. `transform` returns `LazyImages` of shape (n_images, None, None, 3) or (n_images,
+    None, None) that hold only the paths.
 
-    Pillow reads PNG files with colors of 16 bits at 8 bits.
+    PNG files with 16 bits per color are read with 8 bits, as Pillow does.
 
     Examples
     --------
@@ -93,17 +93,17 @@ class ImageReader(ImageTransformer):
         self.n_jobs = n_jobs
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name the images that come out.
+        """Return the names of the output features.
 
         Parameters
         ----------
         input_features : array-like of str of shape (1,), default=None
-            Name of the column of paths; None takes that which fit saw.
+            Name of the column of paths; None uses the one seen in fit.
 
         Returns
         -------
         names : object array of shape (1,)
-            The name of the column of paths, "x0" if it has none.
+            Name of the column of paths, "x0" if it has none.
         """
         check_is_fitted(self)
         return _check_feature_names_in(self, input_features)
@@ -118,12 +118,12 @@ class ImageReader(ImageTransformer):
         return self._read(self._check(X, reset=True))
 
     def _check(self, X, *, reset):
-        """Give the paths as a list of `str`."""
+        """Validate paths, and return them as a list of `str`."""
         form, given = inspect_images(X)
         shape = given.shape
         if not shape:
             raise ValueError(
-                f"ImageReader takes a collection of file paths, got {X!r}: for one file, give a "
+                f"ImageReader takes a collection of file paths, got {X!r}: for one file, pass a "
                 "list of one, [path]"
             )
         if not shape[0]:
@@ -131,16 +131,15 @@ class ImageReader(ImageTransformer):
         if form == "flat" and len(shape) == 2 and shape[1] != 1 and _holds_text(given):
             raise ValueError(
                 f"ImageReader takes one column of file paths, but X has {shape[1]} columns (shape "
-                f"{shape}): choose one, X[[name]], or use a ColumnTransformer"
+                f"{shape}): select one, X[[name]], or use a ColumnTransformer"
             )
         if form != "paths":
             what = "numbers" if form == "flat" else "images already"
             raise TypeError(
                 f"ImageReader takes file paths (str or pathlib.Path), but X of shape {shape} holds "
-                f"{what}: leave the reader out, or give the paths of the files"
+                f"{what}: remove the reader, or pass the paths of the files"
             )
-        # for the names and the number of columns only: scikit-learn's checks of arrays are for
-        # numbers
+        # names and number of columns only, as scikit-learn's array validation is for numbers
         validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
         if reset:
             self.n_features_in_ = 1
@@ -171,9 +170,9 @@ class ImageFiles:
     Parameters
     ----------
     paths : list of str
-        The files.
+        Paths of the files.
     mode : {"RGB", "L", "I;16"}
-        What to make of them.
+        Color mode: see `ImageReader`.
     """
 
     def __init__(self, paths, mode):
@@ -190,6 +189,6 @@ class ImageFiles:
 
 
 def _holds_text(X):
-    """Tell whether an array or a frame of several columns has paths in one of them."""
+    """Return whether an array or a frame of several columns has paths in one of them."""
     values = np.asarray(X)
     return values.dtype.kind in "OUT" and any(isinstance(v, (str, os.PathLike)) for v in values[0])

@@ -22,8 +22,8 @@ from skcnn.preprocessing._resize import resize_images, resized_dtype
 from skcnn.preprocessing._resize_operation import Resize
 from skcnn.threads import count_threads
 
-_READ = 4_000_000  # values of a lazy view of one size that are in memory at once, per thread
-_WORTH_A_THREAD = 2_000_000  # values of an array that take longer to resize than a thread to start
+_READ = 4_000_000  # values of a lazy view of one size that a thread reads at a time
+_WORTH_A_THREAD = 2_000_000  # values of an array whose resizing takes longer than starting a thread
 _MB = 2**20
 
 
@@ -31,28 +31,28 @@ class ImageResizer(ImageTransformer):
     """Resize images, whatever their sizes, to one size.
 
     Resizing is antialiased: where an axis shrinks, images are smoothed by a Gaussian whose standard
-    deviation is ``(factor - 1) / 2`` pixels and then interpolated linearly. The result is that of
-    ``skimage.transform.resize(image, size, order=1, anti_aliasing=True, preserve_range=True)``, and
-    is computed many images at a time.
+    deviation is ``(factor - 1) / 2`` pixels and then interpolated linearly. The result equals that
+    of ``skimage.transform.resize(image, size, order=1, anti_aliasing=True, preserve_range=True)``.
+    Many images are resized at a time.
 
     Parameters
     ----------
     size : tuple of (int, int)
         Height and width of the result in pixels.
     aspect : {"stretch", "pad", "crop"}, default="stretch"
-        What becomes of the ratio of height to width. "stretch" gives it up. "pad" keeps it, and
-        puts the whole image in the middle of a frame of zeros (black). "crop" keeps it, and shows
-        the middle of an image that fills the result. Where the spare pixels are odd in number, the
-        right and lower margins are a pixel larger in both.
+        Treatment of the ratio of height to width. "stretch" changes it. "pad" keeps it and shows
+        the whole image with margins of zeros (black). "crop" keeps it and shows the middle of the
+        image, without margins. If the number of added or removed pixels is odd, one more of them
+        is on the right or at the bottom.
     lazy : bool, default=False
-        False gives an array. Paths are then decoded, resized and dropped photo by photo, and of a
-        view with random operations (an `ImageAugmenter` before the resizer) the array is one
-        realization: put the augmenter after the resizer or use True for fresh variants in every
-        epoch. True gives `LazyImages` that are resized when they are read, and kept in memory as
-        far as `cache_size` goes.
+        False returns an array. Photos are decoded, resized and discarded one by one. Of a view with
+        random operations (an `ImageAugmenter` before the resizer) the array holds one realization;
+        for new variants in every epoch, put the augmenter after the resizer or use True. True
+        returns `LazyImages` that are resized when they are read, and kept in memory up to
+        `cache_size`.
     cache_size : float, default=1000
-        How much memory the images that a lazy result keeps may take, in MB (2**20 bytes). The first
-        that are read are kept, the rest are decoded and resized anew in every epoch. 0 keeps none.
+        Maximum memory of the images that a lazy result keeps, in MB (2**20 bytes). The first images
+        that are read are kept, the others are decoded and resized in every epoch. 0 keeps none.
         Results do not depend on it. See Notes.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads. "auto" means all CPU cores, or one thread in a worker process of
@@ -67,13 +67,15 @@ class ImageResizer(ImageTransformer):
     Attributes
     ----------
     n_channels_ : int
-        Channels of the images seen in fit; images given later must have as many.
+        Number of channels of the images seen in fit. Images given later must have as many.
     n_features_in_ : int
-        Height x width x channels of the images seen in fit. Defined only if they had one size.
+        Height x width x number of channels of the images seen in fit. Defined only if they
+        had one size.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
-        Height, width and channels of the images seen in fit. Defined only if they had one size.
+        Height, width and number of channels of the images seen in fit. Defined only if they
+        had one size.
 
     Raises
     ------
@@ -82,22 +84,22 @@ class ImageResizer(ImageTransformer):
 
     See Also
     --------
-    ImageReader : Gives the images of a collection of paths.
+    ImageReader : Read images from files.
 
     Notes
     -----
-    Images may be an array, flat rows, a list of images of different sizes or `LazyImages`, and in
-    `transform` have another height and width than in `fit`. The result has shape
-    ``(n_images, *size)`` for gray images that came without an axis for the channels, else
-    ``(n_images, *size, n_channels)``.
-    Its dtype is that of the images for uint8 and uint16 (rounded), float32 and float64, and float32
-    for all other dtypes. Images that already have the size are returned as they are.
+    Images may be an array, flat rows, a list of images of different sizes or `LazyImages`, and may
+    have another height and width in `transform` than in `fit`. The result has shape
+    ``(n_images, *size)`` for gray images without an axis of channels, otherwise
+    ``(n_images, *size, n_channels)``. Its dtype is that of the images for uint8 and uint16
+    (rounded), float32 and float64, and float32 for all other dtypes. Images that have the size
+    already are returned unchanged.
 
-    Every lazy result has images of its own in memory, which all views of it share, those of the
-    folds of a cross-validation too, and which go when the last view goes; a pickle of it, a copy
-    and a worker process start with none. `fit_transform` keeps an image when it is first read, and
-    `transform` when it is read again, since a prediction reads each but once. Nothing is kept of
-    what an `ImageAugmenter` before the resizer varies.
+    The kept images of a lazy result are shared by all its views, for example by the folds of a
+    cross-validation, and freed with the last one. Pickles, copies and worker processes start
+    without any. The result of `fit_transform` keeps an image when it is first read, that of
+    `transform` when it is read for the second time, as a prediction reads every image once. The
+    results of an `ImageAugmenter` before the resizer are not kept.
 
     Examples
     --------
@@ -142,17 +144,18 @@ class ImageResizer(ImageTransformer):
         self.image_shape = image_shape
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name the pixels of the resized images.
+        """Return the names of the output features.
 
         Parameters
         ----------
         input_features : ignored
-            Not used: the pixels that come out are others than those that went in.
+            Not used, present for API consistency.
 
         Returns
         -------
         names : object array of shape (height * width * n_channels,)
-            "pixel_{row}_{column}" for gray images and "pixel_{row}_{column}_{channel}" for others.
+            Names of the resized pixels, "pixel_{row}_{column}" for gray images and
+            "pixel_{row}_{column}_{channel}" for others.
         """
         check_is_fitted(self)
         return pixel_names((*self.size, self.n_channels_))
@@ -170,7 +173,7 @@ class ImageResizer(ImageTransformer):
         return Resize(self.size, self.aspect)
 
     def _check(self, X, *, reset):
-        """Take images of any size through the gate, and tell the shape of one resized image."""
+        """Validate images of any size, and return them with the shape of one resized image."""
         form, X = inspect_images(X)
         if form == "paths":
             raise ValueError(
@@ -183,14 +186,14 @@ class ImageResizer(ImageTransformer):
             if not reset and not hasattr(self, "image_shape_"):
                 raise ValueError(
                     f"X has shape {X.shape}, but ImageResizer was fitted on images of "
-                    "different sizes and cannot know how flat rows are laid out: give images"
+                    "different sizes, which do not set the layout of flat rows: pass images"
                 )
             images = check_images(self, X, reset=reset)
             gray = self.image_shape_[2] == 1 and len(self.image_shape or ()) < 3
         elif isinstance(X, LazyImages) and None in X.shape:
             images, gray = self._check_unsized(X, reset=reset), X.ndim == 3
         else:
-            # in transform another height and width is welcome, so a fresh resizer checks the rest
+            # transform accepts another height and width, so an unfitted resizer validates the rest
             shape = None if self.image_shape is None else X.shape[1:]
             fresh = ImageResizer(self.size, image_shape=shape)
             images = check_images(self if reset else fresh, X, reset=True)
@@ -201,7 +204,7 @@ class ImageResizer(ImageTransformer):
         elif channels != self.n_channels_:
             raise ValueError(
                 f"X holds images with {channels} channel(s), but ImageResizer is expecting "
-                f"{self.n_channels_}, as in fit: choose the channels with ImageReader(mode=...) or "
+                f"{self.n_channels_}, as in fit: set the channels with ImageReader(mode=...) or "
                 "convert them"
             )
         return images, tuple(self.size) if gray else (*self.size, channels)
@@ -210,7 +213,7 @@ class ImageResizer(ImageTransformer):
         """Check a view of images of different sizes without reading it."""
         if not len(X):
             raise ValueError("Found 0 images while a minimum of 1 is required by ImageResizer.")
-        if reset:  # forget the one size that an earlier fit saw
+        if reset:  # remove the attributes of an earlier fit on images of one size
             for attribute in ("n_features_in_", "image_shape_", "feature_names_in_"):
                 vars(self).pop(attribute, None)
         return X
@@ -226,7 +229,7 @@ class ImageResizer(ImageTransformer):
             return reshape_images(self._resize_when_read(images, read_often), image_shape)
         out = np.empty((len(images), *self.size, *images.shape[3:]), dtype=dtype)
         self._fill(out, images)
-        if lazy:  # arrays were checked before
+        if lazy:  # arrays are validated before
             assert_all_finite(out, estimator_name="ImageResizer", input_name="X")
         return reshape_images(out, image_shape)
 
@@ -238,12 +241,12 @@ class ImageResizer(ImageTransformer):
         return LazyImages(CachedImages(view, self.cache_size * _MB, read_often), **options)
 
     def _fill(self, out, images):
-        """Resize images into `out`, in threads: decoding and multiplying let go of the GIL."""
+        """Resize images into `out`, in threads: decoding and multiplying release the GIL."""
         lazy = isinstance(images, LazyImages)
         n_threads = count_threads(self.n_jobs)
         if not lazy:
             n_threads = min(n_threads, 1 + images.size // _WORTH_A_THREAD)
-        # more parts than threads, since photos differ in size
+        # more parts than threads, as photos differ in size
         n_parts = min(len(images), 8 * n_threads if n_threads > 1 else 1)
         with one_blas_thread():
             tasks = (
@@ -253,7 +256,7 @@ class ImageResizer(ImageTransformer):
             try:
                 Parallel(n_jobs=n_threads, require="sharedmem")(tasks)
             except (OSError, ValueError) as error:
-                # The sentence alone: joblib's account of its threads hides it.
+                # without the traceback of joblib's threads, which hides the message
                 raise error.with_traceback(None) from None
 
     def __sklearn_tags__(self) -> Tags:
@@ -263,7 +266,7 @@ class ImageResizer(ImageTransformer):
 
 
 def _fill_rows(out, images, rows, size, aspect):
-    """Resize a slice of images into the same slice of `out`, few of them in memory at a time."""
+    """Resize a slice of images into the same slice of `out`, a few at a time."""
     if not isinstance(images, LazyImages):
         resize_images(images[rows], size, aspect, out[rows])
         return

@@ -286,15 +286,15 @@ def test_the_view_holds_paths_only(photo_files):
 
 
 BAD = {
-    "one path": ("a.png", ValueError, r"got 'a.png': for one file, give a list of one, \[path\]"),
-    "one Path": (Path("a.png"), ValueError, "give a list of one"),
+    "one path": ("a.png", ValueError, r"got 'a.png': for one file, pass a list of one, \[path\]"),
+    "one Path": (Path("a.png"), ValueError, "pass a list of one"),
     "no paths": ([], ValueError, "Found 0 paths while a minimum of 1 is required by ImageReader"),
     "empty Series": (pd.Series([], dtype=object), ValueError, "Found 0 paths"),
     "empty column": (np.empty((0, 1), dtype=object), ValueError, "Found 0 paths"),
     "two columns": (
         pd.DataFrame({"photo": ["a.png"], "other": ["b.png"]}),
         ValueError,
-        r"takes one column of file paths, but X has 2 columns \(shape \(1, 2\)\): choose one",
+        r"takes one column of file paths, but X has 2 columns \(shape \(1, 2\)\): select one",
     ),
     "a path and a number": (
         pd.DataFrame({"photo": ["a.png"], "age": [3]}),
@@ -305,7 +305,7 @@ BAD = {
     "images": (np.zeros((2, 4, 4)), TypeError, r"X of shape \(2, 4, 4\) holds images already"),
     "ragged": ([np.zeros((2, 4)), np.zeros((4, 4))], TypeError, "holds images already"),
     "view": (LazyImages(np.zeros((2, 4, 4))), TypeError, "holds images already"),
-    "numbers": (np.zeros((2, 4)), TypeError, "holds numbers: leave the reader out"),
+    "numbers": (np.zeros((2, 4)), TypeError, "holds numbers: remove the reader"),
     "missing values": (pd.Series(["a.png", None]), TypeError, "object of type NoneType|float"),
     "bytes": ([b"a.png"], TypeError, "holds numbers|type bytes"),
 }

@@ -273,7 +273,7 @@ def test_one_size_is_remembered_only_where_there_is_one(stack, photos):
     assert not hasattr(resizer, "n_features_in_")
     assert not hasattr(resizer, "image_shape_")
     assert resizer.n_channels_ == 3
-    with pytest.raises(ValueError, match="fitted on images of different sizes and cannot know"):
+    with pytest.raises(ValueError, match="fitted on images of different sizes, which do not set"):
         resizer.transform(stack.reshape(6, -1))
 
 

@@ -1,4 +1,4 @@
-"""Random variants of images as pure functions of arrays, and the lazy operation over them."""
+"""Random variants of images: pure functions of arrays, and the operation that applies them."""
 
 from skcnn.preprocessing.augmentation.operation import Augment
 from skcnn.preprocessing.augmentation.variants import Ranges

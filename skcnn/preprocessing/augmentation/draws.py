@@ -1,4 +1,4 @@
-"""Random numbers that are a function of (seed, epoch, row) alone, for a whole batch at once.
+"""Random numbers as a function of (seed, epoch, key) alone, for a whole batch at once.
 
 A generator that is drawn from in turn would make a variant depend on the images read before it.
 Here every image has a key, hashed from the seed, the epoch and its row, and the k-th number of an
