@@ -67,7 +67,7 @@ def test_the_folder_of_the_user(folder, monkeypatch):
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"gone' does not exist: give a folder that has"):
+    with pytest.raises(FileNotFoundError, match=r"gone' does not exist: pass a folder that has"):
         load_image_folder(tmp_path / "gone")
 
 
@@ -79,7 +79,7 @@ def test_file_instead_of_a_folder(folder):
 def test_folder_without_sub_folders(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / ".hidden").mkdir()
-    with pytest.raises(ValueError, match=r"has no sub-folders, and the classes are read from them"):
+    with pytest.raises(ValueError, match=r"has no sub-folders, whose names are the classes"):
         load_image_folder(tmp_path)
 
 

@@ -406,8 +406,8 @@ def test_an_empty_batch_stays_empty():
     [
         (lambda images, generators: images[:, 1:], r"shape \(12, 4, 5, 1\) for images of shape"),
         (lambda images, generators: images.mean(), r"of shape \(\)"),
-        (lambda images, generators: images * np.nan, "no finite real numbers"),
-        (lambda images, generators: images.astype(str), "no finite real numbers"),
+        (lambda images, generators: images * np.nan, "not finite real numbers"),
+        (lambda images, generators: images.astype(str), "not finite real numbers"),
         (lambda images, generators: None, r"of shape \(\)"),
     ],
 )

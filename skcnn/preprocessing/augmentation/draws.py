@@ -1,9 +1,9 @@
 """Random numbers as a function of (seed, epoch, key) alone, for a whole batch at once.
 
-A generator that is drawn from in turn would make a variant depend on the images read before it.
-Here every image has a key, hashed from the seed, the epoch and its row, and the k-th number of an
-image is the k-th output of the SplitMix64 generator that starts at its key: any of them can be
-computed at any time, for many images in one numpy expression.
+With one generator for all images, a variant would depend on the images that are read before it.
+Here the random numbers of an image are the outputs of a SplitMix64 generator of its own, whose
+initial state is a hash of the seed, the epoch and the key of the image. Each output is computed
+without the others, for many images in one numpy expression.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ALL_BITS = (1 << 64) - 1
 
 
-def initial_states(seed, epoch, rows):
-    """Hash the seed, the epoch and the rows of images into one key an image.
+def initial_states(seed, epoch, keys):
+    """Hash the seed, the epoch and the keys of images to initial states of their generators.
 
     Parameters
     ----------
     seed : int
-        The seed of the augmentation.
+        Seed of the augmentation.
     epoch : int
-        The realization.
-    rows : int array of shape (n_images,)
-        The rows of the images in their source.
+        Realization.
+    keys : int array of shape (n_images,)
+        Keys of the images.
 
     Returns
     -------
     states : uint64 array of shape (n_images,)
-        Where each image's sequence of random numbers starts.
+        Initial state of the generator of each image.
     """
     states = _mix(np.array([int(seed) & _ALL_BITS], dtype=np.uint64))
     states = _numbers(states, int(epoch) & _ALL_BITS)
-    return _numbers(states, rows)
+    return _numbers(states, keys)
 
 
 def uniform(states, position):
-    """Draw from [0, 1).
+    """Draw from the uniform distribution on [0, 1).
 
     Parameters
     ----------
     states : uint64 array
-        Random states of the images.
+        Initial states of the images.
     position : int or int array that broadcasts with `states`
-        Which number of each image's sequence.
+        Index in the sequence of each image.
 
     Returns
     -------
@@ -56,21 +56,21 @@ def uniform(states, position):
 
 
 def normal(states, position, size):
-    """Draw standard normal values, many an image (Box and Muller 1958).
+    """Draw from the standard normal distribution, many values per image (Box and Muller 1958).
 
     Parameters
     ----------
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
     position : int
-        Where in each image's sequence the numbers start; half of `size` are used.
+        First index in the sequence of each image; half of `size` numbers are used.
     size : int
-        How many values an image.
+        Number of values per image.
 
     Returns
     -------
     values : float32 array of shape (n_images, size)
-        The values, of magnitude below 6.
+        Values, of magnitude below 6.
     """
     half = -(-size // 2)
     numbers = _numbers(states[:, np.newaxis], np.arange(position, position + half))
@@ -85,31 +85,31 @@ def normal(states, position, size):
 
 
 def generators(states, position):
-    """Make one numpy generator an image.
+    """Return a numpy generator for each image.
 
     Parameters
     ----------
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
     position : int
-        Which number of each image's sequence seeds its generator.
+        Index in the sequence of each image of the seed of its generator.
 
     Returns
     -------
     generators : list of numpy.random.Generator
-        One for each image.
+        Generators, one for each image.
     """
     return [np.random.default_rng(int(seed)) for seed in _numbers(states, position)]
 
 
 def _numbers(states, positions):
-    """Give the numbers at some positions of the SplitMix64 sequences that start at the states."""
-    positions = np.atleast_1d(positions).astype(np.uint64)  # one number alone would warn to wrap
+    """Return the outputs at some positions of SplitMix64 generators."""
+    positions = np.atleast_1d(positions).astype(np.uint64)  # a scalar would warn about overflow
     return _mix(states + _GOLDEN * (positions + np.uint64(1)))
 
 
 def _mix(values):
-    """Scramble 64 bits, as SplitMix64 does (Steele, Lea and Flood 2014)."""
+    """Mix 64 bits as SplitMix64 (Steele, Lea and Flood 2014)."""
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return values ^ (values >> np.uint64(31))

@@ -7,21 +7,21 @@ import torch
 
 
 def flip(images, horizontal, vertical):
-    """Mirror some images, pixel by pixel.
+    """Mirror some images.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width, n_channels)
-        The images; not changed.
+        Images; not changed.
     horizontal : bool array of shape (n_images,)
-        Which have their left and right exchanged.
+        Images whose left and right are exchanged.
     vertical : bool array of shape (n_images,)
-        Which have their top and bottom exchanged.
+        Images whose top and bottom are exchanged.
 
     Returns
     -------
     images : array of shape (n_images, height, width, n_channels)
-        A copy of the same dtype.
+        Copy of the same dtype.
     """
     flipped = images.copy()
     flipped[horizontal] = flipped[horizontal, :, ::-1]
@@ -30,19 +30,19 @@ def flip(images, horizontal, vertical):
 
 
 def move(images, down, right):
-    """Shift images by whole pixels; what lies outside repeats the pixel at the edge.
+    """Shift images by whole pixels, and repeat the pixels at the edges.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width, n_channels)
-        The images; not changed.
+        Images; not changed.
     down, right : int arrays of shape (n_images,)
-        How far, in pixels.
+        Shifts in pixels.
 
     Returns
     -------
     images : array of shape (n_images, height, width, n_channels)
-        A copy of the same dtype.
+        Copy of the same dtype.
     """
     n_images, height, width, _ = images.shape
     rows = np.clip(np.arange(height) - down[:, np.newaxis], 0, height - 1)
@@ -57,17 +57,16 @@ def affine_maps(variants, height, width):
     Parameters
     ----------
     variants : Variants
-        What was drawn for each image.
+        Variant of each image.
     height, width : int
-        The size of the images, in pixels.
+        Size of the images in pixels.
 
     Returns
     -------
     matrices : float64 array of shape (n_images, 2, 2)
-        With `offsets`, where the pixel shown at ``(x, y)`` comes from: ``matrix @ (x, y) +
-        offset``, in pixels.
+        Linear parts: output pixel ``(x, y)`` shows input pixel ``matrix @ (x, y) + offset``.
     offsets : float64 array of shape (n_images, 2)
-        As said.
+        Offsets, in pixels.
     """
     angle = np.deg2rad(variants.rotation)
     cosine, sine = np.cos(angle) / variants.zoom, np.sin(angle) / variants.zoom
@@ -81,24 +80,24 @@ def affine_maps(variants, height, width):
 
 
 def warp(images, matrices, offsets):
-    """Resample images bilinearly; what lies outside repeats the pixel at the edge.
+    """Resample images bilinearly, and repeat the pixels at the edges.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width, n_channels)
-        The images; not changed.
+        Images; not changed.
     matrices : float64 array of shape (n_images, 2, 2)
-        As `affine_maps` gives.
+        From `affine_maps`.
     offsets : float64 array of shape (n_images, 2)
-        As `affine_maps` gives.
+        From `affine_maps`.
 
     Returns
     -------
     images : float32 array of shape (n_images, height, width, n_channels)
-        The resampled images.
+        Resampled images.
     """
     _, height, width, _ = images.shape
-    # The sampler counts from -1 at the first pixel's outer edge to 1 at the last one's.
+    # Coordinates of grid_sample: -1 and 1 are the outer edges of the first and the last pixel.
     scale = 2 / np.array([width, height])
     matrices = matrices * scale[:, np.newaxis]
     offsets = (offsets + 0.5) * scale - 1
@@ -108,7 +107,7 @@ def warp(images, matrices, offsets):
     grid = np.empty((len(images), height, width, 2), dtype=np.float32)
     for axis in range(2):
         np.add(by_x[:, axis, np.newaxis, :], by_y[:, axis, :, np.newaxis], out=grid[..., axis])
-    # Seen as channels first without moving a value: the sampler reads through the strides.
+    # channels first without a copy, as grid_sample reads any strides
     pixels = torch.from_numpy(images.astype(np.float32, order="C")).permute(0, 3, 1, 2)
     sampled = torch.nn.functional.grid_sample(
         pixels,
@@ -117,5 +116,5 @@ def warp(images, matrices, offsets):
         padding_mode="border",
         align_corners=False,
     )
-    # Copied by numpy, in this thread: torch's threads gain less on it than they cost to gather.
+    # copied by numpy, as starting torch's threads takes longer
     return np.ascontiguousarray(sampled.permute(0, 2, 3, 1).numpy())

@@ -1,4 +1,4 @@
-"""The lazy operation that shows random variants of images."""
+"""Augment: the operation that replaces images by random variants."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from skcnn.preprocessing.augmentation.variants import (
     draw_variants,
 )
 
-_CHUNK = 2**20  # pixel values worked on at once, which bounds the memory that large images take
+_CHUNK = 2**20  # values per step, which limits the memory for large images
 
 
 class Augment(Operation):
-    """The lazy operation that makes a variant of every image of a batch.
+    """Replace every image by a random variant.
 
     Parameters
     ----------
     ranges : Ranges
-        How far each operation goes.
+        Range of each change.
     function : callable or None
-        The user's own operation.
+        Custom operation of the user.
     pixel_range : tuple of (float, float)
-        The smallest and the largest pixel value.
+        Smallest and largest pixel value.
     seed : int
-        What all variants are drawn from.
+        Seed of all variants.
     """
 
     random = True
@@ -58,11 +58,11 @@ class Augment(Operation):
             part = slice(start, start + step)
             part_variants = Variants(*(values[part] for values in drawn))
             variants[part] = self._variants(
-                batch[part], states[part], part_variants, whole=variants.dtype.kind in "iu"
+                batch[part], states[part], part_variants, are_integers=variants.dtype.kind in "iu"
             )
         return variants
 
-    def _variants(self, images, states, drawn, *, whole):
+    def _variants(self, images, states, drawn, *, are_integers):
         ranges, (height, width) = self.ranges, images.shape[1:3]
         if ranges.warps:
             if ranges.counts_pixels:
@@ -80,10 +80,10 @@ class Augment(Operation):
             if self.function is not None:
                 images = call_function(self.function, images, states)
             images = np.clip(images, *self.pixel_range)
-        return np.rint(images) if whole and images.dtype == np.float32 else images
+        return np.rint(images) if are_integers and images.dtype == np.float32 else images
 
     def output(self, shape, dtype):  # noqa: D102
-        # values between False and True need a float
+        # bool cannot hold the values between False and True
         return shape, np.dtype(np.float32 if np.dtype(dtype).kind == "b" else dtype)
 
     def geometry(self, shape):  # noqa: D102
@@ -101,36 +101,36 @@ class Augment(Operation):
 
 
 def call_function(function, images, states):
-    """Call the user's own operation, and check what it gives back.
+    """Call the custom operation of the user, and validate its result.
 
     Parameters
     ----------
     function : callable
         Called as ``function(images, generators)``.
     images : float32 array of shape (n_images, height, width, n_channels)
-        A copy that the function may change.
+        Copy that the function may change.
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
 
     Returns
     -------
     images : float32 array of shape (n_images, height, width, n_channels)
-        What the function gave.
+        Result of the function.
 
     Raises
     ------
     ValueError
-        If it gave another shape, or values that are not finite.
+        If the result has another shape, or values that are not finite.
     """
     changed = np.asarray(function(images, generators(states, FUNCTION)))
     if changed.shape != images.shape:
         raise ValueError(
-            f"function gave an array of shape {changed.shape} for images of shape {images.shape}: "
-            "it must return as many images of the same shape"
+            f"function returned an array of shape {changed.shape} for images of shape "
+            f"{images.shape}: it must return as many images of the same shape"
         )
     if changed.dtype.kind not in "buif" or not np.isfinite(changed).all():
         raise ValueError(
-            f"function gave an array of dtype {changed.dtype} with values that are no finite real "
-            "numbers: every pixel must be one"
+            f"function returned an array of dtype {changed.dtype} with values that are not finite "
+            "real numbers: every pixel must be one"
         )
     return changed.astype(np.float32, copy=False)

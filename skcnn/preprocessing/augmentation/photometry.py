@@ -1,4 +1,4 @@
-"""What changes the values of pixels: contrast, brightness, noise and erasing."""
+"""Pixel values of augmented images: contrast, brightness, noise and erasing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from skcnn.preprocessing.augmentation.variants import FILL, NOISE, draw_rectangl
 
 
 def change_values(images, states, variants, ranges, pixel_range):
-    """Do what changes the values of pixels: contrast, brightness, noise and erasing, in turn.
+    """Apply contrast, brightness, noise and erasing, in this order.
 
     Parameters
     ----------
     images : float32 array of shape (n_images, height, width, n_channels)
-        The images; not changed.
+        Images; not changed.
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
     variants : Variants
-        What was drawn for each image.
+        Variant of each image.
     ranges : Ranges
-        How far each operation goes.
+        Range of each change.
     pixel_range : tuple of (float, float)
-        The smallest and the largest pixel value.
+        Smallest and largest pixel value.
 
     Returns
     -------
     images : float32 array of shape (n_images, height, width, n_channels)
-        The variants, not yet clipped to the pixel range.
+        Variants, not clipped to the pixel range.
     """
     low, high = pixel_range
     span = np.float32(high - low)
@@ -55,18 +55,18 @@ def erase(images, states, rectangles, low, high):
     Parameters
     ----------
     images : float32 array of shape (n_images, height, width, n_channels)
-        The images; not changed.
+        Images; not changed.
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
     rectangles : int array of shape (n_images, 4)
         Top, left, height and width of each rectangle, in pixels.
     low, high : float
-        Between which values to draw.
+        Range of the random values.
 
     Returns
     -------
     images : float32 array of shape (n_images, height, width, n_channels)
-        A changed copy.
+        Changed copy.
     """
     _, height, width, n_channels = images.shape
     top, left, rows, columns = rectangles.T[:, :, np.newaxis]
@@ -74,7 +74,7 @@ def erase(images, states, rectangles, low, high):
     inside_y = (y >= top) & (y < top + rows)
     inside_x = (x >= left) & (x < left + columns)
     image, y, x = np.nonzero(inside_y[:, :, np.newaxis] & inside_x[:, np.newaxis, :])
-    # A position of its own for every value, so that the fill does not depend on the rectangle.
+    # the random value of a pixel does not depend on the rectangle
     position = (y * width + x)[:, np.newaxis] * n_channels + np.arange(n_channels) + FILL
     images = images.copy()
     images[image, y, x] = low + (high - low) * uniform(states[image][:, np.newaxis], position)

@@ -1,4 +1,4 @@
-"""What is drawn for each image of a batch: which variant of it an epoch shows."""
+"""Random draws: which variant of each image of a batch an epoch shows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 
 from skcnn.preprocessing.augmentation.draws import uniform
 
-MIN_ASPECT = 0.3  # of an erased rectangle, and 1 / 0.3 at most, as in the paper of Zhong et al.
+MIN_ASPECT = 0.3  # of an erased rectangle; the maximum is 1 / 0.3, as in Zhong et al.
 
-# Where in an image's sequence of random numbers each draw stands. An operation keeps its numbers
-# whatever else is switched on.
+# Index of each draw in the sequence of an image, so that enabling an operation changes no other.
 _HORIZONTAL_FLIP, _VERTICAL_FLIP, _ROTATION, _SHIFT_Y, _SHIFT_X, _ZOOM, _BRIGHTNESS, _CONTRAST = (
     range(8)
 )
@@ -23,12 +22,12 @@ NOISE, FILL = 1 << 40, 1 << 41
 
 @dataclass(frozen=True)
 class Ranges:
-    """How far each operation goes; the parameters of `ImageAugmenter` of the same names."""
+    """Range of each change; see the parameters of `ImageAugmenter` of the same names."""
 
     horizontal_flip: bool = False
     vertical_flip: bool = False
     rotation: float = 0.0
-    shift: float = 0.0  # an int counts pixels
+    shift: float = 0.0  # an int is a number of pixels
     zoom: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
@@ -37,7 +36,7 @@ class Ranges:
 
     @property
     def flips(self):
-        """Whether any image is flipped."""
+        """Whether images are flipped."""
         return self.horizontal_flip or self.vertical_flip
 
     @property
@@ -47,22 +46,22 @@ class Ranges:
 
     @property
     def warps(self):
-        """Whether pixels move to places between pixels."""
+        """Whether images are resampled."""
         return bool(self.rotation or self.zoom or (self.shift and not self.counts_pixels))
 
     @property
     def changes_values(self):
-        """Whether pixels get other values."""
+        """Whether pixel values are changed."""
         return bool(self.brightness or self.contrast or self.noise or self.erase)
 
     @property
     def any(self):
-        """Whether anything is done at all."""
+        """Whether images are changed at all."""
         return bool(self.flips or self.shift or self.warps or self.changes_values)
 
 
 class Variants(NamedTuple):
-    """What is done to each image of a batch: arrays of shape (n_images,)."""
+    """Variant of each image of a batch, as arrays of shape (n_images,)."""
 
     horizontal_flip: np.ndarray  # bool
     vertical_flip: np.ndarray  # bool
@@ -75,19 +74,19 @@ class Variants(NamedTuple):
 
 
 def draw_variants(states, ranges):
-    """Draw what is done to each image.
+    """Draw the variant of each image.
 
     Parameters
     ----------
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
     ranges : Ranges
-        How far each operation goes.
+        Range of each change.
 
     Returns
     -------
     variants : Variants
-        The draws.
+        Variant of each image.
     """
 
     def between(position, reach, middle=0.0):
@@ -111,19 +110,19 @@ def draw_variants(states, ranges):
 
 
 def draw_flips(states, ranges, epoch):
-    """Draw the flips of the first epoch, from which those of the others follow in turn.
+    """Draw the flips of the first epoch, and derive those of `epoch` from them.
 
-    An image is mirrored in every second epoch, and turned upside down in two of four, so that no
-    variant is seen twice before the others (Jordan 2024, arXiv 2404.00498, section 3.6).
+    An image is mirrored in every second epoch, and flipped vertically in two of four, so that no
+    variant occurs twice before the others (Jordan 2024, arXiv 2404.00498, section 3.6).
 
     Parameters
     ----------
     states : uint64 array of shape (n_images,)
         Random states of the images in epoch 0.
     ranges : Ranges
-        Which flips there are.
+        Enabled flips.
     epoch : int
-        The realization.
+        Realization.
 
     Returns
     -------
@@ -141,23 +140,23 @@ def draw_flips(states, ranges, epoch):
 def draw_rectangles(states, largest, height, width):
     """Draw the rectangle that is erased from each image.
 
-    Half the images keep all their pixels. In the others the area is uniform between 0 and
-    `largest`, and the logarithm of the aspect ratio uniform over those ratios for which the
+    Nothing is erased from half of the images. In the others the area is uniform between 0 and
+    `largest`, and the logarithm of the aspect ratio is uniform over the ratios for which the
     rectangle fits into the image.
 
     Parameters
     ----------
     states : uint64 array of shape (n_images,)
-        Random states of the images.
+        Initial states of the images.
     largest : float
-        The largest area, as a fraction of the image's.
+        Maximum area, as a fraction of the area of the image.
     height, width : int
-        The size of the images, in pixels.
+        Size of the images in pixels.
 
     Returns
     -------
     rectangles : int array of shape (n_images, 4)
-        Top, left, height and width, in pixels; the latter two are 0 where nothing is erased.
+        Top, left, height and width in pixels; height and width are 0 if nothing is erased.
     """
     area = largest * uniform(states, _AREA) * height * width
     tall, wide = height**2 / np.maximum(area, 1e-9), np.maximum(area, 1e-9) / width**2
