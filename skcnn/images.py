@@ -145,28 +145,28 @@ def inspect_images(X):
             f"X has {X.ndim} axes (shape {X.shape}): images are of shape (n_images, height, width) "
             "or (n_images, height, width, n_channels)"
         )
-    if X.dtype.kind not in "OUT":
-        return ("array" if X.ndim > 2 else "flat"), X
     column = X[:, 0] if X.ndim == 2 and X.shape[1] == 1 else X
-    if column.ndim == 1 and len(column):
-        if all(isinstance(item, (str, Path)) for item in column):
+    if X.dtype.kind in "OUT" and column.ndim == 1 and len(column):
+        if all(map(_is_path, column)):
             return "paths", column.astype(object)
-        if all(_is_image(item) for item in column):
-            if len({np.shape(item) for item in column}) == 1:
-                return inspect_images(list(column))
-            return "ragged", column
+        if all(map(_is_image, column)):
+            of_one_size = len({np.shape(item) for item in column}) == 1
+            return inspect_images(list(column)) if of_one_size else ("ragged", column)
         if X.ndim == 1:
-            others = [item for item in column if not (_is_image(item) or _is_path(item))]
-            if not others:
-                raise TypeError("X holds both images and paths: pass a collection of one kind")
-            raise TypeError(
-                f"X holds an object of type {type(others[0]).__name__}, which is not an image: "
-                "each must be an array of shape (height, width) or (height, width, n_channels), "
-                "or a path"
-            )
+            _raise_unknown_object(column)
     if X.ndim > 2 and X.dtype.kind == "O":
-        return "array", X.astype(np.float64)
+        X = X.astype(np.float64)
     return ("array" if X.ndim > 2 else "flat"), X
+
+
+def _raise_unknown_object(items):
+    others = [item for item in items if not (_is_image(item) or _is_path(item))]
+    if not others:
+        raise TypeError("X holds both images and paths: pass a collection of one kind")
+    raise TypeError(
+        f"X holds an object of type {type(others[0]).__name__}, which is not an image: each must "
+        "be an array of shape (height, width) or (height, width, n_channels), or a path"
+    )
 
 
 def image_shape_of_rows(n_features, image_shape=None):
