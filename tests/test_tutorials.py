@@ -1,4 +1,4 @@
-"""The tutorials' scripts: what they say of themselves, and that `--data` takes real sets."""
+"""The scripts of the tutorials: their options, and real data sets in `--data`."""
 
 import runpy
 import sys
@@ -23,7 +23,7 @@ LAZY = ("plot_caltech101", "plot_blood_cells")
 
 @pytest.fixture
 def run(monkeypatch, tmp_path):
-    """Give a function that runs a script as if from the command line."""
+    """Return a function that runs a script as the command line does."""
     pytest.importorskip("matplotlib").use("agg", force=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(FOLDER), *sys.path])
@@ -56,7 +56,7 @@ def test_help(run, name, capsys):
 
 
 def write_arrays(path, shape):
-    """Write images whose classes differ in brightness, as the sets' .npz files do."""
+    """Write an .npz file of images whose classes differ in brightness."""
     rng = np.random.default_rng(0)
     y = np.repeat([f"class {n}" for n in range(4)], 8)
     X = rng.integers(0, 60, (len(y), *shape)) + 60 * np.repeat(np.arange(4), 8).reshape(
@@ -67,7 +67,7 @@ def write_arrays(path, shape):
 
 
 def write_folders(root, parts, n_copies):
-    """Write images of different sizes, named as the publisher of the blood cells names them."""
+    """Write images of different sizes, with names like those of the blood cells."""
     rng = np.random.default_rng(0)
     for part in parts:
         for number, name in enumerate(("dark", "light")):
@@ -114,7 +114,7 @@ def test_only_what_was_asked_for(run, name, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["plot_fashion_mnist", "plot_caltech101", "plot_guide"])
 def test_no_such_model(run, name):
-    with pytest.raises(SystemExit, match=r"--only perceptron is part of no name.* decision tree"):
+    with pytest.raises(SystemExit, match=r"--only perceptron is not part of a.* decision tree"):
         run(name, "--only", "tree", "perceptron", "--no-curves")
 
 
@@ -127,7 +127,7 @@ def test_no_such_arrays(run, name, tmp_path):
     (tmp_path / "torn.npz").write_bytes(whole[:1000])
     (tmp_path / "empty.npz").touch()
     for file in ("none.npz", "", "half.npz", "array.npy", "torn.npz", "empty.npz"):
-        with pytest.raises(SystemExit, match=r"is no \.npz file with X_train, y_train"):
+        with pytest.raises(SystemExit, match=r"is not a \.npz file with X_train, y_train"):
             run(name, "--data", tmp_path / file)
 
 
@@ -139,8 +139,8 @@ def test_arrays_that_do_not_fit(run, tmp_path):
         ({"y_train": np.eye(4)[np.arange(32) % 4]}, r"labels of shape \(32, 4\) for 32 images"),
         ({"y_test": arrays["y_test"][:-1]}, r"labels of shape \(15,\) for 16 images"),
         ({"y_train": np.repeat("one", 32)}, "two classes or more.* 32 of one$"),
-        ({"y_train": np.repeat(["one", "other"], [31, 1])}, "5 images.* 31 of one, 1 of other$"),
-        ({"y_test": np.repeat("new", 16)}, "to test on, but not to learn from: new$"),
+        ({"y_train": np.repeat(["one", "other"], [31, 1])}, "5 training .* 31 of one, 1 of other$"),
+        ({"y_test": np.repeat("new", 16)}, "no training images, of some classes: new$"),
     ):
         np.savez(tmp_path / "other.npz", **{**arrays, **others})
         with pytest.raises(SystemExit, match=complaint):
@@ -162,11 +162,11 @@ def test_no_such_folders(run, name, tmp_path):
     write_folders(tmp_path / "photos", OF_FOLDERS[name], n_copies=2)
     (tmp_path / "file").touch()
     for folder in ("none", "file"):
-        with pytest.raises(SystemExit, match=r"should have .*one sub-folder a class: .*not"):
+        with pytest.raises(SystemExit, match=r"should have .*one sub-folder for each class: .*not"):
             run(name, "--data", tmp_path / folder)
     if name in LAZY:
         train, test = OF_FOLDERS[name]
-        complaint = f"should have the sub-folders {train} and {test}, each with one sub-folder a"
+        complaint = f"should have the sub-folders {train} and {test}, each with one sub-folder for"
         with pytest.raises(SystemExit, match=complaint):
             run(name, "--data", tmp_path / "photos" / train)
 
@@ -174,9 +174,9 @@ def test_no_such_folders(run, name, tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--seeds", "0", "fits no network: give 1 or more"),
-        ("--lazy", "nan", "keeps less than nothing: give 0 or more"),
-        ("--output", "file", "--output file can be no folder"),
+        ("--seeds", "0", "fits no network: use 1 or more"),
+        ("--lazy", "nan", "is negative or not a number: use 0 or more"),
+        ("--output", "file", "--output file cannot be created as a folder"),
     ],
 )
 def test_options_that_mean_nothing(run, tmp_path, capsys, option, value, complaint):
@@ -191,11 +191,11 @@ def test_a_guide_without_networks(run, capsys):
     text = capsys.readouterr().out
     assert "area under the ROC curve" in text
     assert "found" not in text
-    assert "there is no screen for the figures" in text
+    assert "the figures cannot be shown without a screen" in text
 
 
 def test_names_that_tell_no_photo(run, tmp_path):
-    """Images that are not numbered as the publisher does it still make clusters."""
+    """Images with other names than those of the publisher are clustered too."""
     write_folders(tmp_path / "photos", ("train", "test"), n_copies=2)
     for path in (tmp_path / "photos").rglob("*.png"):
         path.rename(path.with_name(f"image{path.stem.replace('_', '')}.png"))
@@ -205,7 +205,7 @@ def test_names_that_tell_no_photo(run, tmp_path):
 
 
 def check(folder, *figures):
-    """Look at what a script wrote."""
+    """Check the files that a script has written, and return the table."""
     table = pd.read_csv(folder / "table.csv")
     assert table["accuracy"].between(0, 1).all()
     assert (table["lowest"] <= table["accuracy"]).all()

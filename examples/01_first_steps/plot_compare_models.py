@@ -1,12 +1,12 @@
 """
-Compare a network with other models, tune it, save it and serve it
-===================================================================
+Compare a network with other models, tune it and save it
+========================================================
 
 Five models, each a :class:`~sklearn.pipeline.Pipeline`, are cross-validated on the same folds of
-the same images; the best network is searched for, saved, and loaded by another program.
+the same images. A search finds the best network, which is saved and loaded by another program.
 
-By default the images are the handwritten digits that come with scikit-learn. Any folder of images
-with a sub-folder for each class will do as well::
+By default the images are the handwritten digits that come with scikit-learn. The script also takes
+a folder of images with one sub-folder for each class::
 
     python plot_compare_models.py --data photos --size 64 --output models
 """
@@ -15,8 +15,8 @@ with a sub-folder for each class will do as well::
 # The images
 # ----------
 #
-# The digits are an array of shape (1797, 8, 8). A folder gives paths, which every pipeline reads
-# and resizes itself, so that each can be saved and served as it is.
+# The digits are an array of shape (1797, 8, 8). The images of a folder are paths, and every
+# pipeline reads and resizes them, so that it can be saved and deployed as it is.
 
 import argparse
 import subprocess
@@ -46,12 +46,14 @@ from skcnn import (
 )
 
 parser = argparse.ArgumentParser(description="Compare a network with other models on images.")
-parser.add_argument("--data", type=Path, help="a folder of images, one sub-folder a class")
-parser.add_argument("--size", type=int, default=64, help="pixels a side that photos are resized to")
+parser.add_argument("--data", type=Path, help="a folder of images, one sub-folder for each class")
+parser.add_argument(
+    "--size", type=int, default=64, help="height and width of resized photos, in pixels"
+)
 parser.add_argument("--folds", type=int, default=None, help="default: 5, or 3 for a folder")
 parser.add_argument("--epochs", type=int, default=20, help="epochs of the networks")
 parser.add_argument(
-    "--output", type=Path, help="where the pipeline is saved (default: thrown away)"
+    "--output", type=Path, help="folder for the saved pipeline (default: a temporary one)"
 )
 arguments = parser.parse_args()
 
@@ -65,21 +67,21 @@ else:
     first_steps = [("read", ImageReader()), ("resize", ImageResizer(size))]
 
 X_train, X_new, y_train, y_new = train_test_split(X, y, test_size=0.1, stratify=y, random_state=0)
-print(f"{len(X_train)} images of {len(np.unique(y))} classes, and {len(X_new)} kept for the end")
+print(f"{len(X_train)} images of {len(np.unique(y))} classes, and {len(X_new)} held out")
 
 # %%
 # The models
 # ----------
 #
-# Trees and linear models take rows of numbers, so an :class:`~skcnn.ImageFlattener` comes before
-# them. The network takes images. What the steps before the models do to a fold is kept in a
-# temporary folder (``memory``), so that photos are read once for all models.
+# Trees and linear models take rows of numbers, so they follow an :class:`~skcnn.ImageFlattener`.
+# The network takes images. ``memory`` caches the resized photos of a fold in a temporary folder, so
+# that the training photos are read once for all models.
 
 cache = tempfile.TemporaryDirectory()
 
 
 def pipeline(*last_steps):
-    """Put the steps that read photos, if there are any, before the last ones."""
+    """Build a pipeline that reads photos, if there are any, before the given steps."""
     return Pipeline([*first_steps, *last_steps], memory=cache.name if first_steps else None)
 
 
@@ -116,8 +118,8 @@ for name, model in models.items():
 # The search
 # ----------
 #
-# A whole step can be a parameter. The augmenter varies the images while the network learns, anew
-# in every epoch; what is scored or predicted is never augmented.
+# A whole step can be a parameter. The augmenter gives new variants of the training images in every
+# epoch; the images of `score` and `predict` are never augmented.
 
 search = GridSearchCV(
     pipeline(("augment", "passthrough"), cnn),
@@ -135,11 +137,11 @@ for parameters, accuracy in zip(
     augmented = "plain" if parameters["augment"] == "passthrough" else "augmented"
     print(f"{augmented:>12}, dropout {parameters['cnn__dropout']}: {accuracy:.4f}")
 best = search.best_estimator_
-print(f"the best one, on the images kept for the end: {best.score(X_new, y_new):.4f}")
+print(f"the best network on the held-out images: {best.score(X_new, y_new):.4f}")
 
 # %%
-# The result as a picture
-# -----------------------
+# A figure
+# --------
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
 left.boxplot([result["test_score"] for result in results.values()], orientation="horizontal")
@@ -149,7 +151,7 @@ history = best[-1].history_
 epochs = [record["epoch"] for record in history]
 right.plot(epochs, [record["train_loss"] for record in history], label="loss")
 right.plot(epochs, [record["train_score"] for record in history], label="accuracy")
-right.set_xlabel("epoch of the best network, measured while it learned")
+right.set_xlabel("epoch of the best network (training images)")
 right.legend()
 if arguments.output:
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -160,9 +162,8 @@ plt.show()
 # The saved pipeline
 # ------------------
 #
-# joblib saves the pipeline as it saves any other: with its weights and without its training data.
-# A fresh process needs nothing but the file, here to predict the first of the images kept for the
-# end.
+# joblib saves the pipeline with its weights and without the training data. A new process needs only
+# this file to predict, here the first of the held-out images.
 
 folder = arguments.output or Path(cache.name)
 best.set_params(memory=None)
@@ -173,9 +174,9 @@ print(f"\nsaved pipeline: {(folder / 'pipeline.joblib').stat().st_size / 1000:.0
 program = """
 import joblib
 pipeline = joblib.load("pipeline.joblib")
-print("a fresh process predicts", *pipeline.predict(joblib.load("new_images.joblib")))
+print("predictions of a new process:", *pipeline.predict(joblib.load("new_images.joblib")))
 """
 done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True)
 print(done.stdout or done.stderr, end="")
-print("the right answers are   ", *y_new[:8])
+print("true classes:                ", *y_new[:8])
 cache.cleanup()

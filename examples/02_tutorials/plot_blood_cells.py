@@ -1,39 +1,39 @@
 """
-Blood cells: a network beside a decision tree, and a split that flatters
-========================================================================
+Blood cells: a network, a decision tree, and a misleading split
+===============================================================
 
-Four types of white blood cells in photos of a microscope. A tutorial trains a network of two
-convolutions for 5 epochs beside a decision tree, and tests both on a random fifth of the photos.
-This set was augmented by its publisher: each photo was saved many times over, rotated and sheared.
-A random split puts copies of one photo on both sides, so a model that remembers photos looks better
-than it is. The script shows by how much: it scores the same models on a random split, on a split
-by clusters of like photos, which keeps copies together, and on the test images, which come from
-other photos.
+The images are four types of white blood cells under a microscope. A tutorial trains a network of
+two convolutions for 5 epochs and a decision tree, and tests both on a random fifth of the images.
+The publisher augmented this data set: each photo was saved many times, rotated and sheared. A
+random split puts copies of one photo on both sides, so the score of a model that memorizes photos
+is too high. This script measures the difference. It scores the same models on a random split, on a
+split by clusters of similar images, which keeps copies together, and on the test images, which come
+from other photos. `docs/benchmarks/tutorials.rst` has the results.
 
-Without ``--data`` it runs in about a minute on cells that it draws, each of them saved four times
-over. For the real set, the BCCD photos as augmented for "Blood Cell Images"
+Without ``--data`` it runs in about a minute on cells that it draws, each saved four times. For the
+real data set, the BCCD photos as augmented for "Blood Cell Images"
 (https://www.kaggle.com/datasets/paultimothymooney/blood-cells)::
 
     python plot_blood_cells.py --data blood_cells --no-curves
     python plot_blood_cells.py --data blood_cells --seeds 3 --lazy 200 --output results
 
-The folder has the sub-folders ``train`` and ``test`` (there in capitals), each with one sub-folder
-a class, and files named ``_NUMBER_X.jpeg``. The script takes a class to have as many photos as it
-has NUMBERs. A fit of the fast network took some two minutes on two cores, and one of the tutorial's
-network seven on two older ones; with learning curves and three ways to test, each is fitted four
-times.
+The folder has the sub-folders ``train`` and ``test`` (in capitals in the download), each with one
+sub-folder for each class, and files named ``_NUMBER_X.jpeg``. The script assumes that a class has
+as many photos as different NUMBERs. On two cores a fit takes about two minutes for the fast network
+and up to seven for the tutorial's network; with learning curves and three splits, each is fitted
+four times.
 
-The fast network was chosen on a split of ``train`` by clusters, the tutorial's network on the
-random fifth that it is tested on here, and on another. The script chooses nothing by the test
-images.
+The fast network was chosen on a split of ``train`` by clusters. The tutorial's network was chosen
+on the random fifth on which it is tested here, and on another. The test images are used for testing
+only.
 """
 
 # %%
 # The photos
 # ----------
 #
-# The files of a class are numbered as if each number were a photo. It is not: the images of one
-# number show several photos. But there are as many numbers as photos.
+# The files of a class are numbered. The images of one number are not copies of one photo, but there
+# are as many numbers as photos.
 
 import tempfile
 from pathlib import Path
@@ -79,23 +79,23 @@ arguments = command_line(
 
 
 def draw_cell(n_lobes, rng, size=48):
-    """Draw a cell whose nucleus has so many lobes."""
+    """Draw a cell whose nucleus has `n_lobes` lobes."""
     image = np.full((size, size, 3), rng.uniform(200, 250, 3))
-    for _ in range(5):  # red cells around it
+    for _ in range(5):  # red blood cells around it
         rows, columns = skimage.draw.disk(rng.uniform(0, size, 2), size / 8, shape=(size, size))
         image[rows, columns] = rng.uniform(180, 220), 130, 140
-    centre, turn = rng.uniform(0.4, 0.6, 2) * size, rng.uniform(0, np.pi)
+    center, rotation = rng.uniform(0.4, 0.6, 2) * size, rng.uniform(0, np.pi)
     for lobe in range(n_lobes):
-        angle = turn + 2 * np.pi * lobe / n_lobes
-        off = (n_lobes > 1) * size / 7 * np.array((np.sin(angle), np.cos(angle)))
+        angle = rotation + 2 * np.pi * lobe / n_lobes
+        offset = (n_lobes > 1) * size / 7 * np.array((np.sin(angle), np.cos(angle)))
         radius = size / 6 / np.sqrt(n_lobes) * rng.uniform(0.9, 1.3)
-        rows, columns = skimage.draw.disk(centre + off, radius, shape=(size, size))
+        rows, columns = skimage.draw.disk(center + offset, radius, shape=(size, size))
         image[rows, columns] = rng.uniform(70, 110), 40, rng.uniform(120, 170)
     return image + rng.normal(0, 8, image.shape)
 
 
 def write_cells(folder, n_photos, n_copies=4):
-    """Draw cells and save each of them a few times, turned and mirrored."""
+    """Draw cells and save several rotated and flipped copies of each."""
     rng = np.random.default_rng(0)
     for n_lobes in range(1, 5):
         for part, n in n_photos.items():
@@ -104,10 +104,10 @@ def write_cells(folder, n_photos, n_copies=4):
             for photo in range(n):
                 cell = draw_cell(n_lobes, rng)
                 for copy in range(n_copies):
-                    turned = skimage.transform.rotate(cell, rng.uniform(0, 360), mode="edge")
-                    turned = turned[:: rng.choice((1, -1))].clip(0, 255).astype(np.uint8)
+                    image = skimage.transform.rotate(cell, rng.uniform(0, 360), mode="edge")
+                    image = image[:: rng.choice((1, -1))].clip(0, 255).astype(np.uint8)
                     skimage.io.imsave(
-                        of_class / f"_{photo}_{copy}.png", turned, check_contrast=False
+                        of_class / f"_{photo}_{copy}.png", image, check_contrast=False
                     )
 
 
@@ -117,14 +117,13 @@ if arguments.data is None:
 X_train, y_train, X_test, y_test = folders(arguments.data or made.name, "train", "test")
 
 # %%
-# Which images are copies of one photo, their colours tell: however a photo is turned, its stain
-# and its light stay the same. Clusters of colour histograms, half as many as there are photos,
-# keep copies together, and put photos together that look alike. (Black, which fills the corners of
-# rotated copies, does not count.)
+# The colors show which images are copies of one photo: a rotation does not change the stain and the
+# light. Clustering color histograms into half as many clusters as photos keeps copies together, and
+# joins photos of similar colors. Black is ignored, because it fills the corners of rotated copies.
 
 
 def clusters_of_photos(paths, labels, n_bins=(12, 8, 16)):
-    """Give each image the name of its cluster."""
+    """Return the name of the cluster of each image."""
     extractor = ColorHistogramExtractor(n_bins)
     images = ImageResizer((60, 80)).fit_transform(ImageReader().fit_transform(paths))
     histograms = extractor.fit_transform(images).reshape(-1, *n_bins)[..., 2:]
@@ -141,21 +140,21 @@ def clusters_of_photos(paths, labels, n_bins=(12, 8, 16)):
 
 photos = clusters_of_photos(X_train, y_train)
 print(
-    f"{len(X_train)} images to learn from, in {len(np.unique(photos))} clusters, and {len(X_test)} "
-    "to test on"
+    f"{len(X_train)} training images in {len(np.unique(photos))} clusters, and {len(X_test)} "
+    "test images"
 )
 
 # %%
 # The models
 # ----------
 #
-# The tutorial's images are squares of 200 pixels, so that its dense layer has 80,000 inputs. Such a
-# network learns in small steps there and in large ones in its filters. Colour and edges are what a
-# linear model gets.
+# The tutorial resizes the images to 200 x 200 pixels, so its dense layer has 80,000 inputs. Such a
+# network needs small steps for this layer and large ones for its filters. The linear model takes
+# histograms of colors and edges.
 
 
 def pipeline(size, *steps, **options):
-    """Put the steps that make images of one size out of paths before the others."""
+    """Build a pipeline that reads and resizes photos before the given steps."""
     resize = ImageResizer(size if arguments.data else (32, 32), **options)
     return Pipeline([("read", ImageReader()), ("resize", resize), *steps])
 
@@ -170,7 +169,7 @@ baselines = {
     "random forest": pipeline(
         (60, 80), ("flatten", ImageFlattener()), ("model", RandomForestClassifier(n_jobs=-1))
     ),
-    "colours and HOG, linear": pipeline(
+    "colors and HOG, linear": pipeline(
         (120, 160),
         ("features", make_union(ColorHistogramExtractor(), HOGExtractor(pixels_per_cell=(16, 16)))),
         ("scale", StandardScaler()),
@@ -229,10 +228,10 @@ networks = {
 }
 
 # %%
-# How the networks learn
-# ----------------------
+# Learning curves
+# ---------------
 #
-# The validation images are a fifth of the clusters: no copy of their photos is learned from.
+# The validation images are a fifth of the clusters: no copy of their photos is a training image.
 
 baselines, networks = chosen(arguments.only, baselines, networks)
 models = baselines | networks
@@ -244,10 +243,10 @@ if networks and not arguments.no_curves:
     curves = learning_curves(networks, X_train[fit], y_train[fit], validation)
 
 # %%
-# Three ways to test
-# ------------------
+# Three splits
+# ------------
 #
-# The same models; in the first two splits they learn from four fifths of `train`.
+# The same models on three splits; the first two train on four fifths of `train`.
 
 seen, unseen = train_test_split(
     np.arange(len(X_train)), test_size=0.2, stratify=y_train, random_state=0
@@ -264,10 +263,10 @@ for name, split in splits.items():
 table = pd.concat(tables, names=["tested on", "model"])
 
 # %%
-# The random split is misleading: its images are copies of photos that were learned from. What a
-# model makes of new photos is what `test` tells, though not exactly: the real set's come from 71
-# photos, 4 of them of monocytes. The split by clusters lets no copy through either, but it holds
-# back whole colours of a class, so that a model that goes by colour can fall below chance on it.
+# The random split is misleading, because its test images are copies of training photos. `test`
+# shows how well a model predicts new photos, although not exactly: in the real data set it consists
+# of 71 photos, 4 of them of monocytes. The split by clusters has no copies either, but it holds
+# back whole colors of a class, so that a model that relies on color can be worse than chance.
 
 figure, axis = plt.subplots(layout="constrained")
 table["accuracy"].unstack("tested on")[list(splits)].loc[list(models)].plot.barh(ax=axis)
@@ -275,8 +274,8 @@ axis.set(xlabel="accuracy", ylabel="")
 axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
 
 # %%
-# Which cells are taken for which
-# -------------------------------
+# Confusion matrices
+# ------------------
 
 matrices = confusion_matrices(predictions, y_test)
 save(arguments.output, table, curves=curves, splits=figure, confusion=matrices)

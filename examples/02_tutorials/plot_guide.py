@@ -1,21 +1,22 @@
 """
-A guide's checklist: metrics, ROC curves, rare classes, a search
-================================================================
+Metrics, ROC curves, rare classes and a search
+==============================================
 
-Guides to image classification list what one should do besides training a network: look at more
-than accuracy, at ROC curves and at the confusion matrix, care for classes with few images, and
-search for good hyperparameters. A network that is a scikit-learn estimator needs nothing of its own
-for that. Here it is all done with scikit-learn's own functions, on a set in which half of the
-classes are rare: of every second class it keeps one training image in ten, five at least.
+Guides to image classification recommend more than training a network: several metrics, ROC
+curves and the confusion matrix, attention to classes with few images, and a hyperparameter search.
+A network that is a scikit-learn estimator can use scikit-learn's functions for all of this. Half of
+the classes are rare here: the script keeps one in ten training images of every second class, and at
+least five.
 
 Without ``--data`` it runs in about a minute on the handwritten digits that come with scikit-learn.
-For any folder of images with one sub-folder a class, thinned out in the same way::
+For any folder of images with one sub-folder for each class, whose classes are reduced in the same
+way::
 
     python plot_guide.py --data caltech101/train
     python plot_guide.py --data photos --seeds 3 --output results
 
-A random quarter of the images is the test set, so no photo should be there twice. The search
-cross-validates on the training images alone.
+A random quarter of the images is the test set, so the folder should not contain copies of a photo.
+The search uses cross-validation on the training images.
 """
 
 # %%
@@ -45,7 +46,8 @@ from tutorial import (
 from skcnn import CNNClassifier, ImageFlattener, ImageReader, ImageResizer
 
 arguments = command_line(
-    __doc__, data="a folder of images, one sub-folder a class (default: scikit-learn's digits)"
+    __doc__,
+    data="a folder of images, one sub-folder for each class (default: scikit-learn's digits)",
 )
 if arguments.data is None:
     X, y = load_digits(return_X_y=True)
@@ -68,8 +70,8 @@ for label, n_images in zip(*np.unique(y_train, return_counts=True), strict=True)
 # Rare classes
 # ------------
 #
-# `class_weight="balanced"` gives the images of a rare class a larger say, as it does in
-# scikit-learn's forests. The focal loss gives it to images that the network finds hard.
+# `class_weight="balanced"` increases the weight of images of rare classes, as in scikit-learn's
+# forests. The focal loss increases the weight of images that are hard to classify.
 
 epochs = 15
 models = {
@@ -103,7 +105,7 @@ print(f"\n{name}\n{classification_report(y_test, predictions[name], digits=3)}")
 # ROC curves
 # ----------
 #
-# Of each class against the others. `predict_proba` is what scikit-learn's displays ask for.
+# One curve for each class against the others, from `predict_proba`.
 
 proba = models[name].predict_proba(X_test)
 several = len(classes) > 2
@@ -120,7 +122,7 @@ for column, label in enumerate(classes if several else classes[1:]):
 # A search
 # --------
 #
-# Every parameter of the network can be searched for, and a distribution does as well as a list.
+# Every parameter of the network can be searched, in lists or in distributions.
 
 search = RandomizedSearchCV(
     CNNClassifier(class_weight="balanced", max_epochs=epochs, random_state=0),
@@ -141,8 +143,8 @@ if any("network" in name for name in models):
     print(f"macro F1: {search.best_score_:.3f} on three folds, {on_test:.3f} on the test images")
 
 # %%
-# What is taken for what
-# ----------------------
+# Confusion matrices
+# ------------------
 
 matrices = confusion_matrices(predictions, y_test)
 save(arguments.output, table, curves=curves, roc=figure, confusion=matrices)

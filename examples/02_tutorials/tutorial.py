@@ -1,4 +1,4 @@
-"""What the tutorials share: their command line, the comparison of models, and two figures."""
+"""Shared functions of the tutorials: command line, data, comparison of models, and figures."""
 
 import argparse
 import time
@@ -19,35 +19,35 @@ from sklearn.model_selection import train_test_split
 
 from skcnn import CNNClassifier, load_image_folder
 
-LEAST = 5  # images of a class, so that every split of them has some
+MIN_IMAGES = 5  # of each class, so that every split has some
 
 ARRAYS = (
-    "'download' for the official files, which are kept in scikit-learn's data home, or a .npz file "
+    "'download' for the official files, stored in scikit-learn's data home, or a .npz file "
     "with X_train, y_train, X_test and y_test"
 )
 
 
 def command_line(description, data, *, files=False):
-    """Read the options that all tutorials have.
+    """Parse the options of a tutorial.
 
     Parameters
     ----------
     description : str
-        The docstring of the tutorial, whose lines the help shows.
+        The docstring of the tutorial, shown by ``--help``.
     data : str
-        What ``--data`` is, for the help.
+        Help text of ``--data``.
     files : bool, default=False
-        Whether the images are files, which ``--lazy`` reads batch by batch.
+        Whether the images are files, so that there is an option ``--lazy``.
 
     Returns
     -------
     arguments : argparse.Namespace
-        The options.
+        Values of the options.
     """
     parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog='It needs matplotlib and pandas: pip install -e ".[plot]".',
+        epilog='Requires matplotlib and pandas: pip install -e ".[plot]".',
     )
     parser.add_argument("--data", help=data)
     parser.add_argument(
@@ -61,47 +61,47 @@ def command_line(description, data, *, files=False):
         "--only",
         nargs="+",
         metavar="WORD",
-        help="only the models whose names, as the table shows them, contain one of these words",
+        help="only models whose names in the table contain one of these words",
     )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="DIR",
-        help="a folder for the table (table.csv) and the figures (.png), which are then not shown",
+        help="folder for the table (table.csv) and the figures (.png), which are then not shown",
     )
     parser.add_argument(
-        "--no-curves", action="store_true", help="leave out the fits that draw the learning curves"
+        "--no-curves", action="store_true", help="skip the fits for the learning curves"
     )
     if files:
         parser.add_argument(
             "--lazy",
             type=float,
             metavar="MB",
-            help="read the photos batch by batch while the networks learn, and keep no more than "
-            "so many megabytes of them in memory",
+            help="read the photos batch by batch during training, and keep at most MB megabytes of "
+            "them in memory",
         )
     arguments = parser.parse_args()
     if arguments.seeds < 1:
-        parser.error(f"--seeds {arguments.seeds} fits no network: give 1 or more")
+        parser.error(f"--seeds {arguments.seeds} fits no network: use 1 or more")
     if files and arguments.lazy is not None and not arguments.lazy >= 0:
-        parser.error(f"--lazy {arguments.lazy} keeps less than nothing: give 0 or more")
+        parser.error(f"--lazy {arguments.lazy} is negative or not a number: use 0 or more")
     if arguments.output:
         try:
             arguments.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            parser.error(f"--output {arguments.output} can be no folder ({error})")
+            parser.error(f"--output {arguments.output} cannot be created as a folder ({error})")
     return arguments
 
 
 def arrays(data, fetch):
-    """Load a public set that consists of arrays.
+    """Load a public data set of arrays.
 
     Parameters
     ----------
     data : str
-        What `ARRAYS` says.
+        Value of ``--data``, as described by `ARRAYS`.
     fetch : callable
-        The set's function in `skcnn.datasets`.
+        Fetcher of the data set in `skcnn.datasets`.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def arrays(data, fetch):
             loaded = [file[name] for name in names]
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise SystemExit(
-            f"--data {data} is no .npz file with {', '.join(names)} ({error})"
+            f"--data {data} is not a .npz file with {', '.join(names)} ({error})"
         ) from error
     return _checked(data, *loaded)
 
@@ -131,27 +131,27 @@ def folders(data, *parts):
     Parameters
     ----------
     data : str or Path
-        The folder that ``--data`` names.
+        Value of ``--data``.
     *parts : str
-        Its sub-folders, of which each has one sub-folder a class; none if it has those itself.
+        Sub-folders with one sub-folder for each class. Without any, the folder itself has these.
 
     Returns
     -------
     X, y, ... : array
-        Paths and classes, of one part after the other.
+        Paths and classes of each part, in order.
     """
     try:
         loaded = [load_image_folder(Path(data, part), return_X_y=True) for part in parts or ("",)]
     except (OSError, ValueError) as error:
         inside = f"the sub-folders {' and '.join(parts)}, each with " if parts else ""
         raise SystemExit(
-            f"--data {data} should have {inside}one sub-folder a class: {error}"
+            f"--data {data} should have {inside}one sub-folder for each class: {error}"
         ) from error
     return _checked(data, *(array for pair in loaded for array in pair))
 
 
 def _checked(data, X, y, X_test=(), y_test=()):
-    """Refuse, before anything is fitted, what the comparison could not be made with."""
+    """Raise an error if the models cannot be compared on this data set."""
     for images, labels in ((X, y), (X_test, y_test)):
         if np.shape(labels) != (len(images),):
             raise SystemExit(
@@ -159,39 +159,39 @@ def _checked(data, X, y, X_test=(), y_test=()):
                 "each image needs one"
             )
     classes, n_images = np.unique(y, return_counts=True)
-    if len(classes) < 2 or n_images.min() < LEAST:
+    if len(classes) < 2 or n_images.min() < MIN_IMAGES:
         counts = ", ".join(f"{n} of {name}" for name, n in zip(classes, n_images, strict=True))
         raise SystemExit(
-            f"--data {data} needs two classes or more, and {LEAST} images to learn from of each: "
+            f"--data {data} needs two classes or more, and {MIN_IMAGES} training images of each: "
             f"it has {counts}"
         )
     if unknown := sorted(set(y_test) - set(classes)):
         raise SystemExit(
-            f"--data {data} has classes to test on, but not to learn from: "
+            f"--data {data} has test images, but no training images, of some classes: "
             f"{', '.join(map(str, unknown))}"
         )
     return (X, y, X_test, y_test) if len(X_test) else (X, y)
 
 
 def chosen(words, *groups):
-    """Keep the models that the command line asks for.
+    """Select the models that ``--only`` asks for.
 
     Parameters
     ----------
     words : list of str or None
-        What ``--only`` says.
+        Value of ``--only``.
     *groups : dict of {str: Pipeline}
-        The models.
+        The models by name.
 
     Returns
     -------
     groups : list of dict
-        What is left of each.
+        The selected models of each group.
     """
     names = [name for group in groups for name in group]
     for word in words or ():
         if not any(word.lower() in name.lower() for name in names):
-            raise SystemExit(f"--only {word} is part of no name: there are {', '.join(names)}")
+            raise SystemExit(f"--only {word} is not part of a model's name: {', '.join(names)}")
     return [
         {
             name: model
@@ -209,25 +209,25 @@ def seeded(model, seed):
 
 
 def compare(models, X, y, X_test, y_test, *, seeds=1):
-    """Fit models, predict, and print a table; networks are fitted once for each seed.
+    """Fit models, score their predictions, and print a table; fit networks once for each seed.
 
     Parameters
     ----------
     models : dict of {str: Pipeline}
-        What to compare. One that ends in a network is fitted with each seed as its `random_state`.
+        Models to compare. A pipeline that ends in a network is fitted with each seed.
     X, y : array-like of length n_images
-        What they learn from.
+        Training images and classes.
     X_test, y_test : array-like of length n_test_images
-        What they are tested on.
+        Test images and classes.
     seeds : int, default=1
-        How often each network is fitted.
+        Number of fits of each network, with `random_state` 0, 1, ...
 
     Returns
     -------
     table : DataFrame
-        A row for each model: the means over the seeds, and the lowest and the highest accuracy.
+        One row for each model: means over the seeds, and the lowest and highest accuracy.
     predictions : dict of {str: array of shape (n_test_images,)}
-        What each model predicted, with its last seed.
+        Predictions of each model, with the last seed.
     """
     rows, predictions = {}, {}
     for name, model in models.items():
@@ -259,22 +259,21 @@ def compare(models, X, y, X_test, y_test, *, seeds=1):
 
 
 def learning_curves(networks, X, y, validation=None):
-    """Fit networks with validation images beside the training images, and plot their history.
+    """Fit networks with validation images, and plot their history.
 
     Parameters
     ----------
     networks : dict of {str: Pipeline}
         Pipelines that end in a network.
     X, y : array-like of length n_images
-        What they learn from.
+        Training images and classes.
     validation : tuple of (X_val, y_val), default=None
-        What they are measured on after each epoch; by default a tenth of the images, which they do
-        not learn from.
+        Validation images and classes. The default holds out a tenth of the training images.
 
     Returns
     -------
     figure : Figure
-        Loss and accuracy of each network.
+        Loss and accuracy of each network over the epochs.
     """
     if validation is None:
         X, X_val, y, y_val = train_test_split(X, y, test_size=0.1, stratify=y, random_state=0)
@@ -295,7 +294,8 @@ def learning_curves(networks, X, y, validation=None):
             axis.set_ylabel("accuracy" if what == "score" else what)
         last = history.iloc[-1]
         print(
-            f"{name}, {len(y)} images and {len(y_val)} others: loss {last['valid_loss']:.3f}, "
+            f"{name}, {len(y)} training and {len(y_val)} validation images: "
+            f"loss {last['valid_loss']:.3f}, "
             f"accuracy {last['valid_score']:.4f} after {cnn.n_epochs_} epochs",
             flush=True,
         )
@@ -303,19 +303,19 @@ def learning_curves(networks, X, y, validation=None):
 
 
 def confusion_matrices(predictions, y_test):
-    """Plot what each model takes for what.
+    """Plot the confusion matrix of each model.
 
     Parameters
     ----------
     predictions : dict of {str: array of shape (n_test_images,)}
-        What each model predicted.
+        Predictions of each model.
     y_test : array of shape (n_test_images,)
-        The right answers.
+        True classes.
 
     Returns
     -------
     figure : Figure
-        A matrix for each model; each row sums to 1.
+        One matrix for each model; each row sums to 1.
     """
     figure, axes = plt.subplots(
         1, len(predictions), figsize=(5 * len(predictions), 5), squeeze=False, layout="constrained"
@@ -338,10 +338,10 @@ def confusion_matrices(predictions, y_test):
 
 
 def save(folder, table, **figures):
-    """Write the table and the figures into a folder, or show the figures if there is none."""
+    """Save the table and the figures in a folder, or show the figures if none is given."""
     if not folder:
         if plt.get_backend().lower() == "agg":
-            print("there is no screen for the figures: --output DIR keeps them")
+            print("the figures cannot be shown without a screen: --output DIR saves them")
         plt.show()
         return
     decimals = {column: 2 if "seconds" in column else 4 for column in table}
