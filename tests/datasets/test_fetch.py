@@ -319,13 +319,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("behavior", BROKEN)
-def test_broken_download(data, behavior, monkeypatch):
-    if behavior == "silent":
-        monkeypatch.setattr(_fetch, "TIMEOUT", 0.05)
+def test_broken_download(data, behavior):
     data.server.behaviors = [behavior]
     expected = rf"(?s)http.* could not be downloaded \(.*{BROKEN[behavior]}.*\): try again later"
-    with pytest.raises(OSError, match=expected):
-        data.fetch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_fetch, "TIMEOUT", 0.05 if behavior == "silent" else _fetch.TIMEOUT)
+        with pytest.raises(OSError, match=expected):
+            data.fetch()
     assert left_in(data.home) == []
     assert_array_equal(data.fetch().data, data.images["train"])
 
