@@ -1,8 +1,20 @@
 """Fixtures for all tests."""
 
+import numpy as np
 import pytest
 import torch
 from joblib import parallel_config
+
+
+@pytest.fixture(autouse=True)
+def same_random_data_in_any_order(request):
+    """Restart the generator `RNG` of a test module, so that a test's data do not depend on others.
+
+    The seed differs from that of the data that the module draws when it is imported.
+    """
+    generator = getattr(getattr(request.node, "module", None), "RNG", None)
+    if generator is not None:
+        generator.bit_generator.state = np.random.default_rng(1).bit_generator.state
 
 
 @pytest.fixture
