@@ -1,27 +1,26 @@
-"""The fast network: much accuracy in little time on low-resolution photos."""
+"""The fast network: a high accuracy after a short training on low-resolution photos."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from skcnn.networks.activations import GELU
-from skcnn.networks.convolutions import Conv2d, ConvNorm, Whitening
-from skcnn.networks.layers import BatchNorm2d, Linear
+from skcnn.networks.layers import BatchNorm2d, GlobalMaxPool2d, Linear, MaxPool2x2
+from skcnn.networks.whitening import Whitening
 
-AUTOMATIC = (64, 256, 256)  # Jordan's 94 % network
+AUTOMATIC = (64, 256, 256)  # as in Jordan 2024, for 94 % on CIFAR-10
 
 
 class FastNetwork(nn.Module):
     """Whitened patches, then blocks of two convolutions with one pooling, for images of any size.
 
-    Each block is convolution, pooling, batch normalisation, GELU, convolution, batch
-    normalisation, GELU. The largest value of each feature over the image goes into the last layer,
-    so that a network that was built for images of one size takes smaller and larger ones.
+    Each block is convolution, pooling, batch normalization, GELU, convolution, batch
+    normalization, GELU. The last layer receives the maximum of each feature over the image, so
+    that a network built for images of one size takes smaller and larger ones.
 
     Parameters
     ----------
@@ -47,6 +46,8 @@ class FastNetwork(nn.Module):
     torch.Size([5, 10])
     """
 
+    statistics = None  # the weights are trained from scratch
+
     def __init__(
         self,
         in_channels: int,
@@ -60,8 +61,9 @@ class FastNetwork(nn.Module):
         sizes = AUTOMATIC if isinstance(channels, str) else tuple(channels)
         self.whitening = Whitening(in_channels, kernel_size=(min(2, height), min(2, width)))
         n_patch = self.whitening.out_channels
-        self.activation = GELU()
-        self.blocks = nn.ModuleList(FastBlock(*pair) for pair in pairwise((n_patch, *sizes)))
+        self.activation = nn.GELU()
+        self.blocks = nn.Sequential(*(_block(*pair) for pair in pairwise((n_patch, *sizes))))
+        self.pool = GlobalMaxPool2d()
         self.output = Linear((n_patch, *sizes)[-1], n_outputs)
         with torch.no_grad():
             nn.init.normal_(self.output.weight, std=0.1 * self.output.in_features**-0.5)
@@ -73,73 +75,75 @@ class FastNetwork(nn.Module):
         Parameters
         ----------
         images : tensor of shape (n_images, n_channels, height, width)
-            Standardised images.
+            Standardized images.
 
         Returns
         -------
         outputs : tensor of shape (n_images, n_outputs)
-            Logits of the classes or labels, or standardised targets.
+            Logits of the classes or labels, or standardized targets.
         """
-        features = self.activation(self.whitening(images))
-        for block in self.blocks:
-            features = block(features)
-        return self.output(features.amax(dim=(2, 3)))
+        return self.output(self.features(images))
 
-
-class FastBlock(nn.Module):
-    """Two convolutions, the first of them pooled to half the size.
-
-    Pooling comes before normalisation and activation, which then work on a quarter of the pixels.
-
-    Parameters
-    ----------
-    in_channels, out_channels : int
-        The number of channels that come in and go out.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skcnn.networks.fast import FastBlock
-    >>> FastBlock(8, 16)(torch.rand(2, 8, 15, 15)).shape
-    torch.Size([2, 16, 7, 7])
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.first = _layer(in_channels, out_channels)
-        self.activation = GELU()
-        self.second = _layer(out_channels, out_channels)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Compute the features of the next block.
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Compute the features that the last layer receives.
 
         Parameters
         ----------
-        features : tensor of shape (n_images, in_channels, height, width)
-            What comes in.
+        images : tensor of shape (n_images, n_channels, height, width)
+            Standardized images.
 
         Returns
         -------
-        features : tensor of shape (n_images, out_channels, height // 2, width // 2)
-            What goes out; an axis of one pixel stays as it is.
+        features : tensor of shape (n_images, n_features)
+            The maximum of each feature over the image.
         """
-        window = [min(2, axis) for axis in features.shape[2:]]
-        if self.training or torch.is_grad_enabled():
-            conv, norm = self.first.conv, self.first.norm
-            features = norm(functional.max_pool2d(conv(features), window))
-        else:  # the scale of the normalisation is positive, so that it commutes with the maximum
-            features = functional.max_pool2d(self.first.folded(features), window)
-        return self.activation(self.second(self.activation(features)))
+        return self.pool(self.blocks(self.activation(self.whitening(images))))
+
+    def stages(self) -> list[nn.Module]:
+        """Return the parts of the network in order, from the input to the last layer.
+
+        Returns
+        -------
+        stages : list of torch.nn.Module
+            The whitening, its activation, each block, the pooling, and the last layer. Calling
+            one after the other computes the outputs.
+        """
+        return [self.whitening, self.activation, *self.blocks, self.pool, self.output]
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The last layer whose outputs are feature maps."""
+        return self.blocks[-1] if len(self.blocks) else self.activation
 
 
-def _layer(in_channels, out_channels):
-    """Make a convolution and its normalisation (Jordan 2024, sections 3.1 and 3.3).
+def _block(in_channels, out_channels):
+    """Build two convolutions, the first one pooled to half the size.
 
-    The filters pass their inputs on at first; the normalisation shifts but does not scale.
+    Pooling comes before normalization and activation, which then process a quarter of the pixels.
     """
-    conv = Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
-    norm = BatchNorm2d(out_channels)
-    norm.weight.requires_grad_(False)
+    return nn.Sequential(
+        OrderedDict(
+            conv1=_conv(in_channels, out_channels),
+            pool=MaxPool2x2(),
+            norm1=_norm(out_channels),
+            activation1=nn.GELU(),
+            conv2=_conv(out_channels, out_channels),
+            norm2=_norm(out_channels),
+            activation2=nn.GELU(),
+        )
+    )
+
+
+def _conv(in_channels, out_channels):
+    """Build a convolution that initially passes its inputs on (Jordan 2024, section 3.3)."""
+    conv = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
     with torch.no_grad():
         nn.init.dirac_(conv.weight[:in_channels])
-    return ConvNorm(conv, norm)
+    return conv
+
+
+def _norm(n_channels):
+    """Build a normalization that shifts but does not scale (Jordan 2024, section 3.1)."""
+    norm = BatchNorm2d(n_channels)
+    norm.weight.requires_grad_(False)
+    return norm

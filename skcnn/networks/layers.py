@@ -1,4 +1,4 @@
-"""Layers that the networks share: standardisation, normalisation, dropout, dense layers."""
+"""Layers shared by the networks: standardization, normalization, pooling, dropout, dense."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import nn
 from torch.nn import functional
 
 _MOMENTUM = 0.1
-_FEW_ROWS, _FEW_WEIGHTS = 64, 2**21  # as measured: what of a dense layer stays in the cache
-_LEVELS = 2**16  # of the random numbers that decide what is dropped
+_FEW_ROWS, _FEW_WEIGHTS = 64, 2**21  # measured: below both, casting to bfloat16 does not pay
+_LEVELS = 2**16  # of the random integers that a mask is made from
 
 
 class Standardize(nn.Module):
-    """Subtract a mean and divide by a scale, each channel its own.
+    """Subtract a mean from each channel and divide by a scale.
 
-    The first layer of every network, so that a saved network knows the scale of its input. It
-    takes any dtype and gives float32.
+    The first layer of every network, so that a saved network contains the scale of its input. It
+    takes any dtype and returns float32.
 
     Parameters
     ----------
     mean : array of shape (n_channels,)
-        What is subtracted.
+        The mean of each channel.
     scale : array of shape (n_channels,)
-        What the rest is divided by.
+        The standard deviation of each channel.
 
     Examples
     --------
@@ -49,8 +49,10 @@ class Standardize(nn.Module):
 
         Parameters
         ----------
-        mean, scale : array of shape (n_channels,)
-            As for the class.
+        mean : array of shape (n_channels,)
+            The mean of each channel.
+        scale : array of shape (n_channels,)
+            The standard deviation of each channel.
         """
         shape = (1, -1, 1, 1)
         factor = 1.0 / np.asarray(scale, np.float64)
@@ -58,7 +60,7 @@ class Standardize(nn.Module):
         self.factor.copy_(torch.as_tensor(factor.astype(np.float32)).reshape(shape))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Standardise images.
+        """Standardize images.
 
         Parameters
         ----------
@@ -68,19 +70,21 @@ class Standardize(nn.Module):
         Returns
         -------
         images : float32 tensor of shape (n_images, n_channels, height, width)
-            With mean 0 and variance 1 over the images that the mean and scale were learned from.
+            Standardized pixel values.
         """
         values = images.float()
-        centred = values - self.mean if values is images else values.sub_(self.mean)
-        return centred.mul_(self.factor)
+        is_input = images.dtype == torch.float32  # which must not be changed
+        centered = values - self.mean if is_input else values.sub_(self.mean)
+        return centered.mul_(self.factor)
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation whose running statistics are right from the first batches on.
+    """Batch normalization whose running statistics are accurate from the first batches on.
 
-    PyTorch's running mean starts from 0 and its variance from 1, which still weighs 35 % after
-    ten batches. This one averages the first ten batches and goes on with a momentum of 0.1, so
-    that a network trained for a few steps on a small data set predicts as it was trained.
+    PyTorch's running mean starts at 0 and its running variance at 1, and these initial values still
+    have a weight of 35 % after ten batches. This layer averages the first ten batches and then
+    continues with a momentum of 0.1, so that a network trained for a few steps on a small data set
+    predicts as it was trained.
 
     Parameters
     ----------
@@ -103,37 +107,118 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def __init__(self, num_features: int) -> None:
         super().__init__(num_features)
-        self.is_young = True
+        self._averages_first_batches = True  # reading the number of batches waits for a GPU
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalise images by the batch in training, by the running statistics otherwise.
+        """Normalize images by the batch in training, by the running statistics otherwise.
 
         Parameters
         ----------
         images : tensor of shape (n_images, n_channels, height, width)
-            Activations.
+            Feature maps.
 
         Returns
         -------
         images : tensor of shape (n_images, n_channels, height, width)
-            Normalised activations.
+            Normalized feature maps.
         """
-        if self.training and self.is_young:  # only then, since a GPU has to be asked
+        if self.training and self._averages_first_batches:
             n_batches = int(cast(torch.Tensor, self.num_batches_tracked))
             self.momentum = max(_MOMENTUM, 1 / (n_batches + 1))
-            self.is_young = self.momentum > _MOMENTUM
+            self._averages_first_batches = self.momentum > _MOMENTUM
         return super().forward(images)
 
     def _load_from_state_dict(self, *arguments):
         super()._load_from_state_dict(*arguments)
-        self.is_young = True  # until the number of batches that was loaded is looked at
+        self._averages_first_batches = True
+
+
+class MaxPool2x2(nn.Module):
+    """Max pooling of 2 x 2 pixels that leaves an axis of one pixel unchanged.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks.layers import MaxPool2x2
+    >>> MaxPool2x2()(torch.rand(2, 3, 1, 9)).shape
+    torch.Size([2, 3, 1, 4])
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pool the features.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_channels, height // 2, width // 2)
+            Pooled feature maps.
+        """
+        return functional.max_pool2d(features, [min(2, axis) for axis in features.shape[2:]])
+
+
+class GlobalMaxPool2d(nn.Module):
+    """Maximum of each channel over all pixels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks.layers import GlobalMaxPool2d
+    >>> GlobalMaxPool2d()(torch.rand(2, 3, 4, 5)).shape
+    torch.Size([2, 3])
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pool the features.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_channels)
+            The maximum of each map.
+        """
+        return features.amax(dim=(2, 3))
+
+
+class FlattenChannelsLast(nn.Module):
+    """Flatten feature maps pixel by pixel, which copies nothing in channels-last memory format.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks.layers import FlattenChannelsLast
+    >>> FlattenChannelsLast()(torch.tensor([[[[1, 2]], [[3, 4]]]]))
+    tensor([[1, 3, 2, 4]])
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Flatten the features.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, height * width * n_channels)
+            Rows of features.
+        """
+        return features.permute(0, 2, 3, 1).flatten(1)
 
 
 class Dropout(nn.Dropout):
-    """Dropout with a mask of random bits on the processor, where PyTorch's takes longer.
+    """Dropout that draws its mask as 16-bit integers on the CPU, faster than PyTorch.
 
-    A feature is kept with a probability that is a multiple of 2**-16, and what is kept is divided
-    by exactly that.
+    A feature is kept with a probability that is a multiple of 2**-16, and the features kept are
+    divided by exactly this probability.
 
     Parameters
     ----------
@@ -162,12 +247,12 @@ class Dropout(nn.Dropout):
         Parameters
         ----------
         features : tensor of any shape
-            What comes in.
+            Features.
 
         Returns
         -------
         features : tensor of the same shape
-            What is left, scaled so that the expectation stays.
+            The features kept, scaled so that the expected value stays the same, and zeros.
         """
         n_kept = round((1 - self.p) * _LEVELS)
         if not self.training or features.device.type != "cpu" or not 0 < n_kept < _LEVELS:
@@ -180,60 +265,47 @@ class Dropout(nn.Dropout):
 
 
 class Linear(nn.Linear):
-    """Dense layer whose predictions for an image do not depend on the rest of the batch.
+    """Dense layer that stays in float32 under autocast on the CPU where that is faster.
 
-    A matrix product of another height, or of rows that lie otherwise in memory, is summed in
-    another order, which shows in the last digits. Outside training, this layer therefore multiplies
-    16 rows at a time, rows and features filled up with zeros to multiples of 16.
+    Casting the weights of a layer to bfloat16 takes longer than it saves when only a few rows are
+    multiplied by them.
 
     Parameters
     ----------
     in_features : int
-        The number of features that come in.
+        The number of input features.
     out_features : int
-        The number that come out.
+        The number of output features.
 
     Examples
     --------
     >>> import torch
     >>> from skcnn.networks import Linear
-    >>> layer, features = Linear(300, 2).eval(), torch.rand(5, 300)
-    >>> with torch.no_grad():
-    ...     torch.equal(layer(features)[:1], layer(features[:1]))
-    True
+    >>> with torch.autocast("cpu", torch.bfloat16):
+    ...     Linear(300, 2)(torch.rand(5, 300)).dtype
+    torch.float32
     """
-
-    n_rows = 16
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__(in_features, out_features)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Multiply and add.
+        """Multiply by the weights and add the bias.
 
         Parameters
         ----------
         features : tensor of shape (n_images, in_features)
-            What comes in.
+            Input features.
 
         Returns
         -------
         features : tensor of shape (n_images, out_features)
-            What goes out.
+            Output features.
         """
-        if self.training or torch.is_grad_enabled():
-            if self._is_small(features):
-                with torch.autocast(features.device.type, enabled=False):
-                    return super().forward(features.float())
-            return super().forward(features)
-        n_images = len(features)
-        n_filling = -self.in_features % self.n_rows
-        filled = functional.pad(features, (0, n_filling, 0, -n_images % self.n_rows))
-        weight = functional.pad(self.weight, (0, n_filling)) if n_filling else self.weight
-        blocks = [functional.linear(b, weight, self.bias) for b in filled.split(self.n_rows)]
-        return torch.cat(blocks)[:n_images]
+        if features.is_cpu and torch.is_autocast_enabled("cpu") and self._is_small(features):
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(features.float())
+        return super().forward(features)
 
     def _is_small(self, features):
-        """Tell whether to cast the weights to bfloat16 takes longer than it saves."""
-        rows_and_weights = len(features) <= _FEW_ROWS and self.weight.numel() <= _FEW_WEIGHTS
-        return rows_and_weights and features.is_cpu and torch.is_autocast_enabled("cpu")
+        return len(features) <= _FEW_ROWS and self.weight.numel() <= _FEW_WEIGHTS

@@ -10,16 +10,14 @@ from numbers import Real
 import torch
 from torch import nn
 
-from skcnn.networks.activations import ACTIVATIONS
-from skcnn.networks.convolutions import Conv2d, ConvNorm
-from skcnn.networks.layers import BatchNorm2d, Dropout, Linear
+from skcnn.networks.activations import ACTIVATIONS, MONOTONE
+from skcnn.networks.layers import BatchNorm2d, Dropout, FlattenChannelsLast, Linear
 
 POOLINGS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
-_NOT_MONOTONE = ("gelu", "silu")  # these do not commute with max pooling
 
 
 class PlainNetwork(nn.Module):
-    """Blocks of convolution, batch normalisation, activation and pooling, then dense layers.
+    """Blocks of convolution, batch normalization, activation and pooling, then dense layers.
 
     Parameters
     ----------
@@ -31,7 +29,7 @@ class PlainNetwork(nn.Module):
         The number of outputs: classes, labels or regression targets.
     channels : "auto" or sequence of int, default="auto"
         The number of channels of each block's convolution. ``()`` gives a dense network. "auto"
-        is what `automatic_channels` gives.
+        is the result of `automatic_channels`.
     kernel_size : int, default=3
         The height and width of the convolutions, in pixels.
     stride : int, default=1
@@ -39,13 +37,13 @@ class PlainNetwork(nn.Module):
     padding : {"same", "valid"}, default="same"
         Zeros around the image, so that a convolution of stride 1 keeps its size, or none.
     pooling : {"max", "avg"} or None, default="max"
-        What each block ends with. An axis shorter than the window is not pooled.
+        The pooling of each block. An axis shorter than the window is not pooled.
     pool_size : int, default=2
         The window and step of the pooling, in pixels.
     activation : {"elu", "gelu", "leaky_relu", "relu", "silu", "tanh"}, default="relu"
         The activation function.
     batch_norm : bool, default=True
-        Whether a batch normalisation follows each convolution.
+        Whether batch normalization follows each convolution.
     dropout : float or sequence of float, default=0.0
         The fraction of the features dropped in training before each dense layer: one for all, or
         one for each of `hidden_units` and one for the last layer.
@@ -66,6 +64,8 @@ class PlainNetwork(nn.Module):
     >>> network(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5, 10])
     """
+
+    statistics = None  # the weights are trained from scratch
 
     def __init__(
         self,
@@ -96,22 +96,23 @@ class PlainNetwork(nn.Module):
             size = tuple((axis + pad - kernel_size) // stride + 1 for axis in size)
             window = tuple(pool_size if pooling and axis >= pool_size else 1 for axis in size)
             size = tuple(axis // step for axis, step in zip(size, window, strict=True))
-            # An even kernel takes one more zero on the far side, which nn.Conv2d cannot.
+            # An even kernel needs one more zero on the far side, which nn.Conv2d cannot add.
             layers: list[nn.Module] = [nn.ZeroPad2d((0, 1, 0, 1))] if pad % 2 else []
-            bias = not batch_norm
-            conv = Conv2d(in_channels, out_channels, kernel_size, stride, pad // 2, bias=bias)
-            layers.append(ConvNorm(conv, BatchNorm2d(out_channels)) if batch_norm else conv)
-            layers += _activate_and_pool(activation, pooling, window)
+            sizes = (in_channels, out_channels, kernel_size, stride, pad // 2)
+            layers.append(nn.Conv2d(*sizes, bias=not batch_norm))
+            layers += [BatchNorm2d(out_channels)] if batch_norm else []
+            layers += _pool_and_activate(activation, pooling, window)
             blocks.append(nn.Sequential(*layers))
             in_channels = out_channels
-        self.features = nn.Sequential(*blocks)
-        sizes = (in_channels * prod(size), *hidden_units)
-        *fractions, last = _each(dropout, len(sizes))
+        self.blocks = nn.Sequential(*blocks)
+        self.flatten = FlattenChannelsLast()
+        n_features = (in_channels * prod(size), *hidden_units)
+        *fractions, last = _each(dropout, len(n_features))
         dense: list[nn.Module] = []
-        for fraction, (n_in, n_out) in zip(fractions, pairwise(sizes), strict=True):
+        for fraction, (n_in, n_out) in zip(fractions, pairwise(n_features), strict=True):
             dense += [*_dropout(fraction), Linear(n_in, n_out), ACTIVATIONS[activation]()]
         self.dense = nn.Sequential(*dense, *_dropout(last))
-        self.output = Linear(sizes[-1], n_outputs)
+        self.output = Linear(n_features[-1], n_outputs)
         self._initialize()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -120,21 +121,50 @@ class PlainNetwork(nn.Module):
         Parameters
         ----------
         images : tensor of shape (n_images, n_channels, height, width)
-            Standardised images.
+            Standardized images.
 
         Returns
         -------
         outputs : tensor of shape (n_images, n_outputs)
-            Logits of the classes or labels, or standardised targets.
+            Logits of the classes or labels, or standardized targets.
         """
-        features = self.features(images)
-        # Channels last, as the features lie in memory, so that flattening copies nothing.
-        return self.output(self.dense(features.permute(0, 2, 3, 1).flatten(1)))
+        return self.output(self.features(images))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Compute the features that the last layer receives.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, n_channels, height, width)
+            Standardized images.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_features)
+            Features.
+        """
+        return self.dense(self.flatten(self.blocks(images)))
+
+    def stages(self) -> list[nn.Module]:
+        """Return the parts of the network in order, from the input to the last layer.
+
+        Returns
+        -------
+        stages : list of torch.nn.Module
+            Each block, the flattening, the hidden dense layers, and the last layer. Calling one
+            after the other computes the outputs.
+        """
+        return [*self.blocks, self.flatten, self.dense, self.output]
+
+    @property
+    def cam_layer(self) -> nn.Module | None:
+        """The last block, or None in a dense network."""
+        return self.blocks[-1] if len(self.blocks) else None
 
     def _initialize(self):
         """Draw weights after He et al. 2015 (arXiv 1502.01852); the last layer starts near 0."""
         for module in self.modules():
-            if isinstance(module, (Conv2d, Linear)):
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -143,7 +173,7 @@ class PlainNetwork(nn.Module):
 
 
 def automatic_channels(height: int, width: int) -> tuple[int, ...]:
-    """Choose the blocks of a plain network by the size of the images.
+    """Choose the blocks of a plain network from the size of the images.
 
     Each block halves the image; there are at least two, and as many as leave about 4 x 4 pixels.
     The number of channels doubles from block to block up to 128, so that a large image costs
@@ -169,19 +199,19 @@ def automatic_channels(height: int, width: int) -> tuple[int, ...]:
     return tuple(max(16, 128 >> (n_blocks - block)) for block in range(1, n_blocks + 1))
 
 
-def _activate_and_pool(activation, pooling, window):
-    """Activate after pooling, on the smaller image, where that changes nothing."""
+def _pool_and_activate(activation, pooling, window):
+    """Activate after pooling, on smaller maps, where that does not change the result."""
     activate = ACTIVATIONS[activation]()
     if max(window) == 1:
         return [activate]
     pool = POOLINGS[pooling](window)
-    if pooling == "max" and activation not in _NOT_MONOTONE:
+    if pooling == "max" and activation in MONOTONE:
         return [pool, activate]
     return [activate, pool]
 
 
 def _each(dropout, n_layers):
-    """Give the fraction dropped before each dense layer."""
+    """Return the fraction dropped before each dense layer."""
     if isinstance(dropout, Real):
         return [dropout] * n_layers
     if len(dropout) != n_layers:

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from skcnn.networks import BatchNorm2d, Dropout, Linear, Standardize
+from skcnn.networks.layers import FlattenChannelsLast, GlobalMaxPool2d, MaxPool2x2
 
 RNG = np.random.default_rng(0)
 
@@ -56,6 +57,15 @@ def test_standardize_is_saved_and_not_trained():
     assert list(layer.parameters()) == []
     assert_allclose(layer.state_dict()["mean"].flatten(), [1, 2])
     assert_allclose(layer.state_dict()["factor"].flatten(), [1 / 3, 1 / 4], rtol=1e-7)
+
+
+def test_new_statistics_replace_those_before_and_are_restored():
+    layer, images = Standardize([0.0, 0.0], [1.0, 1.0]), random(2, 2, 3, 3)
+    layer.set_statistics(np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+    assert torch.equal(layer(images), Standardize([1.0, 2.0], [3.0, 4.0])(images))
+    other = Standardize([5.0, 5.0], [5.0, 5.0])
+    other.load_state_dict(layer.state_dict())
+    assert torch.equal(other(images), layer(images))
 
 
 # --- BatchNorm2d -------------------------------------------------------------------------------
@@ -106,17 +116,6 @@ def test_evaluation_normalises_by_the_running_statistics_and_leaves_them():
 # --- Linear ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_images", [1, 2, 3, 7, 15, 16, 17, 33, 256])
-@pytest.mark.parametrize("n_features", [1, 5, 10, 31, 300, 2048])
-@pytest.mark.parametrize("n_outputs", [1, 2, 10, 128])
-def test_a_row_does_not_depend_on_the_others(n_images, n_features, n_outputs):
-    layer = Linear(n_features, n_outputs).eval()
-    features = random(256, n_features)
-    with torch.no_grad():
-        assert torch.equal(layer(features)[:n_images], layer(features[:n_images]))
-        assert torch.equal(layer(features)[-n_images:], layer(features[-n_images:]))
-
-
 @pytest.mark.parametrize("mode", ["training", "evaluation", "gradients"])
 @pytest.mark.parametrize("n_images", [0, 1, 5, 16, 40])
 def test_linear_is_a_matrix_product(mode, n_images):
@@ -128,6 +127,23 @@ def test_linear_is_a_matrix_product(mode, n_images):
     assert found.shape == (n_images, 3)
     assert found.requires_grad == (mode != "evaluation")
     assert_allclose(found.detach(), expected.detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "sizes", "dtype"),
+    [
+        (64, (20, 3), torch.float32),
+        (65, (20, 3), torch.bfloat16),
+        (2, (2048, 1024), torch.float32),
+        (2, (2049, 1024), torch.bfloat16),
+    ],
+)
+def test_small_products_stay_in_float32_under_autocast(n_images, sizes, dtype):
+    layer, features = Linear(*sizes), random(n_images, sizes[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(features.bfloat16())
+    assert found.dtype == dtype
+    assert_allclose(found.float().detach(), layer(features).detach(), rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -228,3 +244,29 @@ def test_dropout_in_other_precisions(dtype):
     scale = torch.tensor(2**16 / round(0.75 * 2**16), dtype=dtype).item()
     assert set(found.unique().tolist()) == {0.0, scale}
     assert_allclose((found != 0).double().mean(), 0.75, atol=0.03)
+
+
+# --- pooling and flattening --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (6, 1), (2, 3), (7, 8)])
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_max_pool_of_pairs(size, memory_format):
+    features = random(3, 4, *size).contiguous(memory_format=memory_format)
+    expected = features.numpy()
+    for axis in (2, 3):
+        if expected.shape[axis] > 1:
+            pairs = expected.shape[axis] // 2
+            first, second = (
+                expected.take(range(start, 2 * pairs, 2), axis=axis) for start in (0, 1)
+            )
+            expected = np.maximum(first, second)
+    assert_array_equal(MaxPool2x2()(features), expected)
+
+
+@pytest.mark.parametrize("memory_format", FORMATS)
+def test_global_max_pool_and_flatten(memory_format):
+    features = random(3, 4, 5, 2).contiguous(memory_format=memory_format)
+    assert_array_equal(GlobalMaxPool2d()(features), features.numpy().max((2, 3)))
+    rows = features.numpy().transpose(0, 2, 3, 1).reshape(3, -1)
+    assert_array_equal(FlattenChannelsLast()(features), rows)

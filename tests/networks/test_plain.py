@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn import functional
 
-from skcnn.networks import NETWORKS, BatchNorm2d, Conv2d, Linear, PlainNetwork, automatic_channels
+from skcnn.networks import NETWORKS, BatchNorm2d, Linear, PlainNetwork, automatic_channels
 from skcnn.networks.plain import ACTIVATIONS, POOLINGS
 
 FUNCTIONS = {
@@ -50,7 +50,7 @@ def naive(network, images, *, stride, padding, pooling, pool_size, activation):
     """Convolve, normalise, activate, pool, flatten, multiply: each as a textbook has it."""
     activate = FUNCTIONS[activation]
     x = images.double()
-    for block in network.features:
+    for block in network.blocks:
         (convolution,) = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
         weight, bias = parameters(convolution)
         kernel = weight.shape[-1]
@@ -142,7 +142,7 @@ def test_every_pool_size(pool_size, pooling):
 @pytest.mark.parametrize("channels", [(), (3,), [3, 4], np.array([4, 3])])
 def test_every_depth(channels, hidden_units):
     network = check(2, 6, 5, channels=channels, hidden_units=hidden_units)
-    assert len(network.features) == len(channels)
+    assert len(network.blocks) == len(channels)
     assert len([m for m in network.modules() if isinstance(m, nn.Linear)]) == len(hidden_units) + 1
 
 
@@ -152,13 +152,13 @@ def test_an_odd_and_an_even_kernel_keep_the_size(height, width):
         network = PlainNetwork(
             1, height, width, 2, channels=(3,), kernel_size=kernel_size, pooling=None
         )
-        assert network.features(random(2, 1, height, width)).shape == (2, 3, height, width)
+        assert network.blocks(random(2, 1, height, width)).shape == (2, 3, height, width)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_short_axis_is_not_pooled(pooling):
     network = PlainNetwork(1, 1, 16, 2, channels=(3, 3, 3), pooling=pooling)
-    assert network.features(random(2, 1, 1, 16)).shape == (2, 3, 1, 2)
+    assert network.blocks(random(2, 1, 1, 16)).shape == (2, 3, 1, 2)
 
 
 # --- dropout -----------------------------------------------------------------------------------
@@ -246,30 +246,6 @@ def test_images_too_small_for_unpadded_convolutions(size, options, number, left)
     PlainNetwork(1, *size, 2, padding="same", **options)
 
 
-# --- one image and several ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("batch_norm", [True, False])
-@pytest.mark.parametrize("size", [(1, 1), (2, 5), (8, 8), (13, 11)])
-def test_an_image_does_not_depend_on_the_others(activation, batch_norm, size):
-    network = build(3, *size, 4, channels=(5, 8), activation=activation, batch_norm=batch_norm)
-    network = network.to(memory_format=torch.channels_last)
-    images = random(20, 3, *size).contiguous(memory_format=torch.channels_last)
-    with torch.no_grad():
-        together = network(images)
-        for start, stop in [(0, 1), (19, 20), (3, 4), (0, 2), (5, 12), (0, 19)]:
-            assert torch.equal(network(images[start:stop]), together[start:stop])
-
-
-@pytest.mark.parametrize("pooling", [*POOLINGS, None])
-def test_outputs_with_and_without_gradients(pooling):
-    network, images = build(3, 9, 8, 4, pooling=pooling), random(6, 3, 9, 8)
-    with torch.no_grad():
-        found = network(images)
-    assert_allclose(network(images).detach(), found, atol=1e-4)
-
-
 # --- the first weights -------------------------------------------------------------------------
 
 
@@ -303,14 +279,14 @@ def test_signals_keep_their_size_at_first():
             3, 16, 16, 2, channels=(256,) * 4, pooling=None, batch_norm=False, hidden_units=()
         )
     with torch.no_grad():
-        features = network.features(random(8, 3, 16, 16))[:, :, 4:-4, 4:-4]
+        features = network.blocks(random(8, 3, 16, 16))[:, :, 4:-4, 4:-4]
     assert 0.5 < features.pow(2).mean().item() < 2
 
 
 def test_batch_norm_takes_the_place_of_the_bias():
     for batch_norm in (True, False):
         network = PlainNetwork(1, 8, 8, 2, batch_norm=batch_norm)
-        convolutions = [m for m in network.modules() if isinstance(m, Conv2d)]
+        convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
         assert len(convolutions) == 2
         assert all((layer.bias is None) == batch_norm for layer in convolutions)
         n_layers = sum(isinstance(module, BatchNorm2d) for module in network.modules())

@@ -1,0 +1,85 @@
+"""Convolution that whitens small patches of the images."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+_MAX_PATCHES = 2**19  # that the filters are learned from
+_MIN_VARIANCE = 5e-4  # patches of less variance are noise, which is not amplified
+
+
+class Whitening(nn.Conv2d):
+    """Convolution that removes the correlations within small patches.
+
+    The filters are the principal components of the patches of the first batch seen in training,
+    each scaled to unit variance, followed by the same filters with the opposite sign. They are not
+    trained further.
+
+    Parameters
+    ----------
+    in_channels : int
+        The number of channels.
+    kernel_size : tuple of (int, int), default=(2, 2)
+        The height and width of a patch, in pixels.
+
+    References
+    ----------
+    Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024 (arXiv 2404.00498), section
+    3.2, after Page, "How to train your ResNet 8", 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks import Whitening
+    >>> whitening = Whitening(1)
+    >>> whitened = whitening(torch.rand(100, 1, 8, 8))[:, :4]
+    >>> whitened.square().mean(dim=(0, 2, 3)).round(decimals=1)
+    tensor([1., 1., 1., 1.])
+    """
+
+    def __init__(self, in_channels: int, kernel_size: tuple[int, int] = (2, 2)) -> None:
+        super().__init__(in_channels, 2 * in_channels * prod(kernel_size), kernel_size, bias=False)
+        self.weight.requires_grad_(False)
+        self.is_learned: torch.Tensor
+        self.register_buffer("is_learned", torch.tensor(False))
+        self._read_is_learned = True  # reading the buffer once is enough, and waits for a GPU
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Whiten the patches of images.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, in_channels, height, width)
+            Standardized images.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, out_channels, height - 1, width - 1)
+            Whitened patches. The height and width are those for patches of 2 x 2 pixels.
+        """
+        if self.training and self._read_is_learned:
+            if not self.is_learned:
+                self._learn(images.detach())
+            self._read_is_learned = False
+        return super().forward(images)
+
+    @torch.no_grad()
+    def _learn(self, images):
+        n_images = max(1, _MAX_PATCHES // prod(images.shape[2:]))
+        patches = functional.unfold(images[:n_images].float(), self.kernel_size)
+        with torch.autocast(images.device.type, enabled=False):
+            patches = patches.transpose(0, 1).flatten(1)
+            # On the CPU, which has the decomposition whatever the device.
+            values, vectors = torch.linalg.eigh((patches @ patches.T / patches.shape[1]).cpu())
+        filters = (vectors / (values.clamp(min=0) + _MIN_VARIANCE).sqrt()).T.flip(0)
+        filters = filters.reshape(-1, *self.weight.shape[1:])
+        self.weight.copy_(torch.cat([filters, -filters]))
+        self.is_learned.fill_(True)
+
+    def _load_from_state_dict(self, *arguments):
+        super()._load_from_state_dict(*arguments)
+        self._read_is_learned = True
