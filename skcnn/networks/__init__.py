@@ -1,6 +1,8 @@
 """Networks: pure PyTorch modules, and the table of their names."""
 
+from skcnn.networks.backbone import Backbone
 from skcnn.networks.fast import FastNetwork
+from skcnn.networks.inference import prediction_function
 from skcnn.networks.layers import BatchNorm2d, Dropout, Linear, Standardize
 from skcnn.networks.plain import PlainNetwork, automatic_channels
 from skcnn.networks.spec import NETWORKS, NetworkSpec
@@ -8,6 +10,7 @@ from skcnn.networks.whitening import Whitening
 
 __all__ = [
     "NETWORKS",
+    "Backbone",
     "BatchNorm2d",
     "Dropout",
     "FastNetwork",
@@ -17,4 +20,5 @@ __all__ = [
     "Standardize",
     "Whitening",
     "automatic_channels",
+    "prediction_function",
 ]

@@ -128,7 +128,6 @@ NETWORKS = {
         training_goals=convolutional_goals(2.5),
     ),
 }
-CONVOLUTIONAL = tuple(key for key, network in NETWORKS.items() if network.channels)
 
 
 def get(key, quick=False):
