@@ -25,7 +25,7 @@ from skorch.callbacks import (
 from torch import nn
 
 from skcnn.lazy import LazyImages
-from skcnn.networks import Conv2d, Linear, PlainNetwork, Standardize
+from skcnn.networks import PlainNetwork, Standardize
 from skcnn.training.callbacks import RestoreBest, schedule_callback
 from skcnn.training.device import seeded
 from skcnn.training.loader import ImageDataset
@@ -883,12 +883,11 @@ def test_outputs_are_means_over_variants(name):
     assert torch.equal(net.forward(IMAGES[:1]), net.forward(IMAGES)[:1])
 
 
-@pytest.mark.parametrize("layer", [nn.Conv2d, Conv2d])
 @pytest.mark.parametrize("name", [None, "flip", "flip_shift"])
-def test_one_image_is_predicted_as_among_others(layer, name):
+def test_one_image_is_predicted_as_among_others(name):
     module = nn.Sequential(
-        Standardize(MEAN, SCALE), layer(2, 8, 3), nn.ReLU(), nn.Flatten(), Linear(160, 3)
+        Standardize(MEAN, SCALE), nn.Conv2d(2, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(160, 3)
     )
     net = build_net(module, test_time_augmentation=name)
-    assert torch.equal(net.forward(IMAGES[5:6]), net.forward(IMAGES)[5:6])
+    assert_allclose(net.forward(IMAGES[5:6]), net.forward(IMAGES)[5:6], rtol=1e-6, atol=1e-6)
     assert net.forward(IMAGES[:1], training=True).shape == (1, 3)
