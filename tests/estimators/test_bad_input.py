@@ -56,7 +56,7 @@ IN_FIT = {
     "sparse": (csr_array(X[..., 0].reshape(20, -1)), y, "Sparse data was passed"),
     "objects": (np.array([{}] * 20, dtype=object), y, "type dict, which is not an image"),
     "strings of pixels": (X.astype(str), y, "pixels|could not convert"),
-    "a dict": ({"data": X}, y, "X is a dict, not a collection of images: give its data"),
+    "a dict": ({"data": X}, y, "X is a dict, not a collection of images: pass its data"),
     "one photo": (X[0].repeat(2, axis=1), y[:9], r"\(9, 24, 3\) looks like one image"),
     "offset": (X + 1e9, y, "float32 cannot tell apart: put an ImageNormalizer"),
     "complex": (X.astype(complex), y, "Complex data not supported"),

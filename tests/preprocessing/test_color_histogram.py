@@ -290,7 +290,7 @@ def test_bad_parameters(parameters, match):
 @pytest.mark.parametrize("color_space", ["hsv", "lab"])
 @pytest.mark.parametrize("n_channels", [2, 4])
 def test_color_spaces_are_of_three_channels(color_space, n_channels):
-    with pytest.raises(ValueError, match=r"channel\(s\): count them as they are with color_space"):
+    with pytest.raises(ValueError, match=r"channel\(s\): use color_space"):
         ColorHistogramExtractor(color_space=color_space).fit(np.zeros((2, 4, 4, n_channels)))
 
 
