@@ -505,6 +505,6 @@ def test_own_network(digits):
 
 def test_the_five_tutorials_networks_are_one_class(digits):
     X, y = digits
-    assert len(quick(channels=(), hidden_units=(256,)).fit(X, y).module_.network.features) == 0
-    three = quick(channels=(16, 32, 64), batch_norm=False).fit(X, y).module_.network.features
+    assert len(quick(channels=(), hidden_units=(256,)).fit(X, y).module_.network.blocks) == 0
+    three = quick(channels=(16, 32, 64), batch_norm=False).fit(X, y).module_.network.blocks
     assert [block[0].out_channels for block in three] == [16, 32, 64]
