@@ -58,7 +58,7 @@ IN_FIT = {
     "strings of pixels": (X.astype(str), y, "pixels|could not convert"),
     "a dict": ({"data": X}, y, "X is a dict, not a collection of images: pass its data"),
     "one photo": (X[0].repeat(2, axis=1), y[:9], r"\(9, 24, 3\) looks like one image"),
-    "offset": (X + 1e9, y, "float32 cannot tell apart: put an ImageNormalizer"),
+    "offset": (X + 1e9, y, "float32 cannot represent: put an ImageNormalizer"),
     "complex": (X.astype(complex), y, "Complex data not supported"),
     "five axes": (X[np.newaxis], y, "5 axes"),
     "no pixels": (X[:, :0], y, "images without pixels"),
