@@ -1,4 +1,4 @@
-"""Small images that are quickly learned."""
+"""Small images that networks learn quickly."""
 
 import numpy as np
 import pytest
@@ -7,20 +7,20 @@ from sklearn.datasets import load_digits
 
 @pytest.fixture(scope="session")
 def digits():
-    """Give 400 digits as images of shape (400, 8, 8), and their labels."""
+    """Return 400 digits as images of shape (400, 8, 8), and their labels."""
     X, y = load_digits(return_X_y=True)
     return X[:400].reshape(-1, 8, 8).astype(np.uint8), y[:400]
 
 
 @pytest.fixture(scope="session")
 def bars():
-    """Give 80 colour images of a vertical or horizontal bar, and which it is."""
+    """Return 80 color images of a vertical or horizontal bar, and the orientations as labels."""
     rng = np.random.default_rng(0)
     y = np.array(["horizontal", "vertical"])[np.arange(80) % 2]
     X = rng.integers(0, 60, size=(80, 10, 12, 3)).astype(np.uint8)
-    for image, label, place in zip(X, y, rng.integers(1, 8, size=80), strict=True):
+    for image, label, start in zip(X, y, rng.integers(1, 8, size=80), strict=True):
         if label == "vertical":
-            image[:, place : place + 2] += 150
+            image[:, start : start + 2] += 150
         else:
-            image[place : place + 2] += 150
+            image[start : start + 2] += 150
     return X, y

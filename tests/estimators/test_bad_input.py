@@ -1,4 +1,4 @@
-"""Bad input gets one sentence, and nothing starts."""
+"""Invalid input and parameters raise errors with clear messages, and change nothing."""
 
 import pickle
 import signal
@@ -20,20 +20,20 @@ X = np.random.default_rng(0).integers(0, 256, size=(20, 9, 12, 3)).astype(np.uin
 y = np.arange(20) % 2
 
 
-def with_value(value):
+def images_with_value(value):
     images = X.astype(float)
     images[3, 2, 1, 0] = value
     return images
 
 
-def quick(**parameters):
+def quick_classifier(**parameters):
     return CNNClassifier(**{"max_epochs": 1, "random_state": 0, **parameters})
 
 
-IN_FIT = {
-    "NaN": (with_value(np.nan), y, "contains NaN"),
-    "infinity": (with_value(np.inf), y, "contains infinity"),
-    "too large": (with_value(1e300), y, "too large for CNNClassifier's float32"),
+INVALID_IN_FIT = {
+    "NaN": (images_with_value(np.nan), y, "contains NaN"),
+    "infinity": (images_with_value(np.inf), y, "contains infinity"),
+    "too large": (images_with_value(1e300), y, "too large for CNNClassifier's float32"),
     "ragged list": ([X[0], X[1, :5]], y[:2], "images of different sizes: put an ImageResizer"),
     "ragged array": (
         np.array([X[0], X[1, :5]], dtype=object),
@@ -42,7 +42,7 @@ IN_FIT = {
     ),
     "paths": (["a.png", "b.png"], y[:2], "file paths such as 'a.png': put an ImageReader"),
     "channels first": (np.moveaxis(X, -1, 1), y, r"looks like channels first.*moveaxis"),
-    "channels first, grey": (
+    "channels first, gray": (
         np.moveaxis(X[..., :1], -1, 1),
         y,
         r"\(20, 1, 9, 12\) looks like channels first",
@@ -52,7 +52,7 @@ IN_FIT = {
     "lengths": (X, y[:-1], r"inconsistent numbers of samples: \[20, 19\]"),
     "one image": (X[:1], y[:1], r"Found 1 image\(s\).* minimum of 2 is required"),
     "one row": (X[:1].reshape(1, -1)[:, :64], y[:1], r"Found array with 1 sample\(s\)"),
-    "rows that are no square": (X.reshape(20, -1), y, r"rows of 324 values|image_shape=\(height"),
+    "rows that are not square": (X.reshape(20, -1), y, r"rows of 324 values|image_shape=\(height"),
     "sparse": (csr_array(X[..., 0].reshape(20, -1)), y, "Sparse data was passed"),
     "objects": (np.array([{}] * 20, dtype=object), y, "type dict, which is not an image"),
     "strings of pixels": (X.astype(str), y, "pixels|could not convert"),
@@ -68,12 +68,12 @@ IN_FIT = {
 }
 
 
-@pytest.mark.parametrize("case", IN_FIT)
-def test_in_fit(case):
-    images, labels, message = IN_FIT[case]
-    if case == "rows that are no square":
+@pytest.mark.parametrize("case", INVALID_IN_FIT)
+def test_invalid_input_in_fit(case):
+    images, labels, message = INVALID_IN_FIT[case]
+    if case == "rows that are not square":
         images = images[:, :323]
-    cnn = quick()
+    cnn = quick_classifier()
     with pytest.raises((ValueError, TypeError), match=message):
         cnn.fit(images, labels)
     assert [name for name in vars(cnn) if name.endswith("_")] == []
@@ -81,12 +81,12 @@ def test_in_fit(case):
         cnn.predict(X)
 
 
-@pytest.mark.parametrize("case", [case for case in IN_FIT if not case.startswith("y ")])
-def test_in_fit_nothing_is_lost(case):
-    images, labels, message = IN_FIT[case]
-    if case == "rows that are no square":
+@pytest.mark.parametrize("case", [case for case in INVALID_IN_FIT if not case.startswith("y ")])
+def test_invalid_input_in_fit_keeps_the_fitted_estimator(case):
+    images, labels, message = INVALID_IN_FIT[case]
+    if case == "rows that are not square":
         images = images[:, :323]
-    cnn = quick().fit(X, y)
+    cnn = quick_classifier().fit(X, y)
     before = cnn.predict_proba(X)
     with pytest.raises((ValueError, TypeError), match=message):
         cnn.fit(images, labels)
@@ -103,15 +103,15 @@ def test_in_fit_nothing_is_lost(case):
         (X[0, :, :, 0].reshape(9, 12), "X has 12 features|looks like one image"),
         (X[0], r"looks like one image: pass a collection of one, X\[np.newaxis\]"),
         (X.reshape(20, -1)[:, :300], "X has 300 features, but CNNClassifier is expecting 324"),
-        (with_value(np.nan), "contains NaN"),
+        (images_with_value(np.nan), "contains NaN"),
         (np.moveaxis(X, -1, 1), "channels first"),
         (["a.png"], "put an ImageReader"),
         ([X[0], X[1, :5]], "put an ImageResizer"),
         (X[:0], r"Found 0 image\(s\)"),
     ],
 )
-def test_in_predict(images, message):
-    cnn = quick().fit(X, y)
+def test_invalid_input_in_predict(images, message):
+    cnn = quick_classifier().fit(X, y)
     for method in (cnn.predict, cnn.predict_proba, lambda images: cnn.score(images, y)):
         with pytest.raises(ValueError, match=message):
             method(images)
@@ -147,36 +147,36 @@ def test_in_predict(images, message):
     ],
     ids=str,
 )
-def test_parameters(parameters, message):
+def test_invalid_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
-        quick(**parameters).fit(X, y)
+        quick_classifier(**parameters).fit(X, y)
 
 
-def test_too_small_for_unpadded_convolutions():
+def test_images_too_small_for_unpadded_convolutions():
     message = r'9 x 12 pixels are too small .* kernel_size=3; use padding="same", fewer channels'
     with pytest.raises(ValueError, match=message):
-        quick(channels=(4, 4, 4), padding="valid").fit(X, y)
+        quick_classifier(channels=(4, 4, 4), padding="valid").fit(X, y)
 
 
-def test_class_with_one_member_and_a_validation_split():
+def test_validation_split_with_a_class_of_one_image():
     labels = np.array(["a"] * 19 + ["b"])
     with pytest.raises(ValueError, match=r"class 'b' has only 1 image.*X_val"):
-        quick(early_stopping=True).fit(X, labels)
-    quick().fit(X, labels)
+        quick_classifier(early_stopping=True).fit(X, labels)
+    quick_classifier().fit(X, labels)
 
 
-def test_validation_data_that_do_not_belong_together():
+def test_inconsistent_validation_data():
     with pytest.raises(ValueError, match="X_val, y_val and sample_weight_val belong together"):
-        quick().fit(X, y, X_val=X)
+        quick_classifier().fit(X, y, X_val=X)
     for alone in ({"y_val": y}, {"sample_weight_val": np.ones(20)}):
         with pytest.raises(ValueError, match="belong together"):
-            quick().fit(X, y, **alone)
+            quick_classifier().fit(X, y, **alone)
     with pytest.raises(ValueError, match="9 x 8 pixels"):
-        quick().fit(X, y, X_val=X[:, :, :8], y_val=y)
+        quick_classifier().fit(X, y, X_val=X[:, :, :8], y_val=y)
     with pytest.raises(ValueError, match=r"X_val cannot be used.*'a.png'.*transform_input"):
-        quick().fit(X, y, X_val=["a.png"], y_val=y[:1])
+        quick_classifier().fit(X, y, X_val=["a.png"], y_val=y[:1])
     with pytest.raises(ValueError, match=r"labels that fit was not given: \[5\]"):
-        quick().fit(X, y, X_val=X, y_val=y * 5)
+        quick_classifier().fit(X, y, X_val=X, y_val=y * 5)
 
 
 @pytest.mark.parametrize(
@@ -188,38 +188,38 @@ def test_validation_data_that_do_not_belong_together():
         (np.full(20, np.nan), "NaN"),
     ],
 )
-def test_weights(weights, message):
+def test_invalid_sample_weights(weights, message):
     with pytest.raises(ValueError, match=message):
-        quick().fit(X, y, sample_weight=weights)
+        quick_classifier().fit(X, y, sample_weight=weights)
 
 
-def test_images_that_remain():
+def test_too_few_training_images():
     with pytest.raises(ValueError, match="1 of 20 images have a weight above 0"):
-        quick().fit(X, y, sample_weight=np.eye(20)[3])
-    for estimator in (quick(early_stopping=True), CNNRegressor(early_stopping=True)):
+        quick_classifier().fit(X, y, sample_weight=np.eye(20)[3])
+    for estimator in (quick_classifier(early_stopping=True), CNNRegressor(early_stopping=True)):
         with pytest.raises(ValueError, match=r"validation_fraction=0.95 of 20 images leaves"):
             estimator.set_params(validation_fraction=0.95).fit(X, y)
     with pytest.raises(ValueError, match="fewer than 2 training images"):
         CNNRegressor(early_stopping=True).fit(X[:2], y[:2])
 
 
-def test_classes_of_later_calls():
-    cnn = quick().partial_fit(X, y, classes=[0, 1])
+def test_partial_fit_with_other_classes():
+    cnn = quick_classifier().partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match=r"classes=\[0, 1, 2\] differs from the classes"):
         cnn.partial_fit(X, y, classes=[0, 1, 2])
 
 
-def test_scheduler_beside_a_schedule():
+def test_learning_rate_scheduler_with_a_schedule():
     scheduler = LRScheduler("StepLR", step_size=1)
     with pytest.raises(ValueError, match="schedule='one_cycle' sets the learning rate too"):
-        quick(callbacks=[scheduler]).fit(X, y)
-    quick(callbacks=[scheduler], schedule=None).fit(X, y)
+        quick_classifier(callbacks=[scheduler]).fit(X, y)
+    quick_classifier(callbacks=[scheduler], schedule=None).fit(X, y)
 
 
 def test_module_instance_as_network():
     module = nn.Sequential(nn.Flatten(), nn.Linear(324, 2))
     with pytest.raises(TypeError, match=r"network is an instance of Sequential.* give a callable"):
-        quick(network=module).fit(X, y)
+        quick_classifier(network=module).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -237,14 +237,14 @@ def test_module_instance_as_network():
         ),
     ],
 )
-def test_networks_that_do_not_fit(network, error, message):
+def test_callable_returns_an_invalid_network(network, error, message):
     with pytest.raises(error, match=message):
-        quick(network=network).fit(X, y)
+        quick_classifier(network=network).fit(X, y)
 
 
-def test_lambda_works_but_does_not_pickle():
+def test_lambda_as_network_fits_but_does_not_pickle():
     network = lambda c, h, w, n: nn.Sequential(nn.Flatten(), nn.Linear(c * h * w, n))  # noqa: E731
-    cnn = quick(network=network).fit(X, y)
+    cnn = quick_classifier(network=network).fit(X, y)
     cnn.predict(X)
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(cnn)
@@ -257,9 +257,9 @@ def test_lambda_works_but_does_not_pickle():
         ([print], "instances of skorch.callbacks.Callback"),
     ],
 )
-def test_callbacks_that_are_not_skorchs(callbacks, message):
+def test_callbacks_must_be_skorch_callbacks(callbacks, message):
     with pytest.raises(TypeError, match=message):
-        quick(callbacks=callbacks).fit(X, y)
+        quick_classifier(callbacks=callbacks).fit(X, y)
 
 
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
@@ -280,14 +280,14 @@ def test_diverging_loss(estimator):
     assert good.n_epochs_ == 1
 
 
-def test_partial_fit():
+def test_partial_fit_errors():
     with pytest.raises(ValueError, match=r"partial_fit .* does not support early_stopping=True"):
-        quick(early_stopping=True).partial_fit(X, y)
+        quick_classifier(early_stopping=True).partial_fit(X, y)
     with pytest.raises(ValueError, match='class_weight="balanced" has no meaning'):
-        quick(class_weight="balanced").partial_fit(X, y)
+        quick_classifier(class_weight="balanced").partial_fit(X, y)
     with pytest.raises(ValueError, match="labels that fit was not given"):
-        quick().partial_fit(X, y, classes=[0])
-    cnn = quick().partial_fit(X, y)
+        quick_classifier().partial_fit(X, y, classes=[0])
+    cnn = quick_classifier().partial_fit(X, y)
     with pytest.raises(ValueError, match="9 x 8 pixels"):
         cnn.partial_fit(X[:, :, :8], y)
 
@@ -300,25 +300,25 @@ def test_partial_fit():
         (b"no image at all", "broken.png"),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "broken.png"),
     ],
-    ids=["missing", "empty", "no image", "truncated"],
+    ids=["missing", "empty", "not an image", "truncated"],
 )
-def test_files_in_a_pipeline_are_named(content, message, tmp_path):
+def test_errors_name_the_file(content, message, tmp_path):
     path = tmp_path / "broken.png"
     if content is not None:
         path.write_bytes(content)
-    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), quick())
+    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), quick_classifier())
     with pytest.raises((ValueError, OSError), match=message):
         pipe.fit([path, path], [0, 1])
 
 
-def test_folder_without_sub_folders(tmp_path):
+def test_folder_without_subfolders(tmp_path):
     (tmp_path / "image.png").write_bytes(b"")
     with pytest.raises(ValueError, match="sub-folder"):
         load_image_folder(tmp_path)
 
 
 @pytest.mark.parametrize("hook", ["on_epoch_begin", "on_batch_end", "on_grad_computed"])
-def test_a_callback_may_stop_anywhere(hook):
+def test_callback_stops_training_from_any_method(hook):
     class Stop(Callback):
         pass
 
@@ -327,11 +327,11 @@ def test_a_callback_may_stop_anywhere(hook):
             raise KeyboardInterrupt
 
     setattr(Stop, hook, stop)
-    cnn = quick(callbacks=[Stop()], max_epochs=9).fit(X, y)
+    cnn = quick_classifier(callbacks=[Stop()], max_epochs=9).fit(X, y)
     assert cnn.n_epochs_ == len(cnn.history_) == 2
 
 
-def test_ctrl_c_in_a_callback_is_no_wish_to_stop():
+def test_ctrl_c_during_scoring_ends_fit():
     def slow(net, images, targets):
         signal.raise_signal(signal.SIGINT)
         return 0.0
@@ -340,12 +340,12 @@ def test_ctrl_c_in_a_callback_is_no_wish_to_stop():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            quick(callbacks=[EpochScoring(slow, name="slow", on_train=True)]).fit(X, y)
+            quick_classifier(callbacks=[EpochScoring(slow, name="slow", on_train=True)]).fit(X, y)
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def test_ctrl_c_ends_fit_and_callbacks_do_not_swallow_it():
+def test_ctrl_c_in_the_network_ends_fit():
     class Interrupted(nn.Module):
         def __init__(self):
             super().__init__()
@@ -356,7 +356,7 @@ def test_ctrl_c_ends_fit_and_callbacks_do_not_swallow_it():
                 raise KeyboardInterrupt
             return self.layer(images.flatten(1))
 
-    cnn = quick(network=lambda *shape: Interrupted())
+    cnn = quick_classifier(network=lambda *shape: Interrupted())
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(X, y)
     with pytest.raises(NotFittedError):

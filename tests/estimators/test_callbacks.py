@@ -1,4 +1,4 @@
-"""skorch's callbacks, scikit-learn's callbacks, and what is printed."""
+"""Callbacks of skorch and of scikit-learn, and printed output."""
 
 import numpy as np
 import pytest
@@ -11,12 +11,12 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from skcnn import CNNClassifier, CNNRegressor, ImageResizer
 
 
-def quick(**parameters):
+def quick_classifier(**parameters):
     return CNNClassifier(**{"max_epochs": 3, "random_state": 0, **parameters})
 
 
 class Recorder:
-    """A callback of scikit-learn's that notes every task, and stops after some epochs."""
+    """A scikit-learn callback that records every task, and stops after `stop_after` epochs."""
 
     max_propagation_depth = None
 
@@ -39,34 +39,34 @@ class Recorder:
         return context.task_name == "epoch" and context.task_id + 1 == self.stop_after
 
 
-class TestScikitLearnsCallbacks:
-    def test_tasks(self, digits):
+class TestScikitLearnCallbacks:
+    def test_tasks_and_scores(self, digits):
         X, y = digits
         recorder = Recorder()
-        cnn = quick().set_callbacks(recorder).fit(X, y)
+        cnn = quick_classifier().set_callbacks(recorder).fit(X, y)
         names = [task if isinstance(task, str) else task[:3] for task in recorder.tasks]
         epochs = [(kind, "epoch", n) for n in range(3) for kind in ("begin", "end")]
         assert names == ["setup", ("begin", "fit", 0), *epochs, ("end", "fit", 0), "teardown"]
         scores = [task[3] for task in recorder.tasks if task[0] == "end"]
         assert scores[-1] == scores[-2] == cnn.score(X, y)
         assert scores[0] < scores[-1]
-        plain = quick().fit(X, y)
+        plain = quick_classifier().fit(X, y)
         assert np.array_equal(plain.predict_proba(X), cnn.predict_proba(X))
 
-    def test_early_stopping_hides_no_epoch(self, digits):
+    def test_callbacks_see_every_epoch_with_early_stopping(self, digits):
         recorder = Recorder()
-        cnn = quick(early_stopping=True, patience=1, max_epochs=30, schedule=None)
+        cnn = quick_classifier(early_stopping=True, patience=1, max_epochs=30, schedule=None)
         cnn.set_callbacks(recorder).fit(*digits)
         ends = [task for task in recorder.tasks if task[:2] == ("end", "epoch")]
         assert len(ends) == cnn.n_epochs_ < 30
 
-    def test_a_callback_may_stop_the_training(self, digits):
-        assert quick().set_callbacks(Recorder(stop_after=2)).fit(*digits).n_epochs_ == 2
+    def test_callback_stops_training(self, digits):
+        assert quick_classifier().set_callbacks(Recorder(stop_after=2)).fit(*digits).n_epochs_ == 2
 
-    def test_scoring_monitor_records_a_score_an_epoch(self, digits):
+    def test_scoring_monitor_records_one_score_per_epoch(self, digits):
         X, y = digits
         monitor = ScoringMonitor(scoring="neg_log_loss")
-        cnn = quick().set_callbacks(monitor).fit(X, y)
+        cnn = quick_classifier().set_callbacks(monitor).fit(X, y)
         log = monitor.get_logs().data_as_pandas
         epochs = log[log["task_name"] == "epoch"]["neg_log_loss"]
         assert len(epochs) == 3
@@ -76,8 +76,8 @@ class TestScikitLearnsCallbacks:
         assert (monitor.get_logs().data_as_pandas["task_name"] == "epoch").sum() == 2
 
     @pytest.mark.parametrize("n_jobs", [None, 2])
-    def test_search_folds_and_epochs_are_nested(self, digits, n_jobs, capsys):
-        pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", quick(max_epochs=2))])
+    def test_progress_bar_shows_search_folds_and_epochs(self, digits, n_jobs, capsys):
+        pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", quick_classifier(max_epochs=2))])
         search = GridSearchCV(pipe, {"cnn__learning_rate": [0.01, 0.001]}, cv=2, n_jobs=n_jobs)
         search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(*digits)
         printed = capsys.readouterr().out
@@ -85,35 +85,35 @@ class TestScikitLearnsCallbacks:
             assert name in printed
         assert not hasattr(search.best_estimator_, "_skl_callbacks")
 
-    def test_partial_fit_reports_too(self, digits):
+    def test_partial_fit_calls_callbacks(self, digits):
         recorder = Recorder()
-        quick().set_callbacks(recorder).partial_fit(*digits)
+        quick_classifier().set_callbacks(recorder).partial_fit(*digits)
         assert ("begin", "epoch", 0) in recorder.tasks
 
 
-class TestSkorchsCallbacks:
-    def test_they_are_copied(self, digits):
+class TestSkorchCallbacks:
+    def test_callbacks_are_copied(self, digits):
         X, y = digits
         stopping = EarlyStopping(monitor="train_loss", patience=1, threshold=10.0)
-        cnn = quick(max_epochs=8, callbacks=[stopping]).fit(X, y)
+        cnn = quick_classifier(max_epochs=8, callbacks=[stopping]).fit(X, y)
         assert cnn.n_epochs_ == 2
         assert stopping.misses_ == 0 < dict(cnn.net_.callbacks_)["EarlyStopping"].misses_
         assert cnn.get_params()["callbacks"] == [stopping]
         assert cnn.fit(X, y).n_epochs_ == 2
 
-    def test_scoring(self, digits):
+    def test_epoch_scoring_equals_history(self, digits):
         X, y = digits
         scoring = [
             ("accuracy", EpochScoring("accuracy", name="valid_accuracy")),
             EpochScoring("accuracy", name="train_accuracy", on_train=True),
         ]
-        cnn = quick(callbacks=scoring, precision="float32")
+        cnn = quick_classifier(callbacks=scoring, precision="float32")
         cnn.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
         for record, ours in zip(cnn.net_.history, cnn.history_, strict=True):
             assert record["valid_accuracy"] == ours["valid_score"]
             assert record["train_accuracy"] == ours["train_score"]
 
-    def test_hooks_see_gradients_batches_and_the_net(self, digits):
+    def test_callbacks_get_gradients_batches_and_the_net(self, digits):
         seen = []
 
         class Gradients(Callback):
@@ -123,13 +123,13 @@ class TestSkorchsCallbacks:
             def on_batch_end(self, net, batch, training, loss, y_pred, **kwargs):
                 seen.append((len(batch[0]), training, y_pred.shape[1]))
 
-        quick(callbacks=[Gradients()], max_epochs=1, batch_size=200).fit(*digits)
+        quick_classifier(callbacks=[Gradients()], max_epochs=1, batch_size=200).fit(*digits)
         assert seen.count((200, True, 10)) == 2
         assert len(seen) == 4
 
 
 def test_quiet_by_default(digits, capfd):
-    quick().fit(*digits).predict(digits[0])
+    quick_classifier().fit(*digits).predict(digits[0])
     assert capfd.readouterr() == ("", "")
-    quick(verbose=1).fit(*digits)
+    quick_classifier(verbose=1).fit(*digits)
     assert len(capfd.readouterr().out.splitlines()) >= 5

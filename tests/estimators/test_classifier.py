@@ -1,4 +1,4 @@
-"""CNNClassifier: labels, weights, stopping, going on."""
+"""CNNClassifier: labels, weights, early stopping, warm starts and partial_fit."""
 
 import warnings
 
@@ -24,7 +24,7 @@ from skcnn import CNNClassifier, ImageResizer
 from skcnn.training.losses import LOSSES
 
 
-def quick(**parameters):
+def quick_classifier(**parameters):
     return CNNClassifier(**{"max_epochs": 3, "batch_size": 16, "random_state": 0, **parameters})
 
 
@@ -39,10 +39,10 @@ def quick(**parameters):
     ],
     ids=lambda labels: str(labels.dtype),
 )
-def test_labels_come_back_as_they_went_in(digits, labels):
+def test_predictions_have_the_dtype_of_the_labels(digits, labels):
     X, y = digits
     y = labels[y % len(labels)]
-    cnn = quick().fit(X, y)
+    cnn = quick_classifier().fit(X, y)
     assert_array_equal(cnn.classes_, np.unique(y))
     assert cnn.classes_.dtype == y.dtype
     prediction = cnn.predict(X)
@@ -54,10 +54,10 @@ def test_labels_come_back_as_they_went_in(digits, labels):
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
-def test_every_loss_and_optimizer_learns(bars, loss, optimizer):
+def test_network_learns_with_every_loss_and_optimizer(bars, loss, optimizer):
     X, y = bars
     rate = 0.02 if optimizer == "sgd" else 0.002
-    cnn = quick(loss=loss, optimizer=optimizer, learning_rate=rate, max_epochs=10)
+    cnn = quick_classifier(loss=loss, optimizer=optimizer, learning_rate=rate, max_epochs=10)
     assert cnn.fit(X[:60], y[:60]).score(X[60:], y[60:]) == 1
     assert isinstance(cnn.net_.optimizer_, torch.optim.Optimizer)
 
@@ -86,14 +86,14 @@ def test_every_loss_and_optimizer_learns(bars, loss, optimizer):
     ],
     ids=str,
 )
-def test_every_parameter_learns(bars, parameters):
+def test_network_learns_with_every_parameter(bars, parameters):
     X, y = bars
-    cnn = quick(max_epochs=15, learning_rate=0.003, **parameters).fit(X[:60], y[:60])
+    cnn = quick_classifier(max_epochs=15, learning_rate=0.003, **parameters).fit(X[:60], y[:60])
     assert cnn.score(X[60:], y[60:]) > 0.7
     assert cnn.history_[-1]["train_loss"] < cnn.history_[0]["train_loss"]
 
 
-def test_defaults_on_digits_beat_the_trees():
+def test_defaults_beat_trees_on_digits():
     from sklearn.datasets import load_digits
 
     X, y = load_digits(return_X_y=True)
@@ -103,9 +103,9 @@ def test_defaults_on_digits_beat_the_trees():
         assert ours > cross_val_score(rival, X, y).mean()
 
 
-def test_one_class_is_predicted_constantly(digits):
+def test_single_class_is_always_predicted(digits):
     X, _ = digits
-    cnn = quick().fit(X, np.full(len(X), "cat"))
+    cnn = quick_classifier().fit(X, np.full(len(X), "cat"))
     assert_array_equal(cnn.classes_, ["cat"])
     assert set(cnn.predict(X)) == {"cat"}
     assert_array_equal(cnn.predict_proba(X), np.ones((len(X), 1)))
@@ -114,8 +114,8 @@ def test_one_class_is_predicted_constantly(digits):
 def test_column_of_labels_warns(digits):
     X, y = digits
     with pytest.warns(DataConversionWarning, match="column-vector"):
-        cnn = quick().fit(X, y[:, np.newaxis])
-    assert_array_equal(cnn.predict(X), quick().fit(X, y).predict(X))
+        cnn = quick_classifier().fit(X, y[:, np.newaxis])
+    assert_array_equal(cnn.predict(X), quick_classifier().fit(X, y).predict(X))
 
 
 class TestMultilabel:
@@ -123,13 +123,13 @@ class TestMultilabel:
         X, y = make_multilabel_classification(200, n_features=16, n_classes=3, random_state=0)
         return X, y
 
-    def test_as_in_multi_layer_perceptrons(self):
+    def test_interface_equals_that_of_mlp_classifier(self):
         X, y = self.data()
         mlp = MLPClassifier(random_state=0, max_iter=20)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             mlp.fit(X, y)
-        cnn = quick(max_epochs=20).fit(X, y)
+        cnn = quick_classifier(max_epochs=20).fit(X, y)
         assert_array_equal(cnn.classes_, mlp.classes_)
         for method in ("predict", "predict_proba", "predict_log_proba"):
             ours, theirs = getattr(cnn, method)(X), getattr(mlp, method)(X)
@@ -141,16 +141,16 @@ class TestMultilabel:
 
     def test_focal_loss_smoothing_validation_and_partial_fit(self):
         X, y = self.data()
-        cnn = quick(loss="focal", label_smoothing=0.1, early_stopping=True).fit(X, y)
+        cnn = quick_classifier(loss="focal", label_smoothing=0.1, early_stopping=True).fit(X, y)
         assert "valid_score" in cnn.history_[-1]
-        cnn = quick().partial_fit(X, y).partial_fit(X, y)
+        cnn = quick_classifier().partial_fit(X, y).partial_fit(X, y)
         assert cnn.n_epochs_ == 2
 
-    def test_refusals(self):
+    def test_errors(self):
         X, y = self.data()
         with pytest.raises(ValueError, match="class_weight needs classes"):
-            quick(class_weight="balanced").fit(X, y)
-        cnn = quick().partial_fit(X, y)
+            quick_classifier(class_weight="balanced").fit(X, y)
+        cnn = quick_classifier().partial_fit(X, y)
         with pytest.raises(ValueError, match="indicators of 2 labels"):
             cnn.partial_fit(X, y[:, :2])
         with pytest.raises(ValueError, match="fit was given an indicator matrix"):
@@ -158,16 +158,16 @@ class TestMultilabel:
 
 
 class TestWeights:
-    def test_weights_equal_repetition_in_the_full_batch(self, digits):
+    def test_sample_weights_equal_repetition_in_the_full_batch(self, digits):
         X, y = digits
         X, y = X[:40], y[:40]
         weights = np.random.default_rng(0).integers(0, 4, size=40)
         parameters = {"batch_norm": False, "dropout": 0.0, "precision": "float32"}
         parameters |= {"batch_size": 200, "max_epochs": 1, "schedule": None}
-        weighted, repeated = quick(**parameters), quick(**parameters)
+        weighted, repeated = quick_classifier(**parameters), quick_classifier(**parameters)
         weighted.fit(X, y, sample_weight=weights)
         repeated.fit(X.repeat(weights, axis=0), y.repeat(weights))
-        # Every class must be there in both, so that the networks have the same outputs.
+        # Both need every class, so that the networks have the same outputs.
         assert_array_equal(weighted.classes_, repeated.classes_)
         assert_allclose(
             weighted.module_.standardize.mean, repeated.module_.standardize.mean, rtol=1e-6
@@ -182,35 +182,37 @@ class TestWeights:
     def test_rows_of_weight_zero_are_dropped(self, digits):
         X, y = digits
         weights = (np.arange(len(X)) % 2).astype(float)
-        dropped = quick().fit(X[1::2], y[1::2])
-        weighted = quick().fit(X, y, sample_weight=weights)
+        dropped = quick_classifier().fit(X[1::2], y[1::2])
+        weighted = quick_classifier().fit(X, y, sample_weight=weights)
         assert_array_equal(weighted.predict_proba(X), dropped.predict_proba(X))
 
-    def test_scale_of_weights_makes_no_difference(self, digits):
+    def test_scale_of_sample_weights_does_not_matter(self, digits):
         X, y = digits
         weights = np.random.default_rng(0).uniform(0.5, 2, len(X))
-        first = quick(precision="float32").fit(X, y, sample_weight=weights)
-        second = quick(precision="float32").fit(X, y, sample_weight=1024 * weights)
+        first = quick_classifier(precision="float32").fit(X, y, sample_weight=weights)
+        second = quick_classifier(precision="float32").fit(X, y, sample_weight=1024 * weights)
         assert_allclose(first.predict_proba(X), second.predict_proba(X), atol=1e-4)
 
     def test_class_weights_multiply_sample_weights(self, digits):
         X, y = digits[0], digits[1] % 2
-        by_class = quick(class_weight={0: 3.0, 1: 0.5}).fit(X, y, sample_weight=1.0 + (y == 1))
-        by_image = quick().fit(X, y, sample_weight=np.where(y == 1, 1.0, 3.0))
+        by_class = quick_classifier(class_weight={0: 3.0, 1: 0.5}).fit(
+            X, y, sample_weight=1.0 + (y == 1)
+        )
+        by_image = quick_classifier().fit(X, y, sample_weight=np.where(y == 1, 1.0, 3.0))
         assert_array_equal(by_class.predict_proba(X), by_image.predict_proba(X))
         assert_array_equal(by_class.class_weight_, [3.0, 0.5])
 
-    def test_balanced(self, digits):
+    def test_balanced_class_weights(self, digits):
         X, y = digits[0], digits[1] == 3
-        cnn = quick(class_weight="balanced").fit(X, y)
+        cnn = quick_classifier(class_weight="balanced").fit(X, y)
         assert_allclose(cnn.class_weight_, len(y) / (2 * np.bincount(y)))
-        assert cnn.predict(X).mean() > quick().fit(X, y).predict(X).mean() - 1e-9
+        assert cnn.predict(X).mean() > quick_classifier().fit(X, y).predict(X).mean() - 1e-9
 
 
-class TestStopping:
-    def test_validation_images_are_recorded_and_stop_nothing(self, digits):
+class TestEarlyStopping:
+    def test_validation_images_are_recorded_without_early_stopping(self, digits):
         X, y = digits
-        cnn = quick().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+        cnn = quick_classifier().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
         assert [record["epoch"] for record in cnn.history_] == [1, 2, 3]
         assert set(cnn.history_[0]) == {
             "epoch", "train_loss", "train_score", "valid_loss", "valid_score", "seconds",
@@ -219,14 +221,16 @@ class TestStopping:
         assert last["valid_score"] == cnn.score(X[300:], y[300:])
         proba = cnn.predict_proba(X[300:])
         assert_allclose(last["valid_loss"], log_loss(y[300:], proba), rtol=1e-5)
-        alone = quick().fit(X[:300], y[:300])
+        alone = quick_classifier().fit(X[:300], y[:300])
         assert_array_equal(alone.predict_proba(X), cnn.predict_proba(X))
         assert set(alone.history_[0]) == {"epoch", "train_loss", "train_score", "seconds"}
 
-    def test_weights_of_validation_images(self, digits):
+    def test_sample_weight_val(self, digits):
         X, y = digits
         weights = np.random.default_rng(0).uniform(0, 2, 100)
-        cnn = quick().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:], sample_weight_val=weights)
+        cnn = quick_classifier().fit(
+            X[:300], y[:300], X_val=X[300:], y_val=y[300:], sample_weight_val=weights
+        )
         expected = log_loss(y[300:], cnn.predict_proba(X[300:]), sample_weight=weights)
         assert_allclose(cnn.history_[-1]["valid_loss"], expected, rtol=1e-4)
 
@@ -235,7 +239,7 @@ class TestStopping:
         X, y = digits
         rng = np.random.default_rng(0)
         noisy = np.where(rng.random(len(y)) < 0.5, rng.integers(0, 10, len(y)), y)
-        cnn = quick(
+        cnn = quick_classifier(
             early_stopping=True, patience=2, max_epochs=40, schedule=None, learning_rate=0.003
         )
         validation = {"X_val": X[300:], "y_val": noisy[300:]} if given else {}
@@ -246,25 +250,25 @@ class TestStopping:
             proba = cnn.predict_proba(X[300:])
             assert_allclose(log_loss(noisy[300:], proba), min(losses), rtol=1e-5)
 
-    def test_routed_through_a_pipeline(self, digits):
+    def test_validation_data_are_routed_through_a_pipeline(self, digits):
         X, y = digits
         with config_context(enable_metadata_routing=True):
-            cnn = quick().set_fit_request(X_val=True, y_val=True)
+            cnn = quick_classifier().set_fit_request(X_val=True, y_val=True)
             pipe = Pipeline(
                 [("resize", ImageResizer((6, 6))), ("cnn", cnn)], transform_input=["X_val"]
             )
             pipe.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
             assert pipe[-1].history_[-1]["valid_score"] == pipe.score(X[300:], y[300:])
             assert pipe[-1].image_shape_ == (6, 6, 1)
-        pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", quick())])
+        pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", quick_classifier())])
         with pytest.raises(ValueError, match="transform_input"):
             pipe.fit(X[:300], y[:300], cnn__X_val=X[300:], cnn__y_val=y[300:])
 
 
-class TestGoingOn:
-    def test_partial_fit_passes_over_the_data_once(self, digits):
+class TestContinuedTraining:
+    def test_partial_fit_trains_for_one_epoch(self, digits):
         X, y = digits
-        cnn = quick()
+        cnn = quick_classifier()
         for _ in range(3):
             assert cnn.partial_fit(X, y, classes=np.arange(12)) is cnn
         assert cnn.n_epochs_ == len(cnn.history_) == 3
@@ -274,36 +278,36 @@ class TestGoingOn:
         cnn.partial_fit(255 - X, y)
         assert torch.equal(cnn.module_.standardize.mean, mean)
 
-    def test_partial_fit_after_fit_goes_on(self, digits):
+    def test_partial_fit_continues_after_fit(self, digits):
         X, y = digits
-        cnn = quick(learning_rate=1e-4).fit(X, y)
+        cnn = quick_classifier(learning_rate=1e-4).fit(X, y)
         before = cnn.predict_proba(X)
         cnn.partial_fit(X, y)
         assert 0 < abs(cnn.predict_proba(X) - before).max() < 0.2
         assert cnn.n_epochs_ == 4
 
-    def test_label_that_was_not_announced(self, digits):
+    def test_partial_fit_rejects_unknown_labels(self, digits):
         X, y = digits
-        cnn = quick().partial_fit(X, y)
+        cnn = quick_classifier().partial_fit(X, y)
         with pytest.raises(ValueError, match=r"labels that fit was not given: \[77\]"):
             cnn.partial_fit(X, np.where(y == 3, 77, y))
         assert cnn.n_epochs_ == 1
 
     def test_warm_start(self, digits):
         X, y = digits
-        cnn = quick(warm_start=True).fit(X, y)
+        cnn = quick_classifier(warm_start=True).fit(X, y)
         loss = cnn.history_[-1]["train_loss"]
         cnn.set_params(max_epochs=2).fit(X, y)
         assert cnn.n_epochs_ == 5
         assert cnn.history_[3]["train_loss"] < 1.5 * loss
-        assert quick().fit(X, y).fit(X, y).n_epochs_ == 3
+        assert quick_classifier().fit(X, y).fit(X, y).n_epochs_ == 3
 
-    def test_changed_parameters_count(self, digits):
+    def test_warm_start_uses_changed_parameters(self, digits):
         X, y = digits
-        cnn = quick(warm_start=True, callbacks=[Count()]).fit(X, y)
-        assert dict(cnn.net_.callbacks_)["Count"].n_batches == 3 * 25
+        cnn = quick_classifier(warm_start=True, callbacks=[BatchCounter()]).fit(X, y)
+        assert dict(cnn.net_.callbacks_)["BatchCounter"].n_batches == 3 * 25
         cnn.set_params(batch_size=100, max_epochs=1, precision="float32", mixup=0.3).fit(X, y)
-        assert dict(cnn.net_.callbacks_)["Count"].n_batches == 4
+        assert dict(cnn.net_.callbacks_)["BatchCounter"].n_batches == 4
         assert (cnn.net_.options.precision, cnn.net_.options.mixup) == ("float32", 0.3)
         for optimizer in ("sgd", "rmsprop", "adam"):
             cnn.set_params(optimizer=optimizer, weight_decay=0.1).fit(X, y)
@@ -313,16 +317,16 @@ class TestGoingOn:
             cnn.set_params(optimizer=optimizer, weight_decay="auto").fit(X, y)
             assert cnn.net_.optimizer_.param_groups[0]["weight_decay"] == decay
 
-    def test_changed_loss_and_class_weights_count(self, digits):
+    def test_warm_start_uses_changed_loss_and_class_weights(self, digits):
         X, y = digits
-        cnn = quick(warm_start=True).fit(X, y)
+        cnn = quick_classifier(warm_start=True).fit(X, y)
         cnn.set_params(loss="focal", class_weight={3: 5.0}).fit(X, y)
         assert cnn.net_.criterion_.loss.func is LOSSES["multiclass"]["focal"]
         assert cnn.class_weight_.tolist() == [1, 1, 1, 5, 1, 1, 1, 1, 1, 1]
 
-    def test_another_network_cannot_go_on(self, digits):
+    def test_warm_start_rejects_other_network_parameters(self, digits):
         X, y = digits
-        cnn = quick(warm_start=True, dropout=[0.5, 0.2]).fit(X, y)
+        cnn = quick_classifier(warm_start=True, dropout=[0.5, 0.2]).fit(X, y)
         cnn.set_params(dropout=(0.5, 0.2)).fit(X, y)  # the same network
         cnn.set_params(channels=(4,))
         with pytest.raises(
@@ -330,35 +334,35 @@ class TestGoingOn:
         ):
             cnn.fit(X, y)
 
-    def test_rejected_input_changes_nothing(self, digits):
+    def test_rejected_labels_do_not_change_the_estimator(self, digits):
         X, y = digits
-        first, second = (quick().partial_fit(X, y).partial_fit(X, y) for _ in range(2))
+        first, second = (quick_classifier().partial_fit(X, y).partial_fit(X, y) for _ in range(2))
         with pytest.raises(ValueError, match="labels that fit was not given"):
             first.partial_fit(X, y + 100)
         assert_array_equal(
             first.partial_fit(X, y).predict_proba(X), second.partial_fit(X, y).predict_proba(X)
         )
 
-    def test_chunks_keep_class_weights(self, digits):
+    def test_partial_fit_applies_class_weights_to_every_chunk(self, digits):
         X, y = digits[0], digits[1] % 2
-        plain, weighted = quick(), quick(class_weight={0: 1.0, 1: 100.0})
+        plain, weighted = quick_classifier(), quick_classifier(class_weight={0: 1.0, 1: 100.0})
         for cnn in (plain, weighted):
             cnn.partial_fit(X[:50], y[:50])
             for label in (0, 1, 0, 1):
                 cnn.partial_fit(X[y == label], y[y == label])
         assert weighted.predict_proba(X)[:, 1].mean() > plain.predict_proba(X)[:, 1].mean() + 0.01
 
-    def test_divergence_in_the_last_step(self, digits):
+    def test_divergence_in_the_last_step_keeps_the_weights(self, digits):
         X, y = digits
-        cnn = quick(batch_norm=False, batch_size=512).partial_fit(X, y)
+        cnn = quick_classifier(batch_norm=False, batch_size=512).partial_fit(X, y)
         before = cnn.predict_proba(X)
         with pytest.raises(ValueError, match=r"weights became nan .* learning_rate=1e\+38"):
             cnn.set_params(learning_rate=1e38).partial_fit(X, y)
         assert_array_equal(cnn.predict_proba(X), before)
 
-    def test_failed_continuation_leaves_no_trace(self, digits):
+    def test_failed_warm_start_keeps_the_fitted_estimator(self, digits):
         X, y = digits
-        good, failed = (quick(warm_start=True, max_epochs=1).fit(X, y) for _ in range(2))
+        good, failed = (quick_classifier(warm_start=True, max_epochs=1).fit(X, y) for _ in range(2))
         with pytest.raises(ValueError, match="loss became"):
             failed.set_params(learning_rate=1e38, optimizer="sgd").fit(X, y)
         for cnn in (good, failed):
@@ -368,8 +372,8 @@ class TestGoingOn:
         assert np.isfinite(failed.predict_proba(X)).all()
 
 
-class Count(Callback):
-    """Count the batches of one training."""
+class BatchCounter(Callback):
+    """Count the training batches of one call of fit."""
 
     def on_train_begin(self, net, **kwargs):
         self.n_batches = 0
@@ -378,17 +382,19 @@ class Count(Callback):
         self.n_batches += training
 
 
-def test_a_refit_does_not_depend_on_the_fit_before(digits):
+def test_refit_does_not_depend_on_the_previous_fit(digits):
     X, y = digits
     indicators = np.column_stack([y % 2, y > 4])
     validation = {"X_val": X[:50], "y_val": y[:50]}
-    assert quick().fit(X, indicators).fit(X, y, **validation).target_type_ == "multiclass"
-    cnn = quick().fit(X, y).fit(X, indicators, X_val=X[:50], y_val=indicators[:50])
+    assert (
+        quick_classifier().fit(X, indicators).fit(X, y, **validation).target_type_ == "multiclass"
+    )
+    cnn = quick_classifier().fit(X, y).fit(X, indicators, X_val=X[:50], y_val=indicators[:50])
     assert cnn.target_type_ == "multilabel"
     with pytest.raises(ValueError, match="fit was given an indicator matrix"):
-        quick().fit(X, indicators, **validation)
+        quick_classifier().fit(X, indicators, **validation)
     with pytest.raises(ValueError, match="indicators of 2 labels, but fit was given 10 classes"):
-        quick().fit(X, y, X_val=X[:50], y_val=indicators[:50])
+        quick_classifier().fit(X, y, X_val=X[:50], y_val=indicators[:50])
 
 
 @pytest.mark.parametrize(
@@ -400,111 +406,121 @@ def test_a_refit_does_not_depend_on_the_fit_before(digits):
         ({0: np.inf}, "contains a weight that is negative or not finite"),
     ],
 )
-def test_class_weights_that_mean_nothing(digits, weights, message):
+def test_invalid_class_weights(digits, weights, message):
     with pytest.raises(ValueError, match=message):
-        quick(class_weight=weights).fit(*digits)
+        quick_classifier(class_weight=weights).fit(*digits)
 
 
-def test_balanced_weights_where_nothing_of_a_class_counts(digits):
+def test_balanced_class_weights_with_a_class_of_weight_zero(digits):
     X, y = digits
     counts = y != 3
-    cnn = quick(class_weight="balanced", warm_start=True).fit(X, y, sample_weight=1.0 * counts)
+    cnn = quick_classifier(class_weight="balanced", warm_start=True).fit(
+        X, y, sample_weight=1.0 * counts
+    )
     expected = compute_class_weight("balanced", classes=np.unique(y[counts]), y=y[counts])
     assert_allclose(np.delete(cnn.class_weight_, 3), expected)
     assert np.isfinite(cnn.fit(X[counts], y[counts]).history_[-1]["train_loss"])
 
 
-def test_validation_images_without_weight(digits):
+def test_validation_images_of_weight_zero(digits):
     X, y = digits
     with pytest.raises(ValueError, match="gives every image a weight of 0"):
-        quick(class_weight={0: 0.0}).fit(X, y, X_val=X[y == 0], y_val=y[y == 0])
+        quick_classifier(class_weight={0: 0.0}).fit(X, y, X_val=X[y == 0], y_val=y[y == 0])
 
 
-def test_none_draws_one_seed(digits):
+def test_random_state_none_draws_one_seed(digits):
     draws = []
     for early_stopping in (False, True):
         np.random.seed(0)
-        quick(random_state=None, early_stopping=early_stopping).fit(*digits)
+        quick_classifier(random_state=None, early_stopping=early_stopping).fit(*digits)
         draws.append(np.random.rand())
     assert draws[0] == draws[1]
 
 
 def test_module_is_ready_for_prediction_after_fit(digits):
     X, y = digits
-    cnn = quick().fit(X, y)
+    cnn = quick_classifier().fit(X, y)
     assert not cnn.module_.training
     with torch.no_grad():
         logits = cnn.module_(torch.from_numpy(X)[:, None])
     assert_allclose(logits.softmax(dim=1), cnn.predict_proba(X), atol=1e-6)
 
 
-def test_settings_of_torch_do_not_leak_in(digits):
+def test_torch_settings_of_the_caller_do_not_matter(digits):
     X, y = digits
-    expected = quick().fit(X, y).predict_proba(X)
+    expected = quick_classifier().fit(X, y).predict_proba(X)
     torch.set_default_dtype(torch.float64)
     try:
-        assert quick().fit(X, y).module_.network.output.weight.dtype == torch.float32
+        assert quick_classifier().fit(X, y).module_.network.output.weight.dtype == torch.float32
     finally:
         torch.set_default_dtype(torch.float32)
-    cnn = quick().fit(X, y)
+    cnn = quick_classifier().fit(X, y)
     with torch.autocast("cpu", torch.bfloat16):
         assert_array_equal(cnn.predict_proba(X), expected)
 
 
-def test_a_module_that_is_given_twice_is_not_shared(digits):
+def test_module_returned_twice_is_copied(digits):
     X, y = digits
     module = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     before = module[1].weight.clone()
-    first = quick(network=lambda *shape: module).fit(X, y)
+    first = quick_classifier(network=lambda *shape: module).fit(X, y)
     expected = first.predict_proba(X)
-    quick(network=lambda *shape: module).fit(X, y[::-1])
+    quick_classifier(network=lambda *shape: module).fit(X, y[::-1])
     assert_array_equal(first.predict_proba(X), expected)
     assert torch.equal(module[1].weight, before)
 
 
-def test_many_bands_are_no_channels_first_where_image_shape_says_so():
+def test_image_shape_allows_images_that_look_channels_first():
     X, y = np.random.default_rng(0).random((20, 4, 8, 6)), np.arange(20) % 2
     with pytest.raises(ValueError, match=r"image_shape=\(4, 8, 6\)"):
-        quick().fit(X, y)
-    cnn = quick(image_shape=(4, 8, 6)).fit(X, y)
+        quick_classifier().fit(X, y)
+    cnn = quick_classifier(image_shape=(4, 8, 6)).fit(X, y)
     assert cnn.image_shape_ == (4, 8, 6)
     assert cnn.predict(X).shape == (20,)
 
 
-def test_threads_take_turns(digits):
+def test_parallel_fits_in_threads_equal_serial_fits(digits):
     X, y = digits
-    alone = [quick(random_state=seed).fit(X, y).predict_proba(X) for seed in range(4)]
+    alone = [quick_classifier(random_state=seed).fit(X, y).predict_proba(X) for seed in range(4)]
     with parallel_config(backend="threading"):
-        together = Parallel(n_jobs=4)(delayed(quick(random_state=s).fit)(X, y) for s in range(4))
+        together = Parallel(n_jobs=4)(
+            delayed(quick_classifier(random_state=s).fit)(X, y) for s in range(4)
+        )
     for cnn, expected in zip(together, alone, strict=True):
         assert_array_equal(cnn.predict_proba(X), expected)
 
 
-def test_weights_are_routed(digits):
+def test_sample_weights_are_routed(digits):
     X, y = digits
     weights = np.random.default_rng(0).uniform(size=len(X))
     with config_context(enable_metadata_routing=True):
-        cnn = quick().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+        cnn = (
+            quick_classifier()
+            .set_fit_request(sample_weight=True)
+            .set_score_request(sample_weight=True)
+        )
         pipe = Pipeline([("resize", ImageResizer((6, 6))), ("cnn", cnn)])
         weighted = cross_val_score(pipe, X, y, cv=2, params={"sample_weight": weights})
         plain = cross_val_score(pipe, X, y, cv=2, params={"sample_weight": np.ones(len(X))})
     assert not np.array_equal(weighted, plain)
 
 
-def test_own_network(digits):
+def test_callable_network(digits):
     X, y = digits
 
     def build(in_channels, height, width, n_outputs):
         assert (in_channels, height, width, n_outputs) == (1, 8, 8, 10)
         return nn.Sequential(nn.Flatten(), nn.Linear(height * width * in_channels, n_outputs))
 
-    cnn = quick(network=build, max_epochs=30, learning_rate=0.01).fit(X, y)
+    cnn = quick_classifier(network=build, max_epochs=30, learning_rate=0.01).fit(X, y)
     assert cnn.score(X, y) > 0.9
     assert isinstance(cnn.module_.network[1], nn.Linear)
 
 
-def test_the_five_tutorials_networks_are_one_class(digits):
+def test_parameters_build_dense_and_convolutional_networks(digits):
     X, y = digits
-    assert len(quick(channels=(), hidden_units=(256,)).fit(X, y).module_.network.blocks) == 0
-    three = quick(channels=(16, 32, 64), batch_norm=False).fit(X, y).module_.network.blocks
+    dense = quick_classifier(channels=(), hidden_units=(256,)).fit(X, y)
+    assert len(dense.module_.network.blocks) == 0
+    three = quick_classifier(channels=(16, 32, 64), batch_norm=False).fit(X, y)
+    three = three.module_.network.blocks
     assert [block[0].out_channels for block in three] == [16, 32, 64]

@@ -1,4 +1,4 @@
-"""The network, or the whole pipeline, inside what scikit-learn wraps around estimators."""
+"""Estimators and pipelines of the package inside scikit-learn's meta-estimators."""
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ from skcnn import (
 )
 
 
-def quick(**parameters):
+def quick_classifier(**parameters):
     return CNNClassifier(
         **{
             "channels": (8,),
@@ -62,21 +62,21 @@ def pipeline(**parameters):
         [
             ("resize", ImageResizer((6, 6))),
             ("augment", ImageAugmenter(shift=0.1, random_state=0)),
-            ("cnn", quick(**parameters)),
+            ("cnn", quick_classifier(**parameters)),
         ]
     )
 
 
 @pytest.fixture(scope="module")
 def rows(digits):
-    """Give 200 digits as flat rows."""
+    """Return 200 digits as flat rows, and their labels."""
     X, y = digits
     return X[:200].reshape(200, -1), y[:200] % 3
 
 
 @pytest.fixture(scope="module")
 def files(bars, tmp_path_factory):
-    """Give photos of different sizes in files, and their classes."""
+    """Return paths of photos of different sizes, and their classes."""
     X, y = bars
     folder = tmp_path_factory.mktemp("photos")
     paths = [folder / f"{number}.png" for number in range(40)]
@@ -114,16 +114,16 @@ def test_grid_search_over_the_whole_pipeline(files, lazy):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_grid_search_in_two_processes_finds_what_one_does(rows):
+def test_grid_search_in_two_processes_equals_one_process(rows):
     grid = {"channels": [(4,), (8,)], "learning_rate": [0.005, 0.001]}
-    alone = GridSearchCV(quick(), grid, cv=2).fit(*rows)
-    both = GridSearchCV(quick(), grid, cv=2, n_jobs=2).fit(*rows)
+    alone = GridSearchCV(quick_classifier(), grid, cv=2).fit(*rows)
+    both = GridSearchCV(quick_classifier(), grid, cv=2, n_jobs=2).fit(*rows)
     assert_array_equal(alone.cv_results_["mean_test_score"], both.cv_results_["mean_test_score"])
 
 
 def test_halving_with_epochs_as_the_resource(rows):
     search = HalvingGridSearchCV(
-        quick(),
+        quick_classifier(),
         {"learning_rate": [0.01, 0.003, 1e-5]},
         resource="max_epochs",
         min_resources=1,
@@ -146,8 +146,8 @@ def test_voting_and_stacking(digits):
     assert stacking.score(X, y) > 0.8
 
 
-def test_stacking_that_passes_rows_through(rows):
-    stacking = StackingClassifier([("cnn", quick())], passthrough=True, cv=2).fit(*rows)
+def test_stacking_with_passthrough_on_rows(rows):
+    stacking = StackingClassifier([("cnn", quick_classifier())], passthrough=True, cv=2).fit(*rows)
     assert stacking.score(*rows) > 0.8
 
 
@@ -161,22 +161,24 @@ def test_calibration(digits, method):
 def test_permutation_test_and_importance(rows):
     X, y = rows
     score, others, p_value = permutation_test_score(
-        quick(), X, y, cv=2, n_permutations=4, random_state=0
+        quick_classifier(), X, y, cv=2, n_permutations=4, random_state=0
     )
     assert score > others.max()
     assert p_value == 1 / 5
-    cnn = quick().fit(X, y)
+    cnn = quick_classifier().fit(X, y)
     importance = permutation_importance(cnn, X, y, n_repeats=1, random_state=0)
     assert abs(importance.importances_mean[X.std(axis=0) == 0]).max() == 0
     assert importance.importances_mean.max() > 0
 
 
 def test_bagging_and_boosting_on_rows(rows):
-    bagging = BaggingClassifier(quick(), n_estimators=3, random_state=0).fit(*rows)
+    bagging = BaggingClassifier(quick_classifier(), n_estimators=3, random_state=0).fit(*rows)
     assert bagging.score(*rows) > 0.7
-    shuffled = BaggingClassifier(quick(), n_estimators=2, max_features=0.5, random_state=0)
+    shuffled = BaggingClassifier(
+        quick_classifier(), n_estimators=2, max_features=0.5, random_state=0
+    )
     assert shuffled.fit(*rows).score(*rows) > 0.5
-    boosting = AdaBoostClassifier(quick(), n_estimators=3, random_state=0).fit(*rows)
+    boosting = AdaBoostClassifier(quick_classifier(), n_estimators=3, random_state=0).fit(*rows)
     assert boosting.score(*rows) > 0.7
 
 
@@ -198,20 +200,20 @@ def test_learning_curve(digits):
     assert scores[1].mean() > scores[0].mean()
 
 
-def test_frozen(rows):
+def test_frozen_estimator(rows):
     X, y = rows
-    frozen = FrozenEstimator(quick().fit(X, y))
+    frozen = FrozenEstimator(quick_classifier().fit(X, y))
     before = frozen.predict_proba(X)
     frozen.fit(X, 1 - y)
     assert_array_equal(frozen.predict_proba(X), before)
     assert CalibratedClassifierCV(frozen).fit(X, y).score(X, y) > 0.8
 
 
-def test_one_against_the_rest_and_many_outputs(rows):
+def test_one_vs_rest_and_multi_output(rows):
     X, y = rows
-    assert OneVsRestClassifier(quick(max_epochs=8)).fit(X, y).score(X, y) > 0.8
+    assert OneVsRestClassifier(quick_classifier(max_epochs=8)).fit(X, y).score(X, y) > 0.8
     both = np.column_stack([y, y == 1])
-    assert MultiOutputClassifier(quick()).fit(X, both).predict(X).shape == both.shape
+    assert MultiOutputClassifier(quick_classifier()).fit(X, both).predict(X).shape == both.shape
 
 
 def test_cross_val_predict_gives_probabilities(digits):
@@ -222,7 +224,7 @@ def test_cross_val_predict_gives_probabilities(digits):
 def test_feature_union_and_column_transformer(files, rows):
     X, y = rows
     union = FeatureUnion([("scaled", StandardScaler()), ("rows", ImageFlattener())])
-    assert make_pipeline(union, quick(image_shape=(8, 16))).fit(X, y).score(X, y) > 0.7
+    assert make_pipeline(union, quick_classifier(image_shape=(8, 16))).fit(X, y).score(X, y) > 0.7
     paths, y = files
     frame = pd.DataFrame({"path": paths, "camera": ["a", "b"] * 20, "exposure": np.arange(40.0)})
     pixels = make_pipeline(ImageReader(), ImageResizer((8, 8)), ImageFlattener())
@@ -235,7 +237,7 @@ def test_feature_union_and_column_transformer(files, rows):
     assert len(columns.fit(frame).get_feature_names_out()) == 8 * 8 * 3 + 2 + 1
 
 
-def test_transformed_targets():
+def test_transformed_target_regressor():
     X = np.random.default_rng(0).uniform(size=(60, 5, 5))
     y = np.exp(3 * X.mean(axis=(1, 2)))
     regressor = CNNRegressor(max_epochs=10, batch_size=16, random_state=0)
@@ -243,7 +245,7 @@ def test_transformed_targets():
     assert model.fit(X, y).predict(X).shape == (60,)
 
 
-def test_pipeline_memory_keeps_the_variants_fresh(files, tmp_path):
+def test_pipeline_memory_keeps_random_augmentation(files, tmp_path):
     paths, y = files
     steps = [("read", ImageReader()), *pipeline().steps]
     plain = Pipeline(steps).fit(paths, y)
@@ -254,7 +256,7 @@ def test_pipeline_memory_keeps_the_variants_fresh(files, tmp_path):
     assert list(tmp_path.rglob("*.pkl"))
 
 
-def test_global_frames_break_no_pipeline(files):
+def test_global_pandas_output_with_a_pipeline_of_images(files):
     from sklearn import config_context
 
     paths, y = files

@@ -12,8 +12,8 @@ from skcnn.estimators._parameters import NetworkParameters
 from skcnn.training.options import TrainingOptions, TrainingParameters
 
 ESTIMATORS = [CNNClassifier, CNNRegressor]
-DIFFERENT = {"loss"}  # classes and numbers have losses of their own
-ONLY_CLASSIFIERS = {"label_smoothing", "class_weight"}
+NOT_SHARED = {"loss"}  # classifiers and regressors have different losses
+CLASSIFIER_ONLY = {"label_smoothing", "class_weight"}
 
 
 def documented(cls, section="Parameters"):
@@ -32,14 +32,14 @@ def documented(cls, section="Parameters"):
     return entries
 
 
-def test_parameters_are_the_same_but_for_those_of_classes():
+def test_classifier_and_regressor_share_parameters():
     of_classifier, of_regressor = (set(signature(cls).parameters) for cls in ESTIMATORS)
-    assert of_classifier - of_regressor == ONLY_CLASSIFIERS
+    assert of_classifier - of_regressor == CLASSIFIER_ONLY
     assert of_regressor <= of_classifier
 
 
-@pytest.mark.parametrize("name", sorted(set(signature(CNNRegressor).parameters) - DIFFERENT))
-def test_default_constraint_and_documentation_are_shared(name):
+@pytest.mark.parametrize("name", sorted(set(signature(CNNRegressor).parameters) - NOT_SHARED))
+def test_shared_parameters_have_the_same_default_constraint_and_documentation(name):
     defaults = [signature(cls).parameters[name].default for cls in ESTIMATORS]
     assert defaults[0] == defaults[1]
     constraints = [cls._parameter_constraints[name] for cls in ESTIMATORS]
@@ -49,7 +49,7 @@ def test_default_constraint_and_documentation_are_shared(name):
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_every_parameter_is_declared_constrained_and_documented_in_order(cls):
+def test_every_parameter_is_constrained_and_documented_in_order(cls):
     names = list(signature(cls).parameters)
     assert names == [field.name for field in fields(cls) if not field.kw_only] + [
         field.name for field in fields(cls) if field.kw_only
@@ -59,13 +59,13 @@ def test_every_parameter_is_declared_constrained_and_documented_in_order(cls):
     assert names[0] == "network"
 
 
-def test_the_text_of_a_shared_parameter_exists_once():
+def test_shared_parameters_are_documented_once():
     for base in (TrainingParameters, NetworkParameters):
         assert documented(base).keys() <= documented(CNNClassifier).keys()
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
-def test_options_are_read_from_the_parameters(cls):
+def test_training_options_come_from_the_parameters(cls):
     estimator = cls(learning_rate=0.5, mixup=0.25, warm_start=True)
     options = TrainingOptions.of(estimator)
     for field in fields(TrainingOptions):
@@ -74,7 +74,7 @@ def test_options_are_read_from_the_parameters(cls):
     assert options == TrainingOptions.of(clone(estimator))
 
 
-def test_documentation_of_a_class_without_docstrings():
+def test_document_class_without_a_docstring():
     class Bare(TrainingParameters):
         pass
 

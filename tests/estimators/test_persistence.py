@@ -1,4 +1,4 @@
-"""Saved estimators: small, complete, and the same elsewhere."""
+"""Pickled estimators: their size, and predictions after loading."""
 
 import copy
 import io
@@ -39,7 +39,7 @@ def weights_of(estimator):
     ],
     ids=["defaults", "dense", "early stopping", "skorch's callbacks"],
 )
-def test_little_more_than_the_weights(digits, estimator, parameters):
+def test_pickle_size_is_close_to_the_weights(digits, estimator, parameters):
     X, y = digits
     fitted = estimator(max_epochs=2, random_state=0, **parameters).fit(X, y)
     for kept in (fitted, make_pipeline(ImageResizer((8, 8)), fitted).fit(X, y)):
@@ -59,14 +59,14 @@ def test_little_more_than_the_weights(digits, estimator, parameters):
     ],
     ids=["deep", "deep and narrow", "long"],
 )
-def test_many_layers_and_epochs_weigh_little(digits, parameters):
+def test_pickle_size_with_many_layers_or_epochs(digits, parameters):
     X, y = digits
     cnn = CNNClassifier(random_state=0, batch_size=200, **parameters)
     cnn.fit(X, y, X_val=X[:9], y_val=y[:9])
     assert size_of(cnn) <= 1.1 * weights_of(cnn) + 50_000
 
 
-def test_networks_of_a_script_come_back_from_workers(digits):
+def test_network_defined_in_a_script_returns_from_worker_processes(digits):
     class Local(nn.Module):
         def __init__(self, in_channels, height, width, n_outputs):
             super().__init__()
@@ -85,7 +85,7 @@ def test_networks_of_a_script_come_back_from_workers(digits):
     assert_array_equal(copy.deepcopy(fitted).predict_proba(X), fitted.predict_proba(X))
 
 
-def test_no_training_data(digits):
+def test_pickle_contains_no_training_data(digits):
     X, y = np.tile(digits[0], (10, 4, 4)), np.tile(digits[1], 10)
     small = CNNClassifier(channels=(4,), stride=4, hidden_units=(), max_epochs=1, random_state=0)
     pipe = make_pipeline(ImageAugmenter(shift=0.1, random_state=0), small)
@@ -93,7 +93,7 @@ def test_no_training_data(digits):
     assert size_of(pipe) < 60_000 < X.nbytes
 
 
-def test_optimizer_is_kept_where_training_goes_on(digits):
+def test_optimizer_state_is_pickled_with_warm_start(digits):
     X, y = digits
     parameters = {"max_epochs": 1, "schedule": None, "random_state": 0, "warm_start": True}
     cnn = CNNClassifier(**parameters).fit(X, y)
@@ -105,7 +105,7 @@ def test_optimizer_is_kept_where_training_goes_on(digits):
     assert loaded.partial_fit(X, y).n_epochs_ == 2
 
 
-def test_loads_where_the_training_device_does_not_exist(digits):
+def test_loads_without_the_training_device(digits):
     X, y = digits
     cnn = CNNClassifier(max_epochs=1, random_state=0).fit(X, y)
     expected = cnn.predict_proba(X)
@@ -113,7 +113,7 @@ def test_loads_where_the_training_device_does_not_exist(digits):
     assert_array_equal(pickle.loads(pickle.dumps(cnn)).predict_proba(X), expected)
 
 
-def test_loaded_in_a_fresh_process(digits, tmp_path):
+def test_loads_in_a_new_process(digits, tmp_path):
     X, y = digits
     pipe = make_pipeline(ImageResizer((6, 6)), CNNClassifier(max_epochs=2, random_state=0))
     joblib.dump(pipe.fit(X, y), tmp_path / "pipeline.joblib")

@@ -1,4 +1,4 @@
-"""CNNRegressor: one target and several."""
+"""CNNRegressor with one target and with several targets."""
 
 import warnings
 
@@ -20,13 +20,13 @@ def blobs(n=150):
     return np.exp(-distance / 4), place
 
 
-def quick(**parameters):
+def quick_regressor(**parameters):
     return CNNRegressor(**{"max_epochs": 8, "batch_size": 16, "random_state": 0, **parameters})
 
 
-def test_beats_the_tree():
+def test_defaults_beat_a_tree():
     X, y = blobs()
-    ours = cross_val_score(quick(), X, y[:, 0], cv=3).mean()
+    ours = cross_val_score(quick_regressor(), X, y[:, 0], cv=3).mean()
     tree = cross_val_score(DecisionTreeRegressor(random_state=0), X.reshape(150, -1), y[:, 0], cv=3)
     assert ours > 0.9
     assert ours > tree.mean()
@@ -35,7 +35,7 @@ def test_beats_the_tree():
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
 def test_several_targets(loss):
     X, y = blobs()
-    cnn = quick(loss=loss).fit(X[:100], y[:100])
+    cnn = quick_regressor(loss=loss).fit(X[:100], y[:100])
     prediction = cnn.predict(X[100:])
     assert prediction.shape == (50, 2)
     assert prediction.dtype == np.float64
@@ -44,53 +44,55 @@ def test_several_targets(loss):
     assert_allclose(cnn.y_scale_, y[:100].std(axis=0))
 
 
-def test_number_of_axes_of_the_targets_is_kept():
+def test_predictions_have_the_number_of_dimensions_of_the_targets():
     X, y = blobs()
-    one, column = quick().fit(X, y[:, 0]), quick().fit(X, y[:, :1])
+    one, column = quick_regressor().fit(X, y[:, 0]), quick_regressor().fit(X, y[:, :1])
     assert one.predict(X).shape == (150,)
     assert column.predict(X).shape == (150, 1)
     assert_array_equal(one.predict(X), column.predict(X)[:, 0])
 
 
 @pytest.mark.parametrize(("offset", "scale"), [(0, 1e-6), (1e6, 1.0), (-5, 1e9)])
-def test_scale_of_the_targets_makes_no_difference(offset, scale):
+def test_scale_of_the_targets_does_not_matter(offset, scale):
     X, y = blobs()
-    plain = quick(precision="float32").fit(X, y)
-    other = quick(precision="float32").fit(X, offset + scale * y)
+    plain = quick_regressor(precision="float32").fit(X, y)
+    other = quick_regressor(precision="float32").fit(X, offset + scale * y)
     assert_allclose((other.predict(X) - offset) / scale, plain.predict(X), atol=0.05)
 
 
 def test_constant_target():
     X, y = blobs()
     y[:, 1] = 7
-    assert_allclose(quick(max_epochs=30).fit(X, y).predict(X)[:, 1], 7, atol=0.5)
+    assert_allclose(quick_regressor(max_epochs=30).fit(X, y).predict(X)[:, 1], 7, atol=0.5)
 
 
 @pytest.mark.parametrize("scale", [1e200, 1e-200])
 def test_extreme_targets(scale):
     X, y = blobs()
-    plain = quick(precision="float32").fit(X, y)
-    extreme = quick(precision="float32").fit(X, y * scale)
+    plain = quick_regressor(precision="float32").fit(X, y)
+    extreme = quick_regressor(precision="float32").fit(X, y * scale)
     assert_allclose(extreme.predict(X) / scale, plain.predict(X), rtol=1e-4)
 
 
-def test_rounding_is_no_spread():
+def test_rounding_errors_do_not_count_as_variance():
     X, _ = blobs()
-    assert quick().partial_fit(X[:3], [0.1, 0.1, 0.1]).y_scale_ == 1
+    assert quick_regressor().partial_fit(X[:3], [0.1, 0.1, 0.1]).y_scale_ == 1
 
 
-def test_weighted_statistics_equal_repetition():
+def test_weighted_target_statistics_equal_repetition():
     X, y = blobs(40)
     weights = np.arange(40) % 3
-    weighted = quick(max_epochs=1).fit(X, y, sample_weight=weights)
-    repeated = quick(max_epochs=1).fit(X.repeat(weights, axis=0), y.repeat(weights, axis=0))
+    weighted = quick_regressor(max_epochs=1).fit(X, y, sample_weight=weights)
+    repeated = quick_regressor(max_epochs=1).fit(
+        X.repeat(weights, axis=0), y.repeat(weights, axis=0)
+    )
     assert_allclose(weighted.y_mean_, repeated.y_mean_)
     assert_allclose(weighted.y_scale_, repeated.y_scale_)
 
 
-def test_history_scores_are_r_squared():
+def test_history_contains_r2_scores():
     X, y = blobs()
-    cnn = quick().fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+    cnn = quick_regressor().fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
     assert_allclose(cnn.history_[-1]["valid_score"], cnn.score(X[100:], y[100:]), rtol=1e-5)
     error = ((cnn.predict(X[100:]) - y[100:]) / cnn.y_scale_) ** 2
     assert_allclose(cnn.history_[-1]["valid_loss"], error.mean(), rtol=1e-4)
@@ -98,7 +100,7 @@ def test_history_scores_are_r_squared():
 
 def test_partial_fit_keeps_the_scale_of_the_targets():
     X, y = blobs()
-    cnn = quick().partial_fit(X, y)
+    cnn = quick_regressor().partial_fit(X, y)
     mean = cnn.y_mean_.copy()
     cnn.partial_fit(X, y + 100)
     assert_array_equal(cnn.y_mean_, mean)
@@ -108,15 +110,15 @@ def test_partial_fit_keeps_the_scale_of_the_targets():
 
 def test_early_stopping():
     X, y = blobs()
-    cnn = quick(early_stopping=True, patience=1, max_epochs=60, schedule=None).fit(X, y)
+    cnn = quick_regressor(early_stopping=True, patience=1, max_epochs=60, schedule=None).fit(X, y)
     assert cnn.n_epochs_ < 60
 
 
 @pytest.mark.parametrize("ignored", [1e20, 1e170])
-def test_targets_of_no_weight_may_be_any_number(ignored):
+def test_targets_of_weight_zero_are_ignored(ignored):
     X, y = blobs(41)
     y = np.r_[y[:40, 0], ignored]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cnn = quick(max_epochs=1).fit(X, y, sample_weight=np.r_[np.ones(40), 0])
-    assert_array_equal(cnn.predict(X), quick(max_epochs=1).fit(X[:40], y[:40]).predict(X))
+        cnn = quick_regressor(max_epochs=1).fit(X, y, sample_weight=np.r_[np.ones(40), 0])
+    assert_array_equal(cnn.predict(X), quick_regressor(max_epochs=1).fit(X[:40], y[:40]).predict(X))

@@ -1,4 +1,4 @@
-"""The estimators' options of training and prediction against plain PyTorch and numpy."""
+"""Training and prediction options of the estimators against plain PyTorch and NumPy."""
 
 import copy
 import pickle
@@ -28,13 +28,13 @@ FAST = {"network": "fast", "channels": (8, 16), "optimizer": "muon", "learning_r
 
 @pytest.fixture(scope="module", params=ESTIMATORS)
 def task(request, digits):
-    """Give an estimator, 100 images, and targets for it."""
+    """Return an estimator class, 100 images, and targets for it."""
     X, y = digits[0][:100], digits[1][:100]
     return request.param, X, y if request.param is CNNClassifier else X.mean((1, 2)) + y
 
 
-def outputs_of(cnn, X):
-    """What the module gives for images, in double precision."""
+def module_outputs(cnn, X):
+    """Return the outputs of the module for images, in double precision."""
     images = torch.tensor(np.asarray(X, np.float32).reshape(len(X), 1, 8, 8))
     with torch.no_grad():
         return cnn.module_(images).double().numpy()
@@ -59,7 +59,7 @@ def outputs_of(cnn, X):
         ("network", "slow"),
     ],
 )
-def test_bad_values_are_refused(task, name, value):
+def test_invalid_values_raise(task, name, value):
     estimator, X, y = task
     with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
         estimator(**{**QUICK, name: value}).fit(X, y)
@@ -90,7 +90,7 @@ def test_parameters_are_set_and_cloned(estimator):
     ],
     ids=str,
 )
-def test_every_option_learns(task, parameters):
+def test_network_learns_with_every_option(task, parameters):
     estimator, X, y = task
     cnn = estimator(**{**QUICK, "max_epochs": 8, **parameters}).fit(X, y)
     losses = [record["train_loss"] for record in cnn.history_]
@@ -99,11 +99,11 @@ def test_every_option_learns(task, parameters):
     assert_array_equal(again.predict(X), cnn.predict(X))
 
 
-# --- the engine --------------------------------------------------------------------------------
+# --- the training loop -------------------------------------------------------------------------
 
 
-class Start(Callback):
-    """Remember the module as it was before the first step."""
+class InitialModule(Callback):
+    """Record a copy of the module before the first step."""
 
     modules = []
 
@@ -111,20 +111,20 @@ class Start(Callback):
         self.modules.append(copy.deepcopy(net.module_))
 
 
-def one_cycle(done):
+def one_cycle_factor(done):
     if done < 0.25:
         return 0.04 + 0.96 * (1 - cos(pi * done / 0.25)) / 2
     return (1 + cos(pi * (done - 0.25) / 0.75)) / 2
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_training_is_a_plain_loop(task, weighted):
+def test_training_equals_a_plain_loop(task, weighted):
     estimator, X, y = task
     weights = np.random.default_rng(0).uniform(0.5, 2, len(X)) if weighted else np.ones(len(X))
     options = {"dropout": 0.0, "precision": "float32", "channels": (8, 16)}
-    cnn = estimator(**QUICK, **options, callbacks=[Start()])
+    cnn = estimator(**QUICK, **options, callbacks=[InitialModule()])
     cnn.fit(X, y, sample_weight=weights if weighted else None)
-    module = Start.modules.pop().to(memory_format=torch.contiguous_format).train()
+    module = InitialModule.modules.pop().to(memory_format=torch.contiguous_format).train()
     images = torch.tensor(X, dtype=torch.float32)[:, None]
     if estimator is CNNClassifier:
         targets, criterion = torch.tensor(np.unique(y, return_inverse=True)[1]), "cross_entropy"
@@ -140,7 +140,7 @@ def test_training_is_a_plain_loop(task, weighted):
     for epoch in range(3):
         total = 0.0
         for _, rows in loader:
-            optimizer.param_groups[0]["lr"] = 0.003 * one_cycle(step / n_steps)
+            optimizer.param_groups[0]["lr"] = 0.003 * one_cycle_factor(step / n_steps)
             optimizer.zero_grad()
             outputs = module(images[rows])
             losses = getattr(functional, criterion)(outputs, targets[rows], reduction="none")
@@ -154,7 +154,7 @@ def test_training_is_a_plain_loop(task, weighted):
         assert_allclose(value, expected[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
-def test_bfloat16_is_another_training_that_learns(task):
+def test_network_learns_in_bfloat16(task):
     estimator, X, y = task
     exact, short = (
         estimator(**{**QUICK, "max_epochs": 8}, precision=precision).fit(X, y)
@@ -186,7 +186,7 @@ def test_fast_network_and_muon_on_digits():
     assert [block.first.conv.out_channels for block in cnn.module_.network.blocks] == [16, 32]
 
 
-OF_THE_PLAIN_NETWORK = {
+PLAIN_NETWORK_ONLY = {
     "kernel_size": 5,
     "stride": 2,
     "padding": "valid",
@@ -199,23 +199,23 @@ OF_THE_PLAIN_NETWORK = {
 }
 
 
-def test_options_of_the_plain_network_do_not_concern_the_fast_one(task):
+def test_fast_network_ignores_options_of_the_plain_network(task):
     estimator, X, y = task
     expected = estimator(**QUICK, **FAST).fit(X, y).predict(X)
-    found = estimator(**QUICK, **FAST, **OF_THE_PLAIN_NETWORK).fit(X, y).predict(X)
+    found = estimator(**QUICK, **FAST, **PLAIN_NETWORK_ONLY).fit(X, y).predict(X)
     assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(
     "shape", [(20, 1, 1), (20, 2, 5), (20, 9, 7, 3), (20, 28, 28, 1), (20, 1, 12, 3)]
 )
-def test_fast_network_for_images_of_any_size(shape):
+def test_fast_network_on_images_of_any_size(shape):
     X, y = np.random.default_rng(0).random(shape), np.arange(20) % 2
     cnn = CNNClassifier(**{**QUICK, "max_epochs": 1}, **FAST).fit(X, y)
     assert_allclose(cnn.predict_proba(X).sum(axis=1), 1)
 
 
-def test_fast_network_is_pickled_with_its_whitening(task):
+def test_pickle_of_the_fast_network_contains_its_whitening(task):
     estimator, X, y = task
     cnn = estimator(**QUICK, **FAST, warm_start=True).fit(X, y)
     loaded = pickle.loads(pickle.dumps(cnn))
@@ -228,7 +228,7 @@ def test_fast_network_is_pickled_with_its_whitening(task):
 
 @pytest.mark.parametrize("network", ["plain", "fast"])
 @pytest.mark.parametrize("variants", [None, "flip", "flip_shift"])
-def test_predictions_do_not_depend_on_how_rows_are_cut(task, network, variants):
+def test_predictions_do_not_depend_on_the_batch(task, network, variants):
     estimator, X, y = task
     cnn = estimator(network, **QUICK, channels=(5, 8), test_time_augmentation=variants).fit(X, y)
     expected = cnn._outputs(X)
@@ -238,7 +238,7 @@ def test_predictions_do_not_depend_on_how_rows_are_cut(task, network, variants):
     assert_array_equal(cnn._outputs(X), expected)
 
 
-# --- variants of images ------------------------------------------------------------------------
+# --- test-time augmentation --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -247,36 +247,36 @@ def trained(task):
     return estimator(**QUICK).fit(X, y), X
 
 
-def scaled_back(cnn, outputs):
+def to_predictions(cnn, outputs):
     if isinstance(cnn, CNNClassifier):
         return softmax(outputs, axis=1)
     return outputs[:, 0] * cnn.y_scale_ + cnn.y_mean_
 
 
-def predicted(cnn, X, variants):
+def predict_with(cnn, X, variants):
     cnn = copy.deepcopy(cnn).set_params(test_time_augmentation=variants)
     return cnn.predict_proba(X) if isinstance(cnn, CNNClassifier) else cnn.predict(X)
 
 
-def test_mirrored_images_are_predicted_the_same(trained):
+def test_mirror_images_have_equal_predictions(trained):
     cnn, X = trained
-    assert_array_equal(predicted(cnn, X[:, :, ::-1], "flip"), predicted(cnn, X, "flip"))
-    assert not np.array_equal(predicted(cnn, X[:, :, ::-1], None), predicted(cnn, X, None))
+    assert_array_equal(predict_with(cnn, X[:, :, ::-1], "flip"), predict_with(cnn, X, "flip"))
+    assert not np.array_equal(predict_with(cnn, X[:, :, ::-1], None), predict_with(cnn, X, None))
 
 
-def test_outputs_are_averaged_before_probabilities_are_made(trained):
+def test_outputs_are_averaged_before_the_softmax(trained):
     cnn, X = trained
-    mean = (outputs_of(cnn, X) + outputs_of(cnn, X[:, :, ::-1])) / 2
-    assert_allclose(predicted(cnn, X, "flip"), scaled_back(cnn, mean), rtol=1e-5)
+    mean = (module_outputs(cnn, X) + module_outputs(cnn, X[:, :, ::-1])) / 2
+    assert_allclose(predict_with(cnn, X, "flip"), to_predictions(cnn, mean), rtol=1e-5)
     padded = np.pad(X, [(0, 0), (1, 1), (1, 1)], mode="edge")
     mean = mean / 2
     for at in (0, 2):
         moved = padded[:, at : at + 8, at : at + 8]
-        mean = mean + (outputs_of(cnn, moved) + outputs_of(cnn, moved[:, :, ::-1])) / 8
-    assert_allclose(predicted(cnn, X, "flip_shift"), scaled_back(cnn, mean), rtol=1e-5)
+        mean = mean + (module_outputs(cnn, moved) + module_outputs(cnn, moved[:, :, ::-1])) / 8
+    assert_allclose(predict_with(cnn, X, "flip_shift"), to_predictions(cnn, mean), rtol=1e-5)
 
 
-def test_variants_may_be_changed_after_fit(trained):
+def test_test_time_augmentation_can_be_set_after_fit(trained):
     cnn, X = copy.deepcopy(trained[0]), trained[1]
     without = cnn.predict(X)
     cnn.set_params(test_time_augmentation="flip")
@@ -285,82 +285,89 @@ def test_variants_may_be_changed_after_fit(trained):
     assert_array_equal(cnn.set_params(test_time_augmentation=None).predict(X), without)
 
 
-def test_variants_change_nothing_in_training(task):
+def test_test_time_augmentation_does_not_affect_training(task):
     estimator, X, y = task
     cnns = [
         estimator(**QUICK, test_time_augmentation=variants).fit(X, y, X_val=X[:30], y_val=y[:30])
         for variants in (None, "flip_shift")
     ]
-    assert_array_equal(outputs_of(cnns[0], X), outputs_of(cnns[1], X))
+    assert_array_equal(module_outputs(cnns[0], X), module_outputs(cnns[1], X))
     for name in ("train_loss", "train_score", "valid_loss", "valid_score"):
         assert [r[name] for r in cnns[0].history_] == [r[name] for r in cnns[1].history_]
 
 
-def test_variants_of_images_with_several_labels(digits):
+def test_test_time_augmentation_of_multilabel_targets(digits):
     X, y = digits[0][:100], np.column_stack([digits[1][:100] % 2, digits[1][:100] > 4])
     cnn = CNNClassifier(**QUICK, test_time_augmentation="flip").fit(X, y)
-    mean = (outputs_of(cnn, X) + outputs_of(cnn, X[:, :, ::-1])) / 2
+    mean = (module_outputs(cnn, X) + module_outputs(cnn, X[:, :, ::-1])) / 2
     assert_allclose(cnn.predict_proba(X), expit(mean), rtol=1e-5)
     assert_array_equal(cnn.predict(X), mean > 0)
 
 
-# --- sizes of images ---------------------------------------------------------------------------
+# --- progressive resizing ----------------------------------------------------------------------
 
 
-class Recording(nn.Module):
-    """A network for images of any size that remembers those that it learned from."""
+class SizeRecorder(nn.Module):
+    """A network for images of any size that records the sizes of its inputs."""
 
     def __init__(self, in_channels, height, width, n_outputs):
         super().__init__()
         self.layer = nn.Linear(in_channels, n_outputs)
-        self.sizes = []
-        self.others = set()
+        self.training_sizes = []
+        self.evaluation_sizes = set()
 
     def forward(self, images):
         if self.training:
-            self.sizes.append(images.shape[-1])
+            self.training_sizes.append(images.shape[-1])
             assert images.shape[-2] == images.shape[-1]
         else:
-            self.others.add(tuple(images.shape[2:]))
+            self.evaluation_sizes.add(tuple(images.shape[2:]))
         return self.layer(images.mean((2, 3)))
 
 
-def sizes_of(cnn):
-    return cnn.module_.network.sizes
+def training_sizes_of(cnn):
+    return cnn.module_.network.training_sizes
 
 
-GROWING = {"batch_size": 100, "random_state": 0, "network": Recording, "progressive_resizing": 0.5}
-GROWTH = [4, 5, 5, 6, 7, 7, 8, 8]  # of 8 pixels: 4 + 4 * epoch / 6, rounded
+GROWING = {
+    "batch_size": 100,
+    "random_state": 0,
+    "network": SizeRecorder,
+    "progressive_resizing": 0.5,
+}
+GROWING_SIZES = [4, 5, 5, 6, 7, 7, 8, 8]  # of 8 pixels: 4 + 4 * epoch / 6, rounded
 
 
 @pytest.mark.parametrize("mixup", [0.0, 0.3])
-def test_images_grow(task, mixup):
+def test_images_grow_during_training(task, mixup):
     estimator, X, y = task
     cnn = estimator(**GROWING, max_epochs=8, mixup=mixup)
-    assert sizes_of(cnn.fit(X, y, X_val=X[:9], y_val=y[:9])) == GROWTH
+    assert training_sizes_of(cnn.fit(X, y, X_val=X[:9], y_val=y[:9])) == GROWING_SIZES
     cnn.predict(X)
-    assert cnn.module_.network.others == {(8, 8)}
+    assert cnn.module_.network.evaluation_sizes == {(8, 8)}
 
 
-def test_images_grow_where_another_epoch_number_is_reached(task):
+def test_images_grow_with_other_numbers_of_epochs(task):
     estimator, X, y = task
     cnn = estimator(**GROWING, max_epochs=8, warm_start=True).fit(X, y)
-    assert sizes_of(cnn.fit(X, y)) == 2 * GROWTH
-    assert sizes_of(cnn.set_params(progressive_resizing=1.0, max_epochs=2).fit(X, y))[-2:] == [8, 8]
-    assert sizes_of(estimator(**GROWING, max_epochs=1).fit(X, y)) == [8]
-    assert sizes_of(estimator(**GROWING, max_epochs=2).fit(X, y)) == [4, 8]
+    assert training_sizes_of(cnn.fit(X, y)) == 2 * GROWING_SIZES
+    assert training_sizes_of(cnn.set_params(progressive_resizing=1.0, max_epochs=2).fit(X, y))[
+        -2:
+    ] == [8, 8]
+    assert training_sizes_of(estimator(**GROWING, max_epochs=1).fit(X, y)) == [8]
+    assert training_sizes_of(estimator(**GROWING, max_epochs=2).fit(X, y)) == [4, 8]
 
 
-def test_partial_fit_sees_whole_images(task):
+def test_partial_fit_does_not_resize(task):
     estimator, X, y = task
     cnn = estimator(**GROWING)
     for _ in range(3):
         cnn.partial_fit(X, y)
-    assert sizes_of(cnn) == [8, 8, 8]
+    assert training_sizes_of(cnn) == [8, 8, 8]
 
 
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_the_plain_network_takes_one_size(task, method):
+def test_plain_network_rejects_progressive_resizing(task, method):
     estimator, X, y = task
     cnn = estimator(**QUICK, progressive_resizing=0.75)
     with pytest.raises(ValueError, match=r"progressive_resizing=0\.75 .*network=\"fast\", or 1\.0"):
@@ -368,7 +375,7 @@ def test_the_plain_network_takes_one_size(task, method):
     assert not hasattr(cnn, "net_")
 
 
-def test_a_network_of_ones_own_that_takes_one_size(task):
+def test_callable_network_of_fixed_size_rejects_progressive_resizing(task):
     estimator, X, y = task
 
     def dense(in_channels, height, width, n_outputs):
@@ -383,8 +390,8 @@ def test_a_network_of_ones_own_that_takes_one_size(task):
 # --- memory ------------------------------------------------------------------------------------
 
 
-class Library:
-    """A C library that remembers its calls."""
+class FakeLibrary:
+    """A C library that records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -400,9 +407,9 @@ class Library:
 SETTINGS = [2**31 - 1, 2**31 - 1, 2**25, 2**26, "trim"]
 
 
-def test_memory_is_kept_while_training_and_given_back(task, monkeypatch):
+def test_freed_memory_is_kept_during_training_and_released_after(task, monkeypatch):
     estimator, X, y = task
-    library = Library()
+    library = FakeLibrary()
     monkeypatch.setattr(memory, "_glibc", lambda: library)
     cnn = estimator(**QUICK).fit(X, y)
     assert library.calls == SETTINGS
@@ -416,7 +423,7 @@ def test_memory_is_kept_while_training_and_given_back(task, monkeypatch):
     assert library.calls == 3 * SETTINGS
 
 
-def test_what_the_caller_computes_in_changes_nothing(task):
+def test_grad_mode_and_autocast_of_the_caller_do_not_matter(task):
     cls, X, y = task
     expected = cls(**QUICK).fit(X, y).predict(X)
     for context in (
@@ -430,8 +437,8 @@ def test_what_the_caller_computes_in_changes_nothing(task):
 
 
 @pytest.mark.parametrize("n_batches", [3, 14, 19])
-def test_a_stop_in_the_middle_of_an_epoch_keeps_the_best_weights(task, n_batches):
-    """14 and 19 batches are two epochs of six, and three, and some more."""
+def test_stop_within_an_epoch_restores_the_best_weights(task, n_batches):
+    """An epoch has 6 batches, so 14 and 19 batches are 2 and 3 epochs and a part of the next."""
     states = {}
 
     class Stop(Callback):
@@ -444,7 +451,7 @@ def test_a_stop_in_the_middle_of_an_epoch_keeps_the_best_weights(task, n_batches
         def on_batch_begin(self, net, training=False, **kwargs):
             self.n_left_ -= training
             if self.n_left_ < 0:
-                raise KeyboardInterrupt  # how skorch's callbacks end a training
+                raise KeyboardInterrupt  # as skorch's callbacks stop training
 
     cls, X, y = task
     cnn = cls(**QUICK, early_stopping=True, callbacks=[Stop()])
@@ -455,7 +462,7 @@ def test_a_stop_in_the_middle_of_an_epoch_keeps_the_best_weights(task, n_batches
             assert torch.equal(cnn.module_.state_dict()[name], value)
 
 
-def test_no_weights_are_weights_of_one(task):
+def test_no_sample_weights_equal_weights_of_one(task):
     cls, X, y = task
     trained = []
     for weights in (None, np.ones(100)):
@@ -464,7 +471,7 @@ def test_no_weights_are_weights_of_one(task):
     assert_array_equal(*trained)
 
 
-def test_every_fit_scales_its_weights(task):
+def test_every_fit_scales_its_sample_weights(task):
     cls, X, y = task
     trained = []
     for weights in (None, np.full(100, 1000.0)):
