@@ -1,4 +1,4 @@
-"""The variants of an image against numpy."""
+"""Test-time augmentation against NumPy."""
 
 import numpy as np
 import pytest
@@ -11,18 +11,18 @@ RNG = np.random.default_rng(0)
 SIZES = [(1, 1), (1, 6), (2, 2), (7, 5)]
 
 
-def shifted(images, step):
+def shift(images, step):
     padded = np.pad(images, [(0, 0), (0, 0), (1, 1), (1, 1)], mode="edge")
     height, width = images.shape[2:]
     return padded[:, :, 1 + step : 1 + step + height, 1 + step : 1 + step + width]
 
 
-def naive(name, images):
+def naive_variants(name, images):
     if name == "flip":
         return [(0.5, images), (0.5, images[..., ::-1])]
     variants = []
     for step, weight in ((0, 0.25), (-1, 0.125), (1, 0.125)):
-        moved = shifted(images, step)
+        moved = shift(images, step)
         variants += [(weight, moved), (weight, moved[..., ::-1])]
     return variants
 
@@ -34,7 +34,7 @@ def naive(name, images):
 def test_variants(name, size, dtype, memory_format):
     images = RNG.integers(0, 256, size=(3, 2, *size)).astype(dtype)
     tensor = torch.tensor(images).contiguous(memory_format=memory_format)
-    found, expected = list(TEST_TIME_AUGMENTATIONS[name](tensor)), naive(name, images)
+    found, expected = list(TEST_TIME_AUGMENTATIONS[name](tensor)), naive_variants(name, images)
     for (weight, variant), (share, moved) in zip(found, expected, strict=True):
         assert weight == share
         assert variant.dtype == tensor.dtype
@@ -43,5 +43,5 @@ def test_variants(name, size, dtype, memory_format):
     assert_array_equal(tensor, images)
 
 
-def test_the_table():
+def test_names_of_the_augmentations():
     assert set(TEST_TIME_AUGMENTATIONS) == {"flip", "flip_shift"}

@@ -1,4 +1,4 @@
-"""Callbacks of the training against naive means."""
+"""The lookahead callback against a naive moving average."""
 
 from types import SimpleNamespace
 
@@ -34,7 +34,7 @@ def test_lookahead_sets_weights_to_their_moving_average():
         assert_allclose(module.weight.detach().numpy(), expected, rtol=1e-5)
 
 
-def test_lookahead_leaves_weights_alone_that_are_not_trained():
+def test_lookahead_does_not_change_frozen_weights():
     fits = [
         CNNClassifier("fast", channels=(8,), max_epochs=1, lookahead=value, random_state=0)
         for value in (False, True)
@@ -44,6 +44,6 @@ def test_lookahead_leaves_weights_alone_that_are_not_trained():
     assert not torch.equal(nets[0].output.weight, nets[1].output.weight)
 
 
-def test_a_network_learns_with_lookahead():
+def test_network_learns_with_lookahead():
     cnn = CNNClassifier(channels=(8, 16), max_epochs=20, lookahead=True, random_state=0)
     assert cnn.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9

@@ -1,4 +1,4 @@
-"""Device, precision and random numbers."""
+"""Device, precision and random seeds."""
 
 from contextlib import nullcontext
 
@@ -12,16 +12,16 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.fixture
-def devices(monkeypatch):
-    def choose(cuda=False, mps=False):
+def available_devices(monkeypatch):
+    def set_available(cuda=False, mps=False):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
         monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
 
-    return choose
+    return set_available
 
 
 @pytest.mark.parametrize(
-    ("there", "expected"),
+    ("available", "expected"),
     [
         ({"cuda": True}, "cuda"),
         ({"cuda": True, "mps": True}, "cuda"),
@@ -29,20 +29,20 @@ def devices(monkeypatch):
         ({}, "cpu"),
     ],
 )
-def test_auto_takes_what_there_is(devices, there, expected):
-    devices(**there)
+def test_auto_selects_the_best_available_device(available_devices, available, expected):
+    available_devices(**available)
     assert resolve_device("auto") == torch.device(expected)
 
 
 @pytest.mark.parametrize("device", ["cpu", CPU])
-def test_a_device_that_exists(device):
+def test_existing_device(device):
     assert resolve_device(device) == available_device(device) == CPU
 
 
 @pytest.mark.parametrize(
     "device", ["cuda:99", "nonsense", "", "cpu:first", torch.device("cuda:99")]
 )
-def test_a_device_that_does_not_exist(device):
+def test_missing_device(device):
     with pytest.raises(ValueError, match=r'device=.* is not available \(.*\): device="auto"'):
         resolve_device(device)
     assert available_device(device) == CPU
@@ -74,39 +74,39 @@ def test_precision(monkeypatch, precision, native, expected):
 
 
 @pytest.fixture
-def asked_anew():
-    """Forget what the real devices can, and what those of a test could."""
+def empty_cache():
+    """Clear the cache of `has_bfloat16` before and after a test."""
     module.has_bfloat16.cache_clear()
     yield
     module.has_bfloat16.cache_clear()
 
 
-@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.usefixtures("empty_cache")
 @pytest.mark.parametrize("name", ["amx_bf16", "avx512_bf16", "avx2"])
-def test_processors_that_compute_bfloat16_natively(monkeypatch, name):
+def test_cpus_with_native_bfloat16(monkeypatch, name):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {name: True}, raising=False)
     context = autocast(CPU, "auto")
     assert isinstance(context, nullcontext if name == "avx2" else torch.autocast)
 
 
-@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.usefixtures("empty_cache")
 @pytest.mark.parametrize("native", [True, False])
-def test_cuda_devices_that_compute_bfloat16_natively(monkeypatch, native):
-    asked = []
+def test_cuda_devices_with_native_bfloat16(monkeypatch, native):
+    calls = []
     monkeypatch.setattr(
-        torch.cuda, "is_bf16_supported", lambda **options: asked.append(options) or native
+        torch.cuda, "is_bf16_supported", lambda **options: calls.append(options) or native
     )
     monkeypatch.setattr(torch, "autocast", lambda *args, **options: (args, options))
     context = autocast(CUDA, "auto")
-    assert asked == [{"including_emulation": False}]
+    assert calls == [{"including_emulation": False}]
     expected = (("cuda",), {"dtype": torch.bfloat16, "cache_enabled": False})
     assert context == expected if native else isinstance(context, nullcontext)
 
 
-# --- random numbers ----------------------------------------------------------------------------
+# --- random seeds ------------------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_numbers():
+def test_random_numbers_depend_on_the_seed():
     numbers = []
     for seed in (3, 3, 4):
         with seeded(seed, CPU):
@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_numbers():
     assert not torch.equal(numbers[0], numbers[2])
 
 
-def draw_seeded(error):
+def draw_and_raise(error):
     with seeded(0, CPU):
         torch.rand(100)
         if error is not None:
@@ -123,14 +123,14 @@ def draw_seeded(error):
 
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
-def test_the_global_numbers_stay_as_they_were(error):
+def test_global_random_state_does_not_change(error):
     state = torch.get_rng_state()
     with nullcontext() if error is None else pytest.raises(error):
-        draw_seeded(error)
+        draw_and_raise(error)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_seeds_can_be_nested():
+def test_nested_seeds():
     with seeded(1, CPU):
         first = torch.rand(3)
         with seeded(2, CPU):
@@ -141,7 +141,7 @@ def test_seeds_can_be_nested():
     assert torch.equal(torch.cat([first, second]), expected)
 
 
-def test_random_numbers_of_apple_devices(monkeypatch):
+def test_seed_of_mps_devices(monkeypatch):
     calls = []
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda device="mps": "before")
     monkeypatch.setattr(torch.mps, "manual_seed", calls.append)

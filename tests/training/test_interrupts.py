@@ -1,4 +1,4 @@
-"""Ctrl-C and callbacks that end a training, both by KeyboardInterrupt."""
+"""Ctrl-C raises from fit, while a KeyboardInterrupt of a callback stops training."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ def interrupt(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGINT)
 
 
-class SendsSignal(Callback):
-    """A callback in which SIGINT arrives, in the second epoch."""
+class SignalInCallback(Callback):
+    """A callback that receives SIGINT in the second epoch."""
 
     def __init__(self, method):
         setattr(self, method, self.send)
@@ -35,7 +35,7 @@ class SendsSignal(Callback):
 
 
 class SignalInBatch(nn.Module):
-    """A network in which SIGINT arrives, in the third call in train mode."""
+    """A network that receives SIGINT in its third forward pass in training mode."""
 
     def __init__(self, in_channels, height, width, n_outputs):
         super().__init__()
@@ -49,8 +49,8 @@ class SignalInBatch(nn.Module):
         return self.layer(images.flatten(1))
 
 
-class CatchesAndStops(Callback):
-    """A callback that ends the training as those of skorch do."""
+class StopsTraining(Callback):
+    """A callback that stops training as those of skorch do."""
 
     def on_epoch_end(self, net, **kwargs):
         raise KeyboardInterrupt
@@ -65,7 +65,7 @@ METHODS = ["on_epoch_begin", "on_batch_begin", "on_grad_computed", "on_batch_end
 
 @pytest.mark.parametrize("method", ["on_train_begin", *METHODS, "on_train_end"])
 def test_ctrl_c_in_a_callback_ends_fit(method):
-    callback = SendsSignal(method)
+    callback = SignalInCallback(method)
     if method.startswith("on_train"):
         setattr(callback, method, interrupt)
     cnn = classifier(callbacks=[callback])
@@ -79,7 +79,7 @@ def test_ctrl_c_in_a_batch_ends_fit():
         classifier(network=SignalInBatch, channels="auto").fit(IMAGES, LABELS)
 
 
-def test_ctrl_c_in_early_stopping_of_skorch_ends_fit():
+def test_ctrl_c_in_the_early_stopping_of_skorch_ends_fit():
     class Interrupted(EarlyStopping):
         def on_epoch_end(self, net, **kwargs):
             interrupt()
@@ -93,47 +93,49 @@ def test_ctrl_c_between_epochs_ends_fit(monkeypatch):
     cnn = classifier()
     original = CNNClassifier._own_callbacks
 
-    def with_signal(self, *args, **kwargs):
-        return [*original(self, *args, **kwargs), SendsSignal("on_epoch_begin")]
+    def with_signal_callback(self, *args, **kwargs):
+        return [*original(self, *args, **kwargs), SignalInCallback("on_epoch_begin")]
 
-    monkeypatch.setattr(CNNClassifier, "_own_callbacks", with_signal)
+    monkeypatch.setattr(CNNClassifier, "_own_callbacks", with_signal_callback)
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(IMAGES, LABELS)
 
 
-def test_a_failed_warm_fit_keeps_what_was_learned():
+def test_interrupted_warm_start_keeps_the_fitted_net():
     cnn = classifier(max_epochs=1, warm_start=True, random_state=0).fit(IMAGES, LABELS)
     before = cnn.predict_proba(IMAGES)
     with pytest.raises(KeyboardInterrupt):
-        cnn.set_params(callbacks=[SendsSignal("on_batch_end")], max_epochs=3).fit(IMAGES, LABELS)
+        cnn.set_params(callbacks=[SignalInCallback("on_batch_end")], max_epochs=3).fit(
+            IMAGES, LABELS
+        )
     assert cnn.n_epochs_ == 1
     np.testing.assert_array_equal(cnn.predict_proba(IMAGES), before)
 
 
-def test_a_callback_that_raises_keyboard_interrupt_ends_the_training():
-    assert classifier(callbacks=[CatchesAndStops()]).fit(IMAGES, LABELS).n_epochs_ == 1
+def test_callback_stops_training():
+    assert classifier(callbacks=[StopsTraining()]).fit(IMAGES, LABELS).n_epochs_ == 1
 
 
-def test_a_callback_ends_a_training_in_a_thread():
+def test_callback_stops_training_in_a_thread():
     fits = []
     thread = threading.Thread(
-        target=lambda: fits.append(classifier(callbacks=[CatchesAndStops()]).fit(IMAGES, LABELS))
+        target=lambda: fits.append(classifier(callbacks=[StopsTraining()]).fit(IMAGES, LABELS))
     )
     thread.start()
     thread.join()
     assert fits[0].n_epochs_ == 1
 
 
-def test_the_handler_is_restored():
+def test_signal_handler_is_restored():
     before = signal.getsignal(signal.SIGINT)
     classifier(max_epochs=1).fit(IMAGES, LABELS)
     with pytest.raises(KeyboardInterrupt):
-        classifier(callbacks=[SendsSignal("on_epoch_end")]).fit(IMAGES, LABELS)
+        classifier(callbacks=[SignalInCallback("on_epoch_end")]).fit(IMAGES, LABELS)
     assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
-def test_conversion(interrupted):
+def test_keyboard_interrupt_becomes_stop_training_without_a_signal(interrupted):
     monitor = InterruptMonitor()
     monitor.interrupted = interrupted
     expected = KeyboardInterrupt if interrupted else StopTraining

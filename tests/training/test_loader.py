@@ -1,4 +1,4 @@
-"""Batches: what is read, in which order, and from what."""
+"""Batches of arrays and lazy images: contents, order and reading ahead."""
 
 import threading
 import tracemalloc
@@ -21,8 +21,8 @@ IMAGES = RNG.integers(0, 256, size=(23, 4, 5, 3)).astype(np.uint8)
 LABELS = np.arange(23)
 
 
-class Add:
-    """A random operation: what it adds is a function of epoch and row."""
+class AddEpochAndRow:
+    """A random operation that adds a function of epoch and row."""
 
     random = True
 
@@ -33,7 +33,7 @@ class Add:
         return shape, np.dtype(float)
 
 
-class Failing:
+class FailAtRow:
     """An operation that fails at one image."""
 
     random = False
@@ -54,14 +54,14 @@ def channels_first(images):
     return np.moveaxis(images, -1, 1)
 
 
-def read(loader):
-    """All batches of a pass: images, targets."""
+def read_batches(loader):
+    """Return the images and targets of each batch of an epoch, as arrays."""
     batches = list(loader)
     assert len(batches) == len(loader)
     return [(images.numpy(), y.numpy()) for images, y in batches]
 
 
-def order_of(loader):
+def targets_by_batch(loader):
     return [y.tolist() for _, y in loader]
 
 
@@ -78,23 +78,23 @@ def test_as_tensor(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_as_tensor_copies_only_what_it_must(dtype, tmp_path):
+def test_as_tensor_copies_only_if_necessary(dtype, tmp_path):
     images = IMAGES.astype(dtype)
     assert np.shares_memory(as_tensor(images).numpy(), images)
-    fixed = images.copy()
-    fixed.flags.writeable = False
-    tensor = as_tensor(fixed)  # PyTorch warns of tensors that must not be written to
-    assert not np.shares_memory(tensor.numpy(), fixed)
+    read_only = images.copy()
+    read_only.flags.writeable = False
+    tensor = as_tensor(read_only)  # PyTorch warns about read-only arrays
+    assert not np.shares_memory(tensor.numpy(), read_only)
     assert_array_equal(tensor, channels_first(images))
     assert_array_equal(as_tensor(images[:, ::-1, ::2]), channels_first(images[:, ::-1, ::2]))
 
 
-# --- the set -----------------------------------------------------------------------------------
+# --- the data set ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rows", [None, np.array([5, 2, 9])])
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
-def test_a_batch(rows, wrap):
+def test_batch_contents(rows, wrap):
     weights = np.linspace(1, 2, 23)
     dataset = ImageDataset(wrap(IMAGES), LABELS, weights, rows)
     seen = np.arange(23) if rows is None else rows
@@ -117,31 +117,31 @@ def test_images_without_targets(wrap):
 
 
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
-def test_grey_images_without_channels(wrap):
+def test_grayscale_images_without_channel_axis(wrap):
     images, _ = ImageDataset(wrap(IMAGES[..., 0])).batch(np.arange(4))
     assert_array_equal(images, IMAGES[:4, np.newaxis, :, :, 0])
 
 
-def test_targets_of_several_columns():
+def test_multi_output_targets():
     y = RNG.normal(size=(23, 2)).astype(np.float32)
     batch = ImageDataset(IMAGES, y).batch(np.array([3, 1]))
     assert_array_equal(batch[1], y[[3, 1]])
 
 
-def test_one_image_as_pytorch_asks_for_it():
+def test_indexing_returns_one_image():
     image, y = ImageDataset(IMAGES, LABELS)[7]
     assert_array_equal(image, channels_first(IMAGES)[7])
     assert int(y) == 7
 
 
-def test_pytorch_takes_the_set():
+def test_data_set_works_with_a_pytorch_data_loader():
     batches = list(torch.utils.data.DataLoader(ImageDataset(IMAGES, LABELS), batch_size=10))
     assert_array_equal(torch.cat([images for images, _ in batches]), channels_first(IMAGES))
     assert_array_equal(torch.cat([y for _, y in batches]), LABELS)
 
 
-def test_a_random_view_is_read_at_its_epoch_and_clean():
-    dataset = ImageDataset(LazyImages(IMAGES).then(Add()), LABELS, rows=np.array([4, 8]))
+def test_random_operations_get_the_epoch_and_clean_removes_them():
+    dataset = ImageDataset(LazyImages(IMAGES).then(AddEpochAndRow()), LABELS, rows=np.array([4, 8]))
     found = dataset.batch(np.array([1, 0]), epoch=3)[0]
     expected = channels_first(IMAGES[[8, 4]]) + np.array([308, 304]).reshape(-1, 1, 1, 1)
     assert_array_equal(found, expected)
@@ -151,7 +151,7 @@ def test_a_random_view_is_read_at_its_epoch_and_clean():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_only_reading_shows(value):
+def test_lazy_images_that_are_not_finite(value):
     images = IMAGES.astype(float)
     images[11, 0, 0] = value
     loader = BatchLoader(ImageDataset(LazyImages(images), LABELS), 5)
@@ -179,10 +179,10 @@ def test_values_that_only_reading_shows(value):
 )
 @pytest.mark.parametrize("seed", [None, 0])
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
-def test_a_last_batch_of_one_joins_the_one_before(n_images, batch_size, sizes, seed, wrap):
+def test_last_batch_of_one_image_joins_the_previous_batch(n_images, batch_size, sizes, seed, wrap):
     dataset = ImageDataset(wrap(IMAGES[:n_images]), LABELS[:n_images])
     loader = BatchLoader(dataset, batch_size, seed=seed)
-    batches = read(loader)
+    batches = read_batches(loader)
     assert [len(y) for _, y in batches] == sizes
     seen = np.concatenate([y for _, y in batches])
     assert_array_equal(np.sort(seen), np.arange(n_images))
@@ -190,26 +190,26 @@ def test_a_last_batch_of_one_joins_the_one_before(n_images, batch_size, sizes, s
         assert_array_equal(images, channels_first(IMAGES[y]))
 
 
-def test_without_a_seed_the_order_is_that_of_the_set():
+def test_order_without_a_seed():
     dataset = ImageDataset(IMAGES, LABELS, rows=np.array([9, 3, 7, 1, 8]))
-    assert order_of(BatchLoader(dataset, 2)) == [[9, 3], [7, 1, 8]]
+    assert targets_by_batch(BatchLoader(dataset, 2)) == [[9, 3], [7, 1, 8]]
 
 
-def test_the_order_is_a_function_of_seed_and_epoch():
+def test_order_depends_on_seed_and_epoch_only():
     dataset = ImageDataset(IMAGES, LABELS)
     loader = BatchLoader(dataset, 5, seed=1)
-    passes = [order_of(loader) for _ in range(3)]
+    passes = [targets_by_batch(loader) for _ in range(3)]
     assert passes[0] != passes[1] != passes[2] != passes[0]
     for epoch in (2, 0, 1):
         np.random.default_rng().random()
         torch.rand(1)
-        assert order_of(BatchLoader(dataset, 5, seed=1, epoch=epoch)) == passes[epoch]
-        flat = np.concatenate(order_of(BatchLoader(dataset, 7, seed=1, epoch=epoch)))
+        assert targets_by_batch(BatchLoader(dataset, 5, seed=1, epoch=epoch)) == passes[epoch]
+        flat = np.concatenate(targets_by_batch(BatchLoader(dataset, 7, seed=1, epoch=epoch)))
         assert_array_equal(flat, np.concatenate(passes[epoch]))
-        assert order_of(BatchLoader(dataset, 5, seed=2, epoch=epoch)) != passes[epoch]
+        assert targets_by_batch(BatchLoader(dataset, 5, seed=2, epoch=epoch)) != passes[epoch]
 
 
-def test_global_random_numbers_are_left_alone():
+def test_global_random_states_do_not_change():
     before, torch_before = np.random.get_state(), torch.get_rng_state()
     list(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 5, seed=1))
     assert_array_equal(np.random.get_state()[1], before[1])
@@ -219,7 +219,7 @@ def test_global_random_numbers_are_left_alone():
 @pytest.mark.parametrize("seed", [None, 3])
 @pytest.mark.parametrize("rows", [None, RNG.permutation(23)[:13]])
 @pytest.mark.parametrize("batch_size", [2, 6, 40])
-def test_lazy_batches_are_those_of_the_array(seed, rows, batch_size):
+def test_lazy_batches_equal_array_batches(seed, rows, batch_size):
     weights = RNG.uniform(size=23)
     lazy, array = (
         BatchLoader(ImageDataset(images, LABELS, weights, rows), batch_size, seed=seed)
@@ -233,18 +233,18 @@ def test_lazy_batches_are_those_of_the_array(seed, rows, batch_size):
 
 
 @pytest.mark.parametrize("first", [0, 4])
-def test_every_pass_reads_the_variants_of_its_epoch(first):
-    dataset = ImageDataset(LazyImages(IMAGES).then(Add()), LABELS)
+def test_every_epoch_has_its_own_random_variants(first):
+    dataset = ImageDataset(LazyImages(IMAGES).then(AddEpochAndRow()), LABELS)
     loader = BatchLoader(dataset, 5, seed=1, epoch=first)
     for epoch in range(first, first + 3):
-        for images, y in read(loader):
+        for images, y in read_batches(loader):
             amount = (100.0 * epoch + y).reshape(-1, 1, 1, 1)
             assert_array_equal(images, (channels_first(IMAGES[y]) + amount).astype(np.float32))
 
 
 @pytest.mark.parametrize("row", [0, 11, 22])
-def test_what_fails_while_reading_ahead_surfaces(row):
-    loader = BatchLoader(ImageDataset(LazyImages(IMAGES).then(Failing(row)), LABELS), 5)
+def test_errors_while_reading_ahead_are_raised(row):
+    loader = BatchLoader(ImageDataset(LazyImages(IMAGES).then(FailAtRow(row)), LABELS), 5)
     batches = iter(loader)
     seen = [next(batches)[1].tolist() for _ in range(row // 5)]
     assert [y for batch in seen for y in batch] == list(range(row - row % 5))
@@ -252,8 +252,8 @@ def test_what_fails_while_reading_ahead_surfaces(row):
         next(batches)
 
 
-class Counted:
-    """A source that remembers which rows were read."""
+class RecordingSource:
+    """A source that records which rows are read."""
 
     shape, dtype = IMAGES.shape, IMAGES.dtype
 
@@ -266,7 +266,7 @@ class Counted:
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 3, 50])
-def test_leaving_in_the_middle_ends_the_reading(n_jobs):
+def test_closing_the_iterator_ends_its_threads(n_jobs):
     n_threads = threading.active_count()
     batches = iter(BatchLoader(ImageDataset(LazyImages(IMAGES, n_jobs=n_jobs), LABELS), 2))
     next(batches)
@@ -275,22 +275,22 @@ def test_leaving_in_the_middle_ends_the_reading(n_jobs):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 3])
-def test_a_batch_a_thread_is_read_ahead_and_no_more(n_jobs):
-    source = Counted()
+def test_one_batch_per_thread_is_read_ahead(n_jobs):
+    source = RecordingSource()
     batches = iter(BatchLoader(ImageDataset(LazyImages(source, n_jobs=n_jobs), LABELS), 5))
     next(batches)
     batches.close()
     assert sorted(source.reads) == [list(range(at, at + 5)) for at in range(0, 5 * n_jobs + 5, 5)]
 
 
-def test_a_set_of_one_batch_needs_no_thread(monkeypatch):
+def test_single_batch_starts_no_thread(monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", None)
-    assert len(read(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 50))) == 1
+    assert len(read_batches(BatchLoader(ImageDataset(LazyImages(IMAGES), LABELS), 50))) == 1
 
 
 @pytest.mark.parametrize("n_jobs", [None, 1, 4])
-def test_the_number_of_threads_changes_nothing(n_jobs):
-    view = LazyImages(IMAGES, n_jobs=n_jobs).then(Add())
+def test_batches_do_not_depend_on_the_number_of_threads(n_jobs):
+    view = LazyImages(IMAGES, n_jobs=n_jobs).then(AddEpochAndRow())
     loader = BatchLoader(ImageDataset(view, LABELS), 3, seed=1)
     expected = BatchLoader(ImageDataset(np.asarray(LazyImages(IMAGES)), LABELS), 3, seed=1)
     for epoch in range(3):
@@ -299,11 +299,11 @@ def test_the_number_of_threads_changes_nothing(n_jobs):
             assert_array_equal(images, clean + (100.0 * epoch + y).reshape(-1, 1, 1, 1))
 
 
-# --- arrays on disk ----------------------------------------------------------------------------
+# --- memory-mapped arrays ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
-def test_an_array_on_disk_is_read_batch_by_batch(tmp_path, dtype):
+def test_memory_map_is_read_in_parts(tmp_path, dtype):
     shape = (400, 50, 50, 3)
     images = np.memmap(tmp_path / "images", dtype=dtype, mode="w+", shape=shape)
     images[:] = RNG.integers(0, 256, size=shape)
@@ -316,14 +316,14 @@ def test_an_array_on_disk_is_read_batch_by_batch(tmp_path, dtype):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert np.shares_memory(checked, images)
-    assert peak < 4 * 64 * 50 * 50 * 3 * 8  # a few of the parts that the statistics are made of
+    assert peak < 4 * 64 * 50 * 50 * 3 * 8  # a few chunks of the channel statistics
 
 
-# --- several batches at once -------------------------------------------------------------------
+# --- batches gathered together -----------------------------------------------------------------
 
 
 def naive_batches(images, y, weights, order, batch_size):
-    """One batch after the other, each gathered by itself."""
+    """Gather each batch by itself, one after the other."""
     starts = [*range(0, len(order), batch_size), len(order)]
     if len(starts) > 2 and starts[-1] - starts[-2] == 1:
         del starts[-2]
@@ -338,7 +338,7 @@ def naive_batches(images, y, weights, order, batch_size):
 @pytest.mark.parametrize("batch_size", [2, 5, 11, 22, 40])
 @pytest.mark.parametrize("rows", [None, RNG.permutation(23)[:12]], ids=["all", "some"])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_batches_are_those_gathered_one_by_one(
+def test_batches_gathered_together_equal_single_ones(
     monkeypatch, dtype, chunk, batch_size, rows, weighted
 ):
     monkeypatch.setattr(loader_module, "_CHUNK", chunk)
@@ -359,8 +359,8 @@ def test_batches_are_those_gathered_one_by_one(
             assert batch.weights is None
 
 
-def gathered(monkeypatch, images, batch_size):
-    """How many images are gathered at once."""
+def gathered_sizes(monkeypatch, images, batch_size):
+    """Return the numbers of images that are gathered together."""
     sizes, batch = [], ImageDataset.batch
     monkeypatch.setattr(
         ImageDataset, "batch", lambda self, rows: sizes.append(len(rows)) or batch(self, rows)
@@ -381,15 +381,13 @@ def gathered(monkeypatch, images, batch_size):
         ((7, 700, 700, 3), "u1", 3, [3, 4]),
     ],
 )
-def test_small_batches_are_gathered_together_and_large_ones_are_not(
-    monkeypatch, shape, dtype, batch_size, sizes
-):
-    assert gathered(monkeypatch, np.zeros(shape, dtype), batch_size) == sizes
+def test_only_small_batches_are_gathered_together(monkeypatch, shape, dtype, batch_size, sizes):
+    assert gathered_sizes(monkeypatch, np.zeros(shape, dtype), batch_size) == sizes
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f8"])
 @pytest.mark.parametrize("seed", [None, 0])
-def test_batches_of_an_array_on_disk(tmp_path, dtype, seed):
+def test_batches_of_a_memory_map(tmp_path, dtype, seed):
     images = np.memmap(tmp_path / "images", dtype=dtype, mode="w+", shape=IMAGES.shape)
     images[:] = IMAGES
     images = np.memmap(tmp_path / "images", dtype=dtype, mode="r", shape=IMAGES.shape)
@@ -403,7 +401,7 @@ def test_batches_of_an_array_on_disk(tmp_path, dtype, seed):
 
 
 @pytest.mark.parametrize("weights", [None, np.linspace(0, 1, 23)])
-def test_a_cut_is_a_view(weights):
+def test_cut_returns_views(weights):
     batch = ImageDataset(IMAGES, LABELS, weights).batch(np.arange(10))
     cut = batch.cut(3, 7)
     assert isinstance(cut, Batch)

@@ -1,4 +1,4 @@
-"""The losses against numpy and scikit-learn."""
+"""The losses against NumPy and scikit-learn."""
 
 import pickle
 from functools import partial
@@ -43,7 +43,7 @@ def test_cross_entropy(smoothing, n_classes):
     assert_allclose(found, expected, rtol=1e-10)
 
 
-def test_cross_entropy_is_the_log_loss():
+def test_cross_entropy_equals_log_loss():
     found = compute("multiclass", "cross_entropy", CLASSES)
     assert_allclose(found.mean(), log_loss(CLASSES, softmax(LOGITS)), rtol=1e-10)
     weights = RNG.uniform(size=40)
@@ -52,7 +52,7 @@ def test_cross_entropy_is_the_log_loss():
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_focal(smoothing):
+def test_focal_loss(smoothing):
     probabilities = softmax(LOGITS)
     target = (1 - smoothing) * np.eye(5)[CLASSES] + smoothing / 5
     entropy = -(target * np.log(probabilities)).sum(axis=1)
@@ -72,14 +72,14 @@ def test_binary_cross_entropy(smoothing, n_labels):
     assert_allclose(found, expected, rtol=1e-10)
 
 
-def test_binary_cross_entropy_is_the_mean_log_loss_of_the_labels():
+def test_binary_cross_entropy_equals_mean_log_loss_of_labels():
     found = compute("multilabel", "cross_entropy", LABELS)
     expected = np.mean([log_loss(y, sigmoid(z)) for y, z in zip(LABELS.T, LOGITS.T, strict=True)])
     assert_allclose(found.mean(), expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_binary_focal(smoothing):
+def test_binary_focal_loss(smoothing):
     target = LABELS * (1 - smoothing) + smoothing / 2
     p = sigmoid(LOGITS)
     entropy = -(target * np.log(p) + (1 - target) * np.log1p(-p))
@@ -89,7 +89,7 @@ def test_binary_focal(smoothing):
     assert_allclose(found, expected, rtol=1e-10)
 
 
-def test_losses_of_numbers():
+def test_regression_losses():
     error = np.abs(LOGITS - NUMBERS)
     huber = np.where(error < 1, error**2 / 2, error - 0.5).mean(axis=1)
     assert_allclose(compute("continuous", "huber", NUMBERS), huber, rtol=1e-10)
@@ -112,7 +112,7 @@ def test_losses_of_numbers():
     ],
 )
 @pytest.mark.parametrize("size", [100.0, 1000.0])
-def test_sure_outputs_stay_finite_and_so_do_their_gradients(target_type, name, y, size):
+def test_losses_and_gradients_of_large_outputs_are_finite(target_type, name, y, size):
     right = torch.tensor([[size, -size], [-size, size]], requires_grad=True)
     wrong = (-right).detach().requires_grad_()
     for outputs, expected in ((right, 0.0), (wrong, None)):
@@ -126,7 +126,7 @@ def test_sure_outputs_stay_finite_and_so_do_their_gradients(target_type, name, y
             assert (loss >= size).all()
 
 
-def test_criterion_is_a_module_that_pickles():
+def test_criterion_is_a_picklable_module():
     criterion = Criterion(partial(LOSSES["multiclass"]["focal"], label_smoothing=0.1))
     outputs, y = torch.as_tensor(LOGITS), torch.as_tensor(CLASSES)
     loaded = pickle.loads(pickle.dumps(criterion))

@@ -1,4 +1,4 @@
-"""What the C library is told while a network trains, and what it is told after."""
+"""Settings of glibc's allocator during and after training."""
 
 import ctypes
 import platform
@@ -13,11 +13,11 @@ from skcnn.training.memory import freed_memory_kept
 VARIABLES = ["MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"]
 MMAP, TRIM = -3, -1
 KEEP = [("mallopt", MMAP, 2**31 - 1), ("mallopt", TRIM, 2**31 - 1)]
-PUT_BACK = [("mallopt", MMAP, 2**25), ("mallopt", TRIM, 2**26), ("malloc_trim", 0)]
+RESTORE = [("mallopt", MMAP, 2**25), ("mallopt", TRIM, 2**26), ("malloc_trim", 0)]
 
 
-class Library:
-    """A C library that remembers its calls, and refuses thresholds above its largest one."""
+class FakeLibrary:
+    """A C library that records its calls, and rejects thresholds above `largest`."""
 
     def __init__(self, largest=2**31):
         self.largest = largest
@@ -34,7 +34,7 @@ class Library:
 
 @pytest.fixture
 def glibc(monkeypatch):
-    """Find the library anew, with no variable set, before and after."""
+    """Unset the environment variables, and clear the cache of `_glibc` before and after a test."""
     for name in [*VARIABLES, memory.SWITCH]:
         monkeypatch.delenv(name, raising=False)
     memory._glibc.cache_clear()
@@ -44,39 +44,39 @@ def glibc(monkeypatch):
 
 @pytest.fixture
 def library(glibc):
-    library = Library()
+    library = FakeLibrary()
     glibc.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
     glibc.setattr(ctypes, "CDLL", lambda name: library)
     return library
 
 
-def test_kept_within_and_put_back_after(library):
+def test_memory_is_kept_inside_the_context_and_released_after(library):
     for _ in range(3):
         with freed_memory_kept():
             assert library.calls == KEEP
-        assert library.calls == KEEP + PUT_BACK
+        assert library.calls == KEEP + RESTORE
         library.calls.clear()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_put_back_after_an_exception(library, error):
+def test_memory_is_released_after_an_exception(library, error):
     with pytest.raises(error), freed_memory_kept():
         raise error
-    assert library.calls == KEEP + PUT_BACK
+    assert library.calls == KEEP + RESTORE
 
 
-def test_nested_settings_are_made_once(library):
+def test_nested_contexts_change_settings_once(library):
     with freed_memory_kept():
         with freed_memory_kept():
             pass
         with pytest.raises(ValueError), freed_memory_kept():
             raise ValueError
         assert library.calls == KEEP
-    assert library.calls == KEEP + PUT_BACK
+    assert library.calls == KEEP + RESTORE
 
 
 @pytest.mark.parametrize("n_threads", [2, 5])
-def test_threads_make_settings_once(library, n_threads):
+def test_threads_change_settings_once(library, n_threads):
     entered, left = (threading.Barrier(n_threads, timeout=10) for _ in range(2))
 
     def work(number):
@@ -90,17 +90,17 @@ def test_threads_make_settings_once(library, n_threads):
 
     with ThreadPoolExecutor(n_threads) as pool:
         list(pool.map(work, range(n_threads)))
-    assert library.calls == KEEP + PUT_BACK
+    assert library.calls == KEEP + RESTORE
 
 
-def test_an_old_library_gets_the_largest_threshold_that_it_takes(library):
+def test_smaller_threshold_if_the_library_rejects_the_largest(library):
     library.largest = 2**25
     with freed_memory_kept():
         assert library.calls == [KEEP[0], ("mallopt", MMAP, 2**25), KEEP[1]]
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_nothing_where_the_user_set_a_variable(library, glibc, name):
+def test_no_changes_if_the_user_sets_a_variable(library, glibc, name):
     glibc.setenv(name, "65536")
     with freed_memory_kept():
         pass
@@ -108,15 +108,15 @@ def test_nothing_where_the_user_set_a_variable(library, glibc, name):
 
 
 @pytest.mark.parametrize(("value", "kept"), [("0", False), ("1", True)])
-def test_the_switch(library, glibc, value, kept):
+def test_environment_variable_switches_it_off(library, glibc, value, kept):
     glibc.setenv("SKCNN_KEEP_FREED_MEMORY", value)
     with freed_memory_kept():
         pass
-    assert library.calls == (KEEP + PUT_BACK if kept else [])
+    assert library.calls == (KEEP + RESTORE if kept else [])
 
 
 @pytest.mark.parametrize("version", [("", ""), ("musl", "1.2"), ("libc", "1")])
-def test_nothing_where_the_library_is_another(library, glibc, version):
+def test_no_changes_with_another_c_library(library, glibc, version):
     glibc.setattr(platform, "libc_ver", lambda: version)
     with freed_memory_kept():
         pass
@@ -124,7 +124,7 @@ def test_nothing_where_the_library_is_another(library, glibc, version):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
-def test_the_real_library_takes_the_settings(glibc):
+def test_installed_glibc_accepts_the_settings(glibc):
     with freed_memory_kept():
         assert memory._users == 1
         assert bytes(2**22) == b"\0" * 2**22

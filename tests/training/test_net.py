@@ -1,4 +1,4 @@
-"""The net against plain PyTorch loops, and as skorch's."""
+"""The net against plain PyTorch loops, and with skorch's interface and callbacks."""
 
 import copy
 import pickle
@@ -38,7 +38,7 @@ from skcnn.training.state import restored_on_failure
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
-N_IMAGES = 41  # leaves one over in batches of 8
+N_IMAGES = 41  # one more than a multiple of the batch size 8
 IMAGES = RNG.integers(0, 256, size=(N_IMAGES, 7, 6, 2)).astype(np.uint8)
 CLASSES = RNG.integers(0, 3, size=N_IMAGES)
 LABELS = RNG.integers(0, 2, size=(N_IMAGES, 3)).astype(np.float32)
@@ -62,12 +62,13 @@ def build_module(seed=0, **options):
     options = {"channels": (4, 5), "hidden_units": (10,), **options}
     with seeded(seed, CPU):
         network = PlainNetwork(2, 7, 6, 3, **options)
-        nn.init.kaiming_normal_(network.output.weight)  # more to see than from nearly nothing
+        # The default weights of the output layer are almost zero.
+        nn.init.kaiming_normal_(network.output.weight)
     return nn.Sequential(Standardize(MEAN, SCALE), network)
 
 
-def options_of(target_type="multiclass", **parameters):
-    """Make options with the defaults of the tests."""
+def make_options(target_type="multiclass", **parameters):
+    """Return training options with the defaults of the tests."""
     loss = {"continuous": "squared_error"}.get(target_type, "cross_entropy")
     defaults = {"loss": loss, "optimizer": "adam", "learning_rate": LEARNING_RATE, "batch_size": 8}
     defaults["precision"] = "float32"
@@ -76,20 +77,20 @@ def options_of(target_type="multiclass", **parameters):
 
 def build_net(module=None, target_type="multiclass", **parameters):
     names = {"seed", "predict_batch_size", "callbacks", "predict_nonlinearity", "optimizer__eps"}
-    of_net = {name: parameters.pop(name) for name in names & set(parameters)}
+    net_parameters = {name: parameters.pop(name) for name in names & set(parameters)}
     return ImageNeuralNet(
         copy.deepcopy(module or build_module()).to(memory_format=torch.channels_last),
-        options_of(target_type, **parameters),
+        make_options(target_type, **parameters),
         target_type=target_type,
-        **{"seed": 3, **of_net},
+        **{"seed": 3, **net_parameters},
     ).initialize()
 
 
-def schedule_of(name, *, n_batches):
+def schedule_callbacks(name, *, n_batches):
     return [] if name is None else [schedule_callback(name, n_batches)]
 
 
-def constant(done):
+def constant_factor(done):
     return 1.0
 
 
@@ -105,7 +106,7 @@ def naive_loss(outputs, y, weights):
 
 
 def naive_training(module, y, *, weights=None, optimizer, factor, epochs, batch_size=8, seed=3):
-    """Train as a tutorial does: the module, and the mean loss of each epoch."""
+    """Train with a plain loop, and return the module and the mean loss of each epoch."""
     module = copy.deepcopy(module).train()
     X, y = torch.tensor(np.moveaxis(IMAGES, -1, 1), dtype=torch.float32), torch.as_tensor(y)
     weights = torch.ones(len(X)) if weights is None else torch.tensor(weights, dtype=torch.float32)
@@ -142,30 +143,30 @@ def n_differing(module, other):
     )
 
 
-# --- training is what a plain loop does --------------------------------------------------------
+# --- training against a plain loop -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("schedule", [None, "cosine", "one_cycle"])
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
-def test_training_is_a_plain_loop(optimizer, schedule, wrap):
+def test_training_equals_a_plain_loop(optimizer, schedule, wrap):
     module = build_module()
-    factor = SCHEDULES.get(schedule, constant)
+    factor = SCHEDULES.get(schedule, constant_factor)
     expected, losses = naive_training(module, CLASSES, optimizer=optimizer, factor=factor, epochs=3)
     net = build_net(module, optimizer=optimizer)
-    own = schedule_of(schedule, n_batches=15)
+    own = schedule_callbacks(schedule, n_batches=15)
     net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 3, own_callbacks=own)
     assert_same_weights(net.module_, expected)
     assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-4)
-    assert n_differing(net.module_, module) >= 12  # all that can be learned was learned
+    assert n_differing(net.module_, module) >= 12  # all trainable weights and running statistics
 
 
 @pytest.mark.parametrize("target_type", TARGETS)
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
-def test_every_target_and_weights(target_type, weights):
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])
+def test_training_with_every_target_type_and_weights(target_type, weights):
     module, y = build_module(), TARGETS[target_type]
     expected, losses = naive_training(
-        module, y, weights=weights, optimizer="adam", factor=constant, epochs=3
+        module, y, weights=weights, optimizer="adam", factor=constant_factor, epochs=3
     )
     net = build_net(module, target_type)
     net.train(ImageDataset(IMAGES, y, weights), None, 3)
@@ -174,7 +175,7 @@ def test_every_target_and_weights(target_type, weights):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_training_in_two_parts_is_one(optimizer):
+def test_two_calls_of_train_equal_one(optimizer):
     once, twice = build_net(optimizer=optimizer), build_net(optimizer=optimizer)
     dataset = ImageDataset(IMAGES, CLASSES)
     once.train(dataset, None, 4)
@@ -193,11 +194,11 @@ def test_a_training_in_two_parts_is_one(optimizer):
         ({"optimizer": "sgd"}, False),
     ],
 )
-def test_another_optimizer_starts_anew(parameters, kept):
+def test_other_optimizer_parameters_reset_the_optimizer(parameters, kept):
     net = build_net()
     net.train(ImageDataset(IMAGES, CLASSES), None, 1)
     optimizer = net.optimizer_
-    net.reconfigure(options_of(**parameters, learning_rate=0.5, batch_size=20, max_epochs=7))
+    net.reconfigure(make_options(**parameters, learning_rate=0.5, batch_size=20, max_epochs=7))
     assert (net.optimizer_ is optimizer) == kept
     assert isinstance(net.optimizer_, OPTIMIZERS[parameters["optimizer"]][0])
     group = net.optimizer_.param_groups[0]
@@ -209,10 +210,10 @@ def test_another_optimizer_starts_anew(parameters, kept):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("target_type", TARGETS)
-def test_weights_are_repetitions_in_the_full_batch(optimizer, target_type):
+def test_weights_equal_repetition_in_the_full_batch(optimizer, target_type):
     """Weights and repetitions differ by rounding, so a step must not enlarge rounding errors.
 
-    The network has no kinks, where rounding decides which way a gradient goes. `eps` bounds the
+    The network is smooth: at a kink, rounding would decide the gradient. `eps` bounds the
     rate at which steps change with the gradient to `lr / eps`; the default of 1e-8 does not.
     """
     module = build_module(batch_norm=False, activation="tanh", pooling="avg")
@@ -231,10 +232,10 @@ def test_weights_are_repetitions_in_the_full_batch(optimizer, target_type):
     assert_allclose(net.history[:, "train_loss"], losses, rtol=1e-5)
 
 
-def test_random_views_are_read_at_their_epoch():
+def test_random_operations_get_the_epoch():
     epochs = []
 
-    class Watch:
+    class EpochRecorder:
         random = True
 
         def __call__(self, batch, indices, epoch):
@@ -245,13 +246,13 @@ def test_random_views_are_read_at_their_epoch():
             return shape, dtype
 
     net = build_net(batch_size=100)
-    dataset = ImageDataset(LazyImages(IMAGES).then(Watch()), CLASSES)
+    dataset = ImageDataset(LazyImages(IMAGES).then(EpochRecorder()), CLASSES)
     net.train(dataset, dataset.clean(), 3)
     net.train(dataset, None, 2)
     assert epochs == [0, 1, 2, 3, 4]
 
 
-# --- what is recorded --------------------------------------------------------------------------
+# --- history -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target_type", TARGETS)
@@ -273,7 +274,7 @@ def test_validation_loss_and_score(target_type):
     assert_allclose(net.history[-1, "valid_score"], score, atol=1e-6)
 
 
-def test_whether_a_loss_is_the_best_yet():
+def test_best_losses_are_marked_in_the_history():
     net = build_net(learning_rate=0.05)
     net.train(ImageDataset(IMAGES, CLASSES), ImageDataset(IMAGES, (CLASSES + 1) % 3), 6)
     for name in ("train_loss", "valid_loss"):
@@ -283,7 +284,7 @@ def test_whether_a_loss_is_the_best_yet():
     assert False in net.history[:, "valid_loss_best"]
 
 
-def test_no_record_of_single_batches_is_kept():
+def test_history_does_not_keep_every_batch():
     net = build_net()
     net.train(ImageDataset(IMAGES, CLASSES), ImageDataset(IMAGES, CLASSES), 2)
     assert all(len(batches) <= 2 for batches in net.history[:, "batches"])
@@ -293,9 +294,9 @@ def test_no_record_of_single_batches_is_kept():
 
 
 @pytest.mark.parametrize("target_type", TARGETS)
-@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["alike", "weighted"])
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
-def test_mixup(target_type, weights, alpha):
+def test_mixup_equals_a_naive_loss(target_type, weights, alpha):
     module, y = build_module(batch_norm=False), TARGETS[target_type]
     net = build_net(module, target_type, mixup=alpha)
     rows = np.arange(12)
@@ -323,18 +324,18 @@ def test_mixup(target_type, weights, alpha):
     assert_allclose(step["y_pred"], outputs, rtol=1e-4, atol=1e-5)
 
 
-def test_mixup_learns():
+def test_network_learns_with_mixup():
     net = build_net(mixup=0.3)
     with seeded(0, CPU):
         net.train(ImageDataset(IMAGES, CLASSES), None, 10)
     assert net.history[-1, "train_loss"] < net.history[0, "train_loss"]
 
 
-# --- what goes wrong ---------------------------------------------------------------------------
+# --- errors and interruptions ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wrap", [np.asarray, LazyImages])
-def test_a_diverging_loss_is_an_error(wrap):
+def test_diverging_loss_raises(wrap):
     net = build_net(optimizer="sgd", learning_rate=1e30, batch_size=41)
     message = (
         r"the training loss became (nan|inf) in epoch [23] with learning_rate=1e\+30: a smaller "
@@ -342,18 +343,18 @@ def test_a_diverging_loss_is_an_error(wrap):
     )
     with pytest.raises(ValueError, match=message):
         net.train(ImageDataset(wrap(IMAGES), CLASSES), None, 5)
-    assert_clean(net)
+    assert_no_training_data(net)
 
 
-def test_a_validation_loss_that_is_no_number_is_an_error():
+def test_validation_loss_of_nan_raises():
     net = build_net()
     valid = ImageDataset(np.full((4, 7, 6, 2), np.nan), CLASSES[:4])
     with pytest.raises(ValueError, match="the validation loss became nan in epoch 1 with"):
         net.train(ImageDataset(IMAGES, CLASSES), valid, 5)
-    assert_clean(net)
+    assert_no_training_data(net)
 
 
-def test_what_cannot_be_read_stops_the_training_and_the_reading():
+def test_reading_error_ends_training_and_its_threads():
     images = IMAGES.astype(float)
     images[20] = np.nan
     n_threads = threading.active_count()
@@ -361,18 +362,18 @@ def test_what_cannot_be_read_stops_the_training_and_the_reading():
     with pytest.raises(ValueError, match="Input X contains NaN"):
         net.train(ImageDataset(LazyImages(images), CLASSES), None, 5)
     assert threading.active_count() == n_threads
-    assert_clean(net)
+    assert_no_training_data(net)
 
 
-def assert_clean(net):
-    """Check that no data of a training hangs on."""
+def assert_no_training_data(net):
+    """Check that the net holds no callbacks or data of the training."""
     assert net.callbacks is None
     assert net.train_split is None
     assert not any(isinstance(cb, (LRScheduler, EarlyStopping)) for _, cb in net.callbacks_)
 
 
-class Stop(Callback):
-    """A callback that ends the training at one of its methods."""
+class StopAt(Callback):
+    """A callback that stops training when `method` is called in `epoch`."""
 
     def __init__(self, method, epoch):
         setattr(self, method, partial(self.stop, epoch))
@@ -388,20 +389,20 @@ class Stop(Callback):
     [("on_epoch_begin", 1), ("on_batch_begin", 1), ("on_batch_end", 1), ("on_epoch_end", 2)],
 )
 @pytest.mark.parametrize("directly", [False, True])
-def test_a_callback_ends_the_training(method, n_trained, directly):
+def test_callback_stops_training(method, n_trained, directly):
     dataset = ImageDataset(IMAGES, CLASSES)
-    if directly:  # as skorch's own users do
-        net = build_net(callbacks=[Stop(method, 2)])
+    if directly:  # as users of skorch do
+        net = build_net(callbacks=[StopAt(method, 2)])
         assert net.partial_fit(dataset) is net
     else:
         net = build_net()
-        assert net.train(dataset, None, 5, callbacks=[Stop(method, 2)]) is net
-        assert_clean(net)
+        assert net.train(dataset, None, 5, callbacks=[StopAt(method, 2)]) is net
+        assert_no_training_data(net)
     assert len(net.history) == len(net.history[:, "train_loss"]) == n_trained
 
 
-class Interrupted(nn.Module):
-    """A network in which the user's Ctrl-C arrives."""
+class InterruptedNetwork(nn.Module):
+    """A network that raises KeyboardInterrupt in its eighth forward pass."""
 
     def __init__(self):
         super().__init__()
@@ -415,18 +416,18 @@ class Interrupted(nn.Module):
         return self.layer(images.float().flatten(1))
 
 
-def test_an_interruption_goes_on_to_the_user():
-    net = build_net(Interrupted())
+def test_keyboard_interrupt_of_the_network_is_raised():
+    net = build_net(InterruptedNetwork())
     with pytest.raises(KeyboardInterrupt):
         net.train(ImageDataset(IMAGES, CLASSES), None, 5)
-    assert_clean(net)
+    assert_no_training_data(net)
     assert len(net.history) == 2
 
 
 @pytest.mark.parametrize("method", ["on_train_begin", "on_train_end"])
-def test_outside_the_epochs_nothing_is_there_to_end(method):
+def test_keyboard_interrupt_outside_the_epochs_is_raised(method):
     callback = Callback()
-    setattr(callback, method, lambda net, **kwargs: Stop.stop(len(net.history), net))
+    setattr(callback, method, lambda net, **kwargs: StopAt.stop(len(net.history), net))
     with pytest.raises(KeyboardInterrupt):
         build_net().train(ImageDataset(IMAGES, CLASSES), None, 1, own_callbacks=[callback])
 
@@ -434,8 +435,8 @@ def test_outside_the_epochs_nothing_is_there_to_end(method):
 # --- early stopping ----------------------------------------------------------------------------
 
 
-class Recorder(Callback):
-    """A callback that remembers the weights after every epoch."""
+class StateRecorder(Callback):
+    """A callback that records the state of the module after every epoch."""
 
     def __init__(self):
         self.states = []
@@ -445,8 +446,8 @@ class Recorder(Callback):
 
 
 @pytest.mark.parametrize(("patience", "epochs"), [(2, 30), (4, 30), (30, 5)])
-def test_the_best_weights_are_restored(patience, epochs):
-    net, recorder = build_net(learning_rate=0.01), Recorder()
+def test_best_weights_are_restored(patience, epochs):
+    net, recorder = build_net(learning_rate=0.01), StateRecorder()
     valid = ImageDataset(IMAGES[:20], (CLASSES[:20] + 1) % 3)
     own = [recorder, RestoreBest(patience)]
     net.train(ImageDataset(IMAGES[20:], CLASSES[20:]), valid, epochs, own_callbacks=own)
@@ -458,20 +459,20 @@ def test_the_best_weights_are_restored(patience, epochs):
         assert torch.equal(value, recorder.states[best][name])
     found = log_loss((CLASSES[:20] + 1) % 3, net.predict_proba(IMAGES[:20]), labels=[0, 1, 2])
     assert_allclose(found, losses[best], rtol=1e-5)
-    assert_clean(net)
+    assert_no_training_data(net)
 
 
-def test_a_net_goes_back_to_its_device(monkeypatch):
+def test_failure_restores_the_device(monkeypatch):
     net, moves = build_net(), []
     monkeypatch.setattr(net.module_, "to", lambda device: moves.append(str(device)))
 
-    def fail_elsewhere():
+    def fail_on_another_device():
         with restored_on_failure(net):
-            net.to_device(torch.device("cpu:0"))  # another name stands for another device
+            net.to_device(torch.device("cpu:0"))  # the same device by another name
             raise MemoryError
 
     with pytest.raises(MemoryError):
-        fail_elsewhere()
+        fail_on_another_device()
     assert moves == ["cpu:0", "cpu"]
     assert net.device == "cpu"
 
@@ -483,12 +484,12 @@ def weights_size(module):
     return sum(value.nbytes for value in module.state_dict().values())
 
 
-@pytest.mark.parametrize("copied", [lambda net: pickle.loads(pickle.dumps(net)), copy.deepcopy])
+@pytest.mark.parametrize("make_copy", [lambda net: pickle.loads(pickle.dumps(net)), copy.deepcopy])
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_a_copy_predicts_the_same(copied, warm_start):
+def test_copies_have_equal_outputs(make_copy, warm_start):
     net = build_net(warm_start=warm_start)
     net.train(ImageDataset(IMAGES, CLASSES), None, 2)
-    loaded = copied(net)
+    loaded = make_copy(net)
     assert torch.equal(loaded.forward(IMAGES), net.forward(IMAGES))
     assert loaded.history == net.history
     assert loaded.module_ is not net.module_
@@ -496,7 +497,7 @@ def test_a_copy_predicts_the_same(copied, warm_start):
     assert net.optimizer_ is not None
 
 
-def test_a_pickle_is_little_more_than_the_weights():
+def test_pickle_size_is_close_to_the_weights():
     module = build_module(hidden_units=(500, 500))
     sizes = {}
     for warm_start in (False, True):
@@ -510,11 +511,11 @@ def test_a_pickle_is_little_more_than_the_weights():
         )
         sizes[warm_start] = len(pickle.dumps(net))
     assert sizes[False] <= 1.1 * weights_size(module) + 50_000
-    assert sizes[True] >= 2.9 * weights_size(module)  # Adam's two moments
+    assert sizes[True] >= 2.9 * weights_size(module)  # the weights and Adam's two moments
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_a_warm_start_goes_on_after_pickling(optimizer):
+def test_loaded_net_continues_training_equally(optimizer):
     net = build_net(optimizer=optimizer, warm_start=True)
     dataset = ImageDataset(IMAGES, CLASSES)
     net.train(dataset, None, 2)
@@ -525,7 +526,7 @@ def test_a_warm_start_goes_on_after_pickling(optimizer):
     assert loaded.history[:, "train_loss"] == net.history[:, "train_loss"]
 
 
-def test_a_net_loaded_without_optimizer_learns_on():
+def test_loaded_net_without_optimizer_continues_training():
     net = build_net()
     dataset = ImageDataset(IMAGES, CLASSES)
     net.train(dataset, None, 1)
@@ -535,7 +536,7 @@ def test_a_net_loaded_without_optimizer_learns_on():
     assert loaded.history[-1, "train_loss"] < loaded.history[0, "train_loss"]
 
 
-def test_a_pickle_names_no_device():
+def test_pickle_does_not_contain_the_device():
     net = build_net()
     net.device = "cuda:7"
     assert b"cuda:7" not in pickle.dumps(net)
@@ -548,7 +549,7 @@ def test_a_pickle_names_no_device():
 
 
 @pytest.mark.parametrize("precision", ["auto", "bfloat16"])
-def test_lower_precision_trains_float32_weights(precision):
+def test_lower_precision_keeps_float32_weights(precision):
     expected, found = build_net(), build_net(precision=precision)
     for net in (expected, found):
         net.train(ImageDataset(IMAGES, CLASSES), None, 3)
@@ -560,8 +561,8 @@ def test_lower_precision_trains_float32_weights(precision):
         assert n_differing(found.module_, expected.module_) >= 12
 
 
-class WhatComes(nn.Module):
-    """A network that remembers the dtype of what its layer computes."""
+class DtypeRecorder(nn.Module):
+    """A network that records the dtype of its layer's outputs."""
 
     def __init__(self):
         super().__init__()
@@ -574,15 +575,15 @@ class WhatComes(nn.Module):
         return outputs
 
 
-def test_only_training_computes_in_lower_precision():
-    net = build_net(WhatComes(), precision="bfloat16")
+def test_prediction_computes_in_float32():
+    net = build_net(DtypeRecorder(), precision="bfloat16")
     dataset = ImageDataset(IMAGES, CLASSES)
     net.train(dataset, dataset, 1)
     net.forward(IMAGES)
     assert set(net.module_.seen) == {(True, torch.bfloat16), (False, torch.float32)}
 
 
-def test_moving_to_where_it_is_does_nothing():
+def test_to_device_without_a_change_keeps_the_tensors():
     net = build_net()
     weights = net.module_[1].output.weight.data_ptr()
     net.to_device(CPU)
@@ -622,12 +623,12 @@ def test_probabilities_and_predictions(target_type):
     assert_array_equal(net.predict(IMAGES), predicted.get(target_type, outputs))
 
 
-def test_a_nonlinearity_of_the_users():
+def test_user_defined_nonlinearity():
     net = build_net(predict_nonlinearity=torch.exp)
     assert_allclose(net.predict_proba(IMAGES), np.exp(net.forward(IMAGES).numpy()), rtol=1e-6)
 
 
-def test_outputs_in_training_mode_keep_the_order():
+def test_forward_in_training_mode():
     module = build_module(batch_norm=False)
     net = build_net(module)
     assert_allclose(net.forward(IMAGES, training=True).detach(), net.forward(IMAGES), atol=1e-5)
@@ -670,7 +671,7 @@ def test_batch_scoring(on_train):
     assert_allclose(net.history[:, "accuracy"], score, atol=1e-7)
 
 
-def test_checkpoint_as_it_comes(tmp_path):
+def test_checkpoint(tmp_path):
     net = train_with(Checkpoint(dirname=tmp_path, f_pickle="net.pkl"), epochs=3)
     assert net.history[:, "event_cp"] == net.history[:, "valid_loss_best"]
     other = build_net(build_module(seed=1))
@@ -684,8 +685,8 @@ def test_checkpoint_as_it_comes(tmp_path):
     assert loaded.train_split is None
 
 
-def test_learning_rate_schedulers_are_not_overruled():
-    class Rates(Callback):
+def test_learning_rate_schedulers_of_the_user():
+    class RateRecorder(Callback):
         rates = []
 
         def on_batch_end(self, net, training, **kwargs):
@@ -693,23 +694,23 @@ def test_learning_rate_schedulers_are_not_overruled():
                 self.rates.append(net.optimizer_.param_groups[0]["lr"])
 
     net = build_net(learning_rate=0.01)
-    callbacks = [LRScheduler("StepLR", step_size=1, gamma=0.1), Rates()]
+    callbacks = [LRScheduler("StepLR", step_size=1, gamma=0.1), RateRecorder()]
     net.train(ImageDataset(IMAGES, CLASSES), None, 3, callbacks=callbacks)
-    assert_allclose(Rates.rates, np.repeat([0.01, 0.001, 0.0001], 5))
+    assert_allclose(RateRecorder.rates, np.repeat([0.01, 0.001, 0.0001], 5))
 
 
-def test_gradient_clipping():
+def test_gradient_norm_clipping():
     net = train_with(GradientNormClipping(1e-3), optimizer="sgd", learning_rate=1.0, epochs=1)
     before = build_net()
     moved = sum(
         (one - other).pow(2).sum()
         for one, other in zip(net.module_.parameters(), before.module_.parameters(), strict=True)
     )
-    # Nesterov's momentum of 0.9 makes at most 10 gradients of each of the 5 steps.
+    # With Nesterov momentum of 0.9, each of the 5 steps moves by at most 10 clipped gradients.
     assert 0 < moved.sqrt().item() <= 5 * 10 * 1e-3
 
 
-def test_freezing():
+def test_freezer():
     module = build_module()
     net = train_with(Freezer("1.blocks*"), net=build_net(module))
     for name, value in net.module_.named_parameters():
@@ -717,7 +718,7 @@ def test_freezing():
         assert same == name.startswith("1.blocks")
 
 
-def test_printing(capsys):
+def test_print_log(capsys):
     train_with(verbose=1)
     printed = capsys.readouterr().out
     assert "valid_loss" in printed
@@ -727,19 +728,19 @@ def test_printing(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_progress_bar(capsys):
+def test_progress_bar(capsys):
     train_with(ProgressBar(detect_notebook=False), epochs=1)
     assert capsys.readouterr().err
 
 
-def test_callbacks_of_the_user_are_copied():
-    mine = EpochScoring("accuracy", lower_is_better=False)
-    before = vars(mine).copy()
-    train_with(mine)
-    assert vars(mine) == before
+def test_callbacks_are_copied():
+    callback = EpochScoring("accuracy", lower_is_better=False)
+    before = vars(callback).copy()
+    train_with(callback)
+    assert vars(callback) == before
 
 
-def test_skorch_takes_arrays():
+def test_partial_fit_of_skorch_takes_arrays():
     expected, net = build_net(), build_net()
     expected.train(ImageDataset(IMAGES, CLASSES), None, 3)
     net.set_params(max_epochs=3)
@@ -750,9 +751,9 @@ def test_skorch_takes_arrays():
 
 
 @pytest.mark.parametrize("directly", [False, True])
-def test_a_step_of_the_users_sees_gradients_and_nothing_accumulates(directly):
-    class Norms(Callback):
-        """A callback that remembers the size of every gradient."""
+def test_callbacks_get_gradients_that_do_not_accumulate(directly):
+    class NormRecorder(Callback):
+        """A callback that records the norm of the gradient of the last bias."""
 
         norms = []
 
@@ -763,21 +764,21 @@ def test_a_step_of_the_users_sees_gradients_and_nothing_accumulates(directly):
 
     module = build_module()
     net = build_net(
-        module, optimizer="sgd", learning_rate=1e-30, batch_size=100, callbacks=[Norms()]
+        module, optimizer="sgd", learning_rate=1e-30, batch_size=100, callbacks=[NormRecorder()]
     )
     if directly:
         net.set_params(max_epochs=3)
         net.partial_fit(IMAGES, CLASSES)
     else:
-        net.train(ImageDataset(IMAGES, CLASSES), None, 3, callbacks=[Norms()])
+        net.train(ImageDataset(IMAGES, CLASSES), None, 3, callbacks=[NormRecorder()])
     module.train()
     X = torch.tensor(np.moveaxis(IMAGES, -1, 1), dtype=torch.float32)
     naive_loss(module(X), torch.as_tensor(CLASSES), torch.ones(N_IMAGES)).backward()
-    assert_allclose(Norms.norms, [module[1].output.bias.grad.norm()] * 3, rtol=1e-4)
+    assert_allclose(NormRecorder.norms, [module[1].output.bias.grad.norm()] * 3, rtol=1e-4)
 
 
-class Modes(nn.Module):
-    """A network that remembers in which mode its only layer was called."""
+class ModeRecorder(nn.Module):
+    """A network that records in which mode its layer is called."""
 
     def __init__(self):
         super().__init__()
@@ -791,9 +792,9 @@ class Modes(nn.Module):
 
 @pytest.mark.parametrize("mode", [True, False])
 @pytest.mark.parametrize("validated", [True, False])
-def test_every_layer_is_in_the_right_mode(mode, validated):
-    module = Modes()
-    module.layer.train(mode)  # another mode than that of the module around it, or not
+def test_layers_are_in_training_and_evaluation_mode(mode, validated):
+    module = ModeRecorder()
+    module.layer.train(mode)  # equal to the mode of the parent module, or not
     net = build_net()
     net.module_ = module
     net.initialize_optimizer()
@@ -805,28 +806,28 @@ def test_every_layer_is_in_the_right_mode(mode, validated):
     assert not module.layer.training
 
 
-# --- sizes and variants of images --------------------------------------------------------------
+# --- progressive resizing and test-time augmentation -------------------------------------------
 
 
-class Sizes(nn.Module):
-    """A network for images of any size that remembers those that it learned from."""
+class SizeRecorder(nn.Module):
+    """A network for images of any size that records the sizes of its inputs."""
 
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(2, 3)
-        self.sizes = []
-        self.others = set()
+        self.training_sizes = []
+        self.evaluation_sizes = set()
 
     def forward(self, images):
         if self.training:
-            self.sizes.append(tuple(images.shape[2:]))
+            self.training_sizes.append(tuple(images.shape[2:]))
         else:
-            self.others.add(tuple(images.shape[2:]))
+            self.evaluation_sizes.add(tuple(images.shape[2:]))
         return self.layer(images.float().mean((2, 3)) / 255)
 
 
-def sizes_of(start, epochs, n_batches=1):
-    """Sizes that grow evenly up to three quarters of the epochs, or to the last of a few."""
+def expected_sizes(start, epochs, n_batches=1):
+    """Return sizes that grow linearly during the first three quarters of the epochs."""
     grown = min(0.75 * epochs, epochs - 1) or 1e-9
     begin = start if epochs > 1 else 1.0
     shares = np.interp(np.arange(epochs), [0, grown], [begin, 1.0])
@@ -836,37 +837,37 @@ def sizes_of(start, epochs, n_batches=1):
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4, 8, 20])
 @pytest.mark.parametrize("start", [0.3, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("mixup", [0.0, 0.4])
-def test_images_grow_over_the_epochs(epochs, start, mixup):
-    net = build_net(Sizes(), progressive_resizing=start, mixup=mixup)
+def test_images_grow_during_training(epochs, start, mixup):
+    net = build_net(SizeRecorder(), progressive_resizing=start, mixup=mixup)
     dataset = ImageDataset(IMAGES, CLASSES)
     net.train(dataset, dataset, epochs)
-    expected = sizes_of(start, epochs, n_batches=5)
-    assert net.module_.sizes == expected
+    expected = expected_sizes(start, epochs, n_batches=5)
+    assert net.module_.training_sizes == expected
     last = -(-3 * epochs // 4) if epochs > 3 else epochs - 1
-    assert set(net.module_.sizes[5 * last :]) == {(7, 6)}
-    assert net.module_.others == {(7, 6)}
+    assert set(net.module_.training_sizes[5 * last :]) == {(7, 6)}
+    assert net.module_.evaluation_sizes == {(7, 6)}
 
 
-def test_every_training_grows_anew():
-    net = build_net(Sizes(), progressive_resizing=0.5, batch_size=100)
+def test_images_grow_in_every_call_of_train():
+    net = build_net(SizeRecorder(), progressive_resizing=0.5, batch_size=100)
     dataset = ImageDataset(IMAGES, CLASSES)
     for _ in range(2):
         net.train(dataset, None, 4)
-    assert net.module_.sizes == 2 * sizes_of(0.5, 4)
-    net.reconfigure(options_of(batch_size=100))
+    assert net.module_.training_sizes == 2 * expected_sizes(0.5, 4)
+    net.reconfigure(make_options(batch_size=100))
     net.train(dataset, None, 2)
-    assert net.module_.sizes[8:] == [(7, 6)] * 2
+    assert net.module_.training_sizes[8:] == [(7, 6)] * 2
 
 
-def test_images_grow_for_users_of_skorch():
-    net = build_net(Sizes(), progressive_resizing=0.5, batch_size=100, max_epochs=4)
+def test_images_grow_in_partial_fit_of_skorch():
+    net = build_net(SizeRecorder(), progressive_resizing=0.5, batch_size=100, max_epochs=4)
     for _ in range(2):
         net.partial_fit(IMAGES, CLASSES)
-    assert net.module_.sizes == 2 * sizes_of(0.5, 4)
+    assert net.module_.training_sizes == 2 * expected_sizes(0.5, 4)
 
 
 @pytest.mark.parametrize("name", ["flip", "flip_shift"])
-def test_outputs_are_means_over_variants(name):
+def test_test_time_augmentation_averages_outputs(name):
     net = build_net(test_time_augmentation=name)
     net.train(ImageDataset(IMAGES, CLASSES), None, 1)
     moves = [(0, 2)] if name == "flip" else [(0, 4), (-1, 8), (1, 8)]
@@ -884,7 +885,7 @@ def test_outputs_are_means_over_variants(name):
 
 
 @pytest.mark.parametrize("name", [None, "flip", "flip_shift"])
-def test_one_image_is_predicted_as_among_others(name):
+def test_prediction_of_one_image_equals_that_in_a_batch(name):
     module = nn.Sequential(
         Standardize(MEAN, SCALE), nn.Conv2d(2, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(160, 3)
     )

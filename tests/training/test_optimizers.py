@@ -1,4 +1,4 @@
-"""Tests of the optimizers by name, and of the groups of weights that they move."""
+"""Parameter groups of the optimizers: smaller learning rates in wide layers."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def wide_module():
     return nn.Sequential(nn.Flatten(), nn.Linear(8192, 4), nn.ReLU(), nn.Linear(4, 2))
 
 
-def test_weights_of_many_inputs_take_smaller_steps():
+def test_wide_layers_have_a_smaller_learning_rate():
     module = wide_module()
     usual, wide = parameter_groups(module, 0.1)
     assert wide == {"params": [module[1].weight], "lr": 0.025, "lr_scale": 0.25}
@@ -26,7 +26,7 @@ def test_weights_of_many_inputs_take_smaller_steps():
     assert all(a is b for a, b in zip(usual["params"], rest, strict=True))
 
 
-def test_one_group_where_no_layer_is_wide():
+def test_one_group_without_wide_layers():
     module = nn.Linear(2048, 2)
     (group,) = parameter_groups(module, 0.1)
     assert group == {"params": list(module.parameters()), "lr": 0.1, "lr_scale": 1.0}
@@ -34,35 +34,35 @@ def test_one_group_where_no_layer_is_wide():
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
 @pytest.mark.parametrize(
-    "normalised",
+    "normalization",
     [
         nn.utils.parametrizations.weight_norm,
         nn.utils.parametrizations.spectral_norm,
         nn.utils.spectral_norm,
     ],
 )
-def test_weights_that_are_computed_from_others(normalised):
+def test_normalized_weights_form_one_group(normalization):
     def network(n_channels, height, width, n_outputs):
         dense = nn.Linear(n_channels * height * width, n_outputs)
-        return nn.Sequential(nn.Flatten(), normalised(dense))
+        return nn.Sequential(nn.Flatten(), normalization(dense))
 
     model = CNNClassifier(network, max_epochs=1, warm_start=True, random_state=0)
     model.fit(IMAGES, LABELS)
     (group,) = model.net_.optimizer_.param_groups
     assert all(a is b for a, b in zip(group["params"], model.module_.parameters(), strict=True))
     with pytest.raises(RuntimeError, match="on purpose"):
-        model.set_params(callbacks=[Fails()]).fit(IMAGES, LABELS)
+        model.set_params(callbacks=[FailingCallback()]).fit(IMAGES, LABELS)
     assert model.n_epochs_ == 1
     model.set_params(callbacks=None, weight_decay=0.1).fit(IMAGES, LABELS)
     assert model.n_epochs_ == 2
 
 
-class Fails(Callback):
+class FailingCallback(Callback):
     def on_epoch_end(self, net, **kwargs):
         raise RuntimeError("on purpose")
 
 
-def test_the_steps_without_a_schedule():
+def test_learning_rates_of_the_groups_without_a_schedule():
     model = CNNClassifier(channels=(), max_epochs=1, random_state=0).fit(IMAGES, LABELS)
     net = model.net_
     net.set_params(lr=0.5)
@@ -71,8 +71,8 @@ def test_the_steps_without_a_schedule():
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])
-def test_a_step_of_a_wide_layer_in_a_fit(optimizer):
-    """Adam's first step is the learning rate in every weight that has a gradient."""
+def test_first_step_of_a_wide_layer(optimizer):
+    """Adam's first step changes each weight with a gradient by the learning rate."""
     model = CNNClassifier(
         channels=(),
         hidden_units=(3,),
@@ -93,8 +93,8 @@ def test_a_step_of_a_wide_layer_in_a_fit(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_it_learns_where_a_dense_layer_is_wide(optimizer):
-    """With steps of one size the outputs of such a layer explode."""
+def test_network_with_a_wide_dense_layer_learns(optimizer):
+    """With one learning rate for all layers, the outputs of such a layer explode."""
     images = RNG.integers(0, 128, (12, 160, 160, 1), dtype=np.uint8)
     bright = images + 100 * LABELS.astype(np.uint8)[:, None, None, None]
     shape = {"channels": (16,), "max_epochs": 8, "batch_size": 4}
@@ -104,7 +104,7 @@ def test_it_learns_where_a_dense_layer_is_wide(optimizer):
     assert model.score(bright, LABELS) == 1
 
 
-def test_a_warm_start_keeps_the_groups():
+def test_warm_start_keeps_the_groups():
     model = CNNClassifier(channels=(), max_epochs=1, warm_start=True, random_state=0)
     model.fit(IMAGES, LABELS).fit(IMAGES, LABELS)
     assert [group["lr_scale"] for group in model.net_.optimizer_.param_groups] == [1, 2048 / 6400]

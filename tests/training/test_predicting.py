@@ -1,4 +1,4 @@
-"""Predictions change nothing, and threads with different options do not disturb each other."""
+"""Prediction does not change the estimator, also in threads with different options."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,7 +32,7 @@ def snapshot(cnn):
 
 
 @pytest.mark.parametrize("augmentation", AUGMENTATIONS)
-def test_predict_changes_nothing(cnn, augmentation):
+def test_predict_does_not_change_the_estimator(cnn, augmentation):
     cnn = clone(cnn).set_params(test_time_augmentation=augmentation).fit(IMAGES, LABELS)
     before = snapshot(cnn)
     cnn.predict(IMAGES)
@@ -41,7 +41,7 @@ def test_predict_changes_nothing(cnn, augmentation):
     assert all(torch.equal(value, after[3][name]) for name, value in before[3].items())
 
 
-def test_threads_with_different_options_agree_with_serial_predictions(cnn):
+def test_threads_with_different_options_equal_serial_predictions(cnn):
     dataset = ImageDataset(IMAGES)
     tasks = [AUGMENTATIONS[number % 3] for number in range(48)]
 
@@ -55,13 +55,13 @@ def test_threads_with_different_options_agree_with_serial_predictions(cnn):
             assert_array_equal(outputs, serial[augmentation])
 
 
-def test_estimators_that_share_a_net_predict_by_their_own_parameters(cnn):
-    def shared(augmentation):
+def test_estimators_that_share_a_net_use_their_own_parameters(cnn):
+    def with_shared_net(augmentation):
         other = clone(cnn).set_params(test_time_augmentation=augmentation)
         vars(other).update({k: v for k, v in vars(cnn).items() if k.endswith("_")})
         return other
 
-    estimators = [shared(augmentation) for augmentation in AUGMENTATIONS] * 8
+    estimators = [with_shared_net(augmentation) for augmentation in AUGMENTATIONS] * 8
     expected = [estimator.predict_proba(IMAGES) for estimator in estimators[:3]] * 8
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda estimator: estimator.predict_proba(IMAGES), estimators))
@@ -69,7 +69,7 @@ def test_estimators_that_share_a_net_predict_by_their_own_parameters(cnn):
         assert_array_equal(one, other)
 
 
-def test_a_module_in_train_mode_is_copied_and_left_in_its_mode(cnn):
+def test_module_in_training_mode_is_copied(cnn):
     expected = cnn.predict_proba(IMAGES)
     cnn.module_.network.dense.train()
     try:

@@ -1,4 +1,4 @@
-"""The schedules, and the callback that follows them."""
+"""The learning rate schedules, and the callback that applies them."""
 
 from types import SimpleNamespace
 
@@ -31,7 +31,7 @@ def test_one_cycle(warm_up, start):
 
 
 @pytest.mark.parametrize("steps", [40, 100])
-def test_one_cycle_is_that_of_pytorch(steps):
+def test_one_cycle_equals_pytorch(steps):
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=1)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
@@ -42,14 +42,14 @@ def test_one_cycle_is_that_of_pytorch(steps):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         theirs.step()
-    # PyTorch's rise ends one step earlier, since it counts from 0 to the last step.
+    # PyTorch's warm-up ends one step earlier, since it counts from 0 to the last step.
     ours = [
         one_cycle(step / steps, warm_up=(0.25 * (steps + 1) - 1) / steps) for step in range(steps)
     ]
     assert_allclose(rates, ours, atol=1e-8)
 
 
-def test_the_ends():
+def test_first_and_last_factors():
     assert one_cycle(0) == 0.04
     assert one_cycle(0.25) == 1
     assert_allclose([cosine(0), cosine(1), one_cycle(1)], [1, 0, 0], atol=1e-15)
@@ -57,23 +57,23 @@ def test_the_ends():
     assert {"cosine": cosine, "linear": linear, "one_cycle": one_cycle} == SCHEDULES
 
 
-def net_of(*scales):
+def make_net(*scales):
     groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.1 * s} for s in scales]
     return SimpleNamespace(optimizer_=torch.optim.SGD(groups), history=[])
 
 
-def rates_of(net):
+def learning_rates(net):
     return [group["lr"] for group in net.optimizer_.param_groups]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_the_rate_of_every_batch(name):
-    net, factor = net_of(1.0, 0.5), SCHEDULES[name]
+def test_learning_rate_of_every_batch(name):
+    net, factor = make_net(1.0, 0.5), SCHEDULES[name]
     callback = schedule_callback(name, n_batches=8).initialize()
     callback.on_train_begin(net)
     for batch in range(8):
-        assert_allclose(rates_of(net), [0.1 * factor(batch / 8), 0.05 * factor(batch / 8)])
+        assert_allclose(learning_rates(net), [0.1 * factor(batch / 8), 0.05 * factor(batch / 8)])
         net.optimizer_.step()
         callback.on_batch_end(net, training=True)
-        callback.on_batch_end(net, training=False)  # validation is no progress
-    assert_allclose(rates_of(net), 0, atol=1e-15)
+        callback.on_batch_end(net, training=False)  # validation does not count
+    assert_allclose(learning_rates(net), 0, atol=1e-15)

@@ -1,4 +1,4 @@
-"""The scores that are added up by the batch, against scikit-learn's of the whole."""
+"""Scores accumulated over batches against those of scikit-learn."""
 
 from itertools import pairwise
 
@@ -12,11 +12,11 @@ from skcnn.training import scores
 from skcnn.training.scores import R2, SCORES, Accuracy, RunningScores
 
 RNG = np.random.default_rng(0)
-CUTS = [[0, 50], [0, 1, 50], [0, 16, 32, 48, 50]]
+BATCH_LIMITS = [[0, 50], [0, 1, 50], [0, 16, 32, 48, 50]]
 
 
-def added_up(score, outputs, y, cuts, dtype=torch.float32):
-    for start, stop in pairwise(cuts):
+def accumulated_score(score, outputs, y, limits, dtype=torch.float32):
+    for start, stop in pairwise(limits):
         score.update(
             torch.as_tensor(outputs[start:stop], dtype=dtype), torch.as_tensor(y[start:stop])
         )
@@ -26,30 +26,30 @@ def added_up(score, outputs, y, cuts, dtype=torch.float32):
     return value
 
 
-@pytest.mark.parametrize("cuts", CUTS)
-def test_accuracy_of_classes(cuts):
+@pytest.mark.parametrize("limits", BATCH_LIMITS)
+def test_accuracy_of_classes(limits):
     outputs, y = RNG.normal(size=(50, 3)), RNG.integers(0, 3, size=50)
     expected = accuracy_score(y, outputs.argmax(axis=1))
     assert 0 < expected < 1
-    assert added_up(Accuracy(), outputs, y, cuts) == expected
+    assert accumulated_score(Accuracy(), outputs, y, limits) == expected
 
 
-@pytest.mark.parametrize("cuts", CUTS)
-def test_accuracy_of_labels(cuts):
+@pytest.mark.parametrize("limits", BATCH_LIMITS)
+def test_accuracy_of_labels(limits):
     y = RNG.integers(0, 2, size=(50, 3)).astype(np.float32)
     outputs = np.where(RNG.random(size=y.shape) < 0.8, y - 0.5, 0.5 - y)
     expected = accuracy_score(y, outputs > 0)
     assert 0 < expected < 1
-    assert added_up(Accuracy(), outputs, y, cuts) == expected
+    assert accumulated_score(Accuracy(), outputs, y, limits) == expected
 
 
-@pytest.mark.parametrize("cuts", CUTS)
+@pytest.mark.parametrize("limits", BATCH_LIMITS)
 @pytest.mark.parametrize("n_outputs", [1, 4])
-def test_r2(cuts, n_outputs):
+def test_r2(limits, n_outputs):
     y = RNG.normal(size=(50, n_outputs)).astype(np.float32)
     outputs = (y + RNG.normal(scale=np.arange(1, n_outputs + 1), size=y.shape)).astype(np.float32)
     expected = r2_score(y.astype(float), outputs.astype(float))
-    assert_allclose(added_up(R2(), outputs, y, cuts), expected, atol=1e-9)
+    assert_allclose(accumulated_score(R2(), outputs, y, limits), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("offset", [0.0, -3.0, 1e3])
@@ -57,30 +57,30 @@ def test_r2_of_targets_with_an_offset(offset):
     y = (RNG.normal(size=(50, 2)) + offset).astype(np.float32)
     outputs = y + RNG.normal(size=y.shape).astype(np.float32)
     expected = r2_score(y.astype(float), outputs.astype(float))
-    assert_allclose(added_up(R2(), outputs, y, CUTS[2]), expected, atol=1e-9)
+    assert_allclose(accumulated_score(R2(), outputs, y, BATCH_LIMITS[2]), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, -7.3])
 @pytest.mark.parametrize("error", [0.0, 0.5])
-@pytest.mark.parametrize("cuts", CUTS)
-def test_r2_of_constant_targets(constant, error, cuts):
+@pytest.mark.parametrize("limits", BATCH_LIMITS)
+def test_r2_of_constant_targets(constant, error, limits):
     y = np.full((50, 2), constant, np.float32)
     y[:, 1] = RNG.normal(size=50)
     outputs = y + np.float32(error)
-    # scikit-learn's own rule for a constant target, which rounding hides from it in float32.
+    # scikit-learn's rule for constant targets, which it misses in float32 because of rounding.
     expected = np.mean([float(error == 0), r2_score(y[:, 1], outputs[:, 1])])
-    assert_allclose(added_up(R2(), outputs, y, cuts), expected, rtol=1e-6)
+    assert_allclose(accumulated_score(R2(), outputs, y, limits), expected, rtol=1e-6)
 
 
-def test_the_table():
+def test_scores_by_target_type():
     assert {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy} == SCORES
 
 
 # --- many batches ------------------------------------------------------------------------------
 
 
-def batches_of(target_type, n_images, n_outputs):
-    """Outputs and targets of many images, about half of them right."""
+def draw_outputs_and_targets(target_type, n_images, n_outputs):
+    """Draw outputs and targets, about half of which are predicted correctly."""
     outputs = RNG.normal(size=(n_images, n_outputs)).astype(np.float32)
     if target_type == "multiclass":
         return outputs, np.where(RNG.random(n_images) < 0.5, outputs.argmax(axis=1), 0)
@@ -95,8 +95,8 @@ def batches_of(target_type, n_images, n_outputs):
     ("n_images", "n_outputs", "batch_size"),
     [(1, 3, 8), (50, 3, 50), (101, 4, 7), (3000, 100, 64), (700, 200, 512)],
 )
-def test_running_scores_are_the_sum_over_all_images(target_type, n_images, n_outputs, batch_size):
-    outputs, y = batches_of(target_type, n_images, n_outputs)
+def test_running_scores_equal_scores_of_all_images(target_type, n_images, n_outputs, batch_size):
+    outputs, y = draw_outputs_and_targets(target_type, n_images, n_outputs)
     losses = RNG.uniform(size=n_images).astype(np.float32)
     running, largest = RunningScores(target_type), 0
     for start in range(0, n_images, batch_size):
@@ -117,7 +117,7 @@ def test_running_scores_are_the_sum_over_all_images(target_type, n_images, n_out
         assert_allclose(found, right[target_type](), atol=1e-6)
 
 
-def test_running_scores_may_be_read_on_the_way():
+def test_running_scores_during_an_epoch():
     running = RunningScores("multiclass")
     for n_batches in range(1, 4):
         running.add(torch.tensor(float(n_batches)), torch.eye(2), torch.tensor([0, 0]))
@@ -126,8 +126,8 @@ def test_running_scores_may_be_read_on_the_way():
 
 @pytest.mark.parametrize("limit", [0, 50, 10**6])
 @pytest.mark.parametrize("target_type", SCORES)
-def test_the_moment_of_adding_up_makes_no_difference(monkeypatch, limit, target_type):
-    outputs, y = batches_of(target_type, 60, 3)
+def test_running_scores_do_not_depend_on_the_storage_limit(monkeypatch, limit, target_type):
+    outputs, y = draw_outputs_and_targets(target_type, 60, 3)
     monkeypatch.setattr(scores, "_MAX_VALUES", limit)
     running, once = RunningScores(target_type), SCORES[target_type]()
     for start in range(0, 60, 6):

@@ -1,4 +1,4 @@
-"""The state of a fitted net: plain data and arrays, without pickles or code inside."""
+"""The state of a fitted net: plain data and arrays, without nested pickles or code."""
 
 import io
 import pickle
@@ -26,28 +26,30 @@ NETWORKS = [
 ]
 
 
-def fitted(estimator=CNNClassifier, **parameters):
+def fit_estimator(estimator=CNNClassifier, **parameters):
     return estimator(max_epochs=1, random_state=0, **parameters).fit(IMAGES, LABELS)
 
 
-def plain(value):
-    """Say whether a value is made of Python's own types, arrays, and the two records of ours."""
+def is_plain_data(value):
+    """Return whether a value consists of builtin types, arrays, NetworkSpec and TrainingOptions."""
     if isinstance(value, dict):
-        return all(isinstance(key, (str, int)) and plain(item) for key, item in value.items())
+        return all(
+            isinstance(key, (str, int)) and is_plain_data(item) for key, item in value.items()
+        )
     if isinstance(value, (list, tuple)):
-        return all(map(plain, value))
+        return all(map(is_plain_data, value))
     if isinstance(value, (NetworkSpec, TrainingOptions)):
-        return plain(vars(value))
+        return is_plain_data(vars(value))
     return value is None or isinstance(value, (str, int, float, bool, np.ndarray))
 
 
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
 @pytest.mark.parametrize("parameters", NETWORKS)
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_the_state_is_plain_data_and_arrays(estimator, parameters, warm_start):
-    net = fitted(estimator, warm_start=warm_start, **parameters).net_
+def test_state_is_plain_data_and_arrays(estimator, parameters, warm_start):
+    net = fit_estimator(estimator, warm_start=warm_start, **parameters).net_
     state = net.__getstate__()
-    assert plain(state)
+    assert is_plain_data(state)
     assert set(state["weights"]) == set(net.module_.state_dict())
     assert (state["optimizer"] is not None) == warm_start
 
@@ -65,8 +67,8 @@ class Recorder(pickle.Unpickler):
 
 
 @pytest.mark.parametrize("parameters", NETWORKS)
-def test_a_pickle_contains_no_other_pickle_and_names_no_module_of_torch(parameters):
-    data = pickle.dumps(fitted(**parameters))
+def test_pickle_contains_no_nested_pickle_and_no_torch_objects(parameters):
+    data = pickle.dumps(fit_estimator(**parameters))
     recorder = Recorder(io.BytesIO(data))
     recorder.load()
     assert {module for module, _ in recorder.names} <= {"skcnn", "numpy"}
@@ -76,8 +78,8 @@ def test_a_pickle_contains_no_other_pickle_and_names_no_module_of_torch(paramete
 
 
 @pytest.mark.parametrize("parameters", NETWORKS)
-def test_a_loaded_net_has_the_weights_and_leaves_random_numbers_alone(parameters):
-    cnn = fitted(**parameters)
+def test_loading_restores_the_net_and_keeps_the_random_state(parameters):
+    cnn = fit_estimator(**parameters)
     data = pickle.dumps(cnn)
     torch.manual_seed(3)
     before = torch.get_rng_state()
@@ -90,8 +92,8 @@ def test_a_loaded_net_has_the_weights_and_leaves_random_numbers_alone(parameters
     assert loaded.net_.options == cnn.net_.options
 
 
-class Small(nn.Module):
-    """A network of the user's."""
+class UserNetwork(nn.Module):
+    """A user-defined network."""
 
     n_hidden = 4
 
@@ -104,17 +106,17 @@ class Small(nn.Module):
         return self.output(self.hidden(images.flatten(1)).relu())
 
 
-def test_a_network_of_the_users_is_stored_by_reference(monkeypatch):
-    cnn = fitted(network=Small)
+def test_user_defined_network_is_pickled_by_reference(monkeypatch):
+    cnn = fit_estimator(network=UserNetwork)
     data = pickle.dumps(cnn)
     assert_array_equal(pickle.loads(data).predict_proba(IMAGES), cnn.predict_proba(IMAGES))
-    monkeypatch.setattr(Small, "n_hidden", 5)
+    monkeypatch.setattr(UserNetwork, "n_hidden", 5)
     with pytest.raises(ValueError, match="the saved weights do not fit the network: its class"):
         pickle.loads(data)
 
 
-def test_parameters_that_were_changed_on_the_net_are_stored():
-    net = fitted().net_
+def test_parameters_set_on_the_net_are_pickled():
+    net = fit_estimator().net_
     net.set_params(batch_size=7, predict_nonlinearity=None)
     loaded = pickle.loads(pickle.dumps(net))
     assert (loaded.batch_size, loaded.predict_nonlinearity) == (7, None)

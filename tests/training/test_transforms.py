@@ -1,4 +1,4 @@
-"""Batch transforms: resized images against scikit-image and naive means, sizes by epoch."""
+"""Batch transforms: progressive resizing against scikit-image and naive means, and mixup."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ IMAGES = torch.tensor(RNG.integers(0, 256, size=(3, 2, 12, 20)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.int64])
-def test_whole_images_are_left_alone(dtype):
+def test_fraction_of_one_returns_the_images(dtype):
     images = IMAGES.to(dtype)
     assert resize(images, 1.0) is images
 
@@ -59,7 +59,7 @@ def test_linear_images_stay_linear(dtype):
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_half_the_size_is_a_mean_with_the_weights_of_a_triangle(memory_format):
+def test_half_the_size_equals_a_triangular_filter(memory_format):
     weights = np.array([1, 3, 3, 1]) / 8
     images = IMAGES.float().contiguous(memory_format=memory_format)
     found = resize(images, 0.5)[:, :, 1:-1, 1:-1]
@@ -69,7 +69,7 @@ def test_half_the_size_is_a_mean_with_the_weights_of_a_triangle(memory_format):
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.8])
-def test_about_as_scikit_image_does(share):
+def test_resize_is_close_to_scikit_image(share):
     rows, columns = np.mgrid[:40, :60]
     image = 100 + 80 * np.sin(rows / 8) * np.cos(columns / 9)
     found = resize(torch.tensor(image)[None, None], share)[0, 0].numpy()
@@ -78,12 +78,12 @@ def test_about_as_scikit_image_does(share):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
-def test_the_dtype_makes_no_difference(share):
+def test_resize_does_not_depend_on_the_dtype(share):
     for images in (IMAGES, IMAGES[:, :1].repeat(1, 3, 1, 1)):
         assert torch.equal(resize(images, share), resize(images.float(), share))
 
 
-def test_an_image_does_not_depend_on_the_others():
+def test_resize_does_not_depend_on_the_other_images():
     assert_array_equal(resize(IMAGES[:1], 0.6), resize(IMAGES, 0.6)[:1])
 
 
@@ -101,7 +101,7 @@ class Recorder:
         return batch.replace(images=255 - batch.images.float())
 
 
-def test_the_net_applies_its_transforms_to_every_training_batch(monkeypatch):
+def test_net_transforms_every_training_batch(monkeypatch):
     recorder = Recorder()
     monkeypatch.setattr("skcnn.training.net.batch_transforms", lambda options: [recorder])
     X, y = IMAGES.numpy().transpose(0, 2, 3, 1).repeat(4, axis=0), np.arange(12) % 2
@@ -116,18 +116,18 @@ def test_the_net_applies_its_transforms_to_every_training_batch(monkeypatch):
     assert not torch.equal(module.network.output.weight, inverted.network.output.weight)
 
 
-def test_transforms_follow_the_options():
-    def kinds(**parameters):
+def test_options_select_the_transforms():
+    def transform_types(**parameters):
         options = TrainingOptions.of(TrainingParameters(**parameters))
         return [type(transform) for transform in batch_transforms(options)]
 
-    assert kinds() == []
-    assert kinds(mixup=0.2) == [Mixup]
-    assert kinds(mixup=0.2, progressive_resizing=0.5) == [ProgressiveResizing, Mixup]
+    assert transform_types() == []
+    assert transform_types(mixup=0.2) == [Mixup]
+    assert transform_types(mixup=0.2, progressive_resizing=0.5) == [ProgressiveResizing, Mixup]
 
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
-def test_mixup_mixes_images_and_targets_alike(weights):
+def test_mixup_mixes_images_and_targets_equally(weights):
     images = IMAGES.float()
     batch = Batch(images, torch.arange(3), weights)
     torch.manual_seed(0)
