@@ -1,4 +1,4 @@
-"""fetch_fashion_mnist and fetch_cifar10 with small files from a local server."""
+"""`fetch_fashion_mnist` and `fetch_cifar10` with small files from a local server."""
 
 import errno
 import gzip
@@ -27,7 +27,7 @@ N_IMAGES = {"train": 50, "test": 20}
 
 
 # ------------------------------------------------------------------------------------------------
-# The server. `behaviors` lists how it answers the next requests; then it sends whole files.
+# The server. `behaviors` lists its responses to the next requests; later ones get whole files.
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -111,18 +111,18 @@ def server(monkeypatch):
 # The files of each data set in its official format, with random images
 
 
-def idx(values):
+def make_idx_file(values):
     header = struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape)
     return gzip.compress(header + values.tobytes())
 
 
 def fashion_mnist_files(images, codes):
-    files = {fashion_mnist.IMAGES[part]: idx(images[part]) for part in images}
-    return files | {fashion_mnist.LABELS[part]: idx(codes[part]) for part in codes}
+    files = {fashion_mnist.IMAGES[part]: make_idx_file(images[part]) for part in images}
+    return files | {fashion_mnist.LABELS[part]: make_idx_file(codes[part]) for part in codes}
 
 
 def cifar10_files(images, codes):
-    """Return an archive with the test batch in the middle and a file that is not a batch."""
+    """Return an archive with unordered batches and a file that is not a batch."""
     rows = {
         part: np.hstack([codes[part][:, None], np.moveaxis(images[part], -1, 1).reshape(-1, 3072)])
         for part in images
@@ -131,10 +131,10 @@ def cifar10_files(images, codes):
     contents = {f"data_batch_{number}.bin": batches[number - 1].tobytes() for number in (2, 1)}
     contents |= {"batches.meta.txt": b"airplane\n", "test_batch.bin": rows["test"].tobytes()}
     contents |= {f"data_batch_{number}.bin": batches[number - 1].tobytes() for number in (3, 4, 5)}
-    return {"cifar-10-binary.tar.gz": tar(contents)}
+    return {"cifar-10-binary.tar.gz": make_archive(contents)}
 
 
-def tar(contents):
+def make_archive(contents):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, content in contents.items():
@@ -190,7 +190,7 @@ def data(request, server, monkeypatch, tmp_path):
     )
 
 
-def left_in(home):
+def list_files(home):
     """List the files in a folder and those below it."""
     return sorted(path.name for path in home.rglob("*") if not path.is_dir())
 
@@ -200,7 +200,7 @@ def left_in(home):
 
 
 @pytest.mark.parametrize("subset", ["train", "test", "all"])
-def test_images_and_names(data, subset):
+def test_images_and_class_names(data, subset):
     parts = ["train", "test"] if subset == "all" else [subset]
     bunch = data.fetch(subset=subset)
     assert isinstance(bunch, Bunch)
@@ -214,11 +214,11 @@ def test_images_and_names(data, subset):
     assert bunch.DESCR.startswith({"fashion_mnist": "Fashion", "cifar10": "CIFAR"}[data.name])
 
 
-def test_the_training_images_by_default(data):
+def test_default_subset_is_train(data):
     assert_array_equal(data.fetch().data, data.images["train"])
 
 
-def test_data_and_target_alone(data):
+def test_data_and_target_as_tuple(data):
     X, y = data.fetch(subset="test", return_X_y=True)
     assert_array_equal(X, data.images["test"], strict=True)
     assert_array_equal(y, data.target["test"])
@@ -229,7 +229,7 @@ def test_nothing_is_printed(data, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_tables_of_checksums_are_whole():
+def test_every_file_has_a_checksum():
     names = [*fashion_mnist.IMAGES.values(), *fashion_mnist.LABELS.values()]
     assert sorted(fashion_mnist.SHA256) == sorted(names)
     for sha256 in (cifar10.SHA256, *fashion_mnist.SHA256.values()):
@@ -239,7 +239,7 @@ def test_the_tables_of_checksums_are_whole():
 @pytest.mark.parametrize(
     "parameters", [{"subset": "validation"}, {"n_retries": -1}, {"delay": -1.0}, {"data_home": 3}]
 )
-def test_wrong_parameters(data, parameters):
+def test_invalid_parameters(data, parameters):
     with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of fetch_"):
         data.fetch(**parameters)
     assert not data.home.exists()
@@ -249,18 +249,18 @@ def test_wrong_parameters(data, parameters):
 # Location of the files
 
 
-def test_official_names_in_the_data_home(data):
+def test_files_keep_their_official_names(data):
     data.fetch(subset="all")
     assert {path.name: path.read_bytes() for path in data.folder.iterdir()} == data.files
 
 
-def test_only_the_files_of_the_subset(data):
+def test_only_the_files_of_the_subset_are_downloaded(data):
     data.fetch(subset="test")
     name = "t10k" if data.name == "fashion_mnist" else "cifar"
-    assert left_in(data.home) == sorted(file for file in data.files if file.startswith(name))
+    assert list_files(data.home) == sorted(file for file in data.files if file.startswith(name))
 
 
-def test_the_second_time_needs_no_server(data):
+def test_second_call_does_not_download(data):
     first = data.fetch(subset="all")
     data.server.close()
     for parameters in ({}, {"download_if_missing": False}):
@@ -270,17 +270,17 @@ def test_the_second_time_needs_no_server(data):
 @pytest.mark.parametrize("kind", [str, Path])
 def test_data_home(data, kind, tmp_path):
     data.fetch(data_home=kind(tmp_path / "other"))
-    assert left_in(tmp_path / "other" / data.name)
+    assert list_files(tmp_path / "other" / data.name)
     assert not data.home.exists()
 
 
-def test_data_home_of_scikit_learn(data, monkeypatch, tmp_path):
+def test_default_data_home_is_that_of_scikit_learn(data, monkeypatch, tmp_path):
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path / "other"))
     data.fetch(data_home=None)
-    assert left_in(tmp_path / "other" / data.name)
+    assert list_files(tmp_path / "other" / data.name)
 
 
-def test_files_that_were_put_there(data):
+def test_existing_files_are_not_downloaded(data):
     data.folder.mkdir(parents=True)
     for name, content in data.files.items():
         (data.folder / name).write_bytes(content)
@@ -289,21 +289,21 @@ def test_files_that_were_put_there(data):
     assert data.server.requests == []
 
 
-@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
-def test_other_users_may_read_the_files(data):
+@pytest.mark.skipif(os.name != "posix", reason="requires POSIX permissions")
+def test_files_have_default_permissions(data):
     data.fetch()
     (data.folder / "mine").touch()
     assert len({path.stat().st_mode for path in data.folder.iterdir()}) == 1
 
 
-def test_missing_and_no_download(data):
+def test_missing_file_without_download(data):
     with pytest.raises(OSError, match=r"does not exist, and download_if_missing=False: put the "):
         data.fetch(download_if_missing=False)
-    assert data.server.requests == left_in(data.home) == []
+    assert data.server.requests == list_files(data.home) == []
 
 
 # ------------------------------------------------------------------------------------------------
-# Errors leave nothing behind
+# Failed downloads leave no files
 
 BROKEN = {
     "cut": "invalid hash value",
@@ -326,12 +326,12 @@ def test_broken_download(data, behavior):
         patch.setattr(_fetch, "TIMEOUT", 0.05 if behavior == "silent" else _fetch.TIMEOUT)
         with pytest.raises(OSError, match=expected):
             data.fetch()
-    assert left_in(data.home) == []
+    assert list_files(data.home) == []
     assert_array_equal(data.fetch().data, data.images["train"])
 
 
 @pytest.mark.parametrize("behavior", ["whole", "cut"])
-def test_the_timeout_of_other_connections_stays_as_it_was(data, behavior):
+def test_default_timeout_of_sockets_does_not_change(data, behavior):
     data.server.behaviors = [behavior]
     before = socket.getdefaulttimeout()
     try:
@@ -347,15 +347,15 @@ def test_no_server(data):
     data.server.close()
     with pytest.raises(OSError, match=r"\(.*refused.*\): try again later, or put the official"):
         data.fetch()
-    assert left_in(data.home) == []
+    assert list_files(data.home) == []
 
 
 @pytest.mark.parametrize("data", ["fashion_mnist"], indirect=True)
-def test_the_second_file_breaks(data):
+def test_broken_download_of_the_second_file(data):
     data.server.behaviors = ["whole", "cut"]
     with pytest.raises(OSError, match="train-labels"):
         data.fetch()
-    assert left_in(data.home) == ["train-images-idx3-ubyte.gz"]
+    assert list_files(data.home) == ["train-images-idx3-ubyte.gz"]
 
 
 @pytest.mark.filterwarnings("ignore:http.* is downloaded again")
@@ -366,10 +366,10 @@ def test_retries(data, monkeypatch):
     assert_array_equal(data.fetch(n_retries=3, delay=7.0).data, data.images["train"])
     assert slept == [7.0] * 3
     assert data.server.requests[:4] == data.server.requests[:1] * 4
-    assert left_in(data.home) == sorted({path[1:] for path in data.server.requests})
+    assert list_files(data.home) == sorted({path[1:] for path in data.server.requests})
 
 
-def test_retries_are_counted_and_announced(data):
+def test_every_retry_warns(data):
     data.server.behaviors = ["wrong", "unavailable", "cut", "whole"]
     with (
         pytest.warns(UserWarning, match="http.* is downloaded again: ") as warned,
@@ -378,17 +378,17 @@ def test_retries_are_counted_and_announced(data):
         data.fetch(n_retries=2)
     assert [str(one.message).split()[4] for one in warned] == ["invalid", "HTTP"]
     assert len(data.server.requests) == 3
-    assert left_in(data.home) == []
+    assert list_files(data.home) == []
 
 
-def test_a_moved_file_is_followed(data):
+def test_redirects_are_followed(data):
     data.server.behaviors = ["moved"]
     assert_array_equal(data.fetch().data, data.images["train"])
     assert data.server.requests[1].startswith("/elsewhere/")
 
 
-def failing_writes(monkeypatch, error):
-    """Make writing of downloads fail after some bytes."""
+def fail_while_writing(monkeypatch, error):
+    """Make `torch.hub` raise an error after it has written 10 bytes of a download."""
 
     class File(io.FileIO):
         def write(self, content):
@@ -402,16 +402,16 @@ def failing_writes(monkeypatch, error):
 
 def test_full_disk(data):
     with pytest.MonkeyPatch.context() as patch:
-        failing_writes(patch, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        fail_while_writing(patch, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         with pytest.raises(OSError, match=rf"No space left on device: .*{data.name}") as raised:
             data.fetch(n_retries=3)
     assert raised.value.errno == errno.ENOSPC
-    assert len(data.server.requests) == 1  # the server did nothing wrong
-    assert left_in(data.home) == []
+    assert len(data.server.requests) == 1  # a full disk is not the server's fault: no retry
+    assert list_files(data.home) == []
     assert_array_equal(data.fetch().data, data.images["train"])
 
 
-def test_limit_of_the_system(data):
+def test_file_size_limit(data):
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     data.server.behaviors = ["large"]
@@ -422,33 +422,33 @@ def test_limit_of_the_system(data):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert raised.value.errno == errno.EFBIG
-    assert left_in(data.home) == []
+    assert list_files(data.home) == []
 
 
-def test_ctrl_c(data):
+def test_ctrl_c_during_a_download(data):
     with pytest.MonkeyPatch.context() as patch:
-        failing_writes(patch, KeyboardInterrupt)
+        fail_while_writing(patch, KeyboardInterrupt)
         with pytest.raises(KeyboardInterrupt):
             data.fetch(n_retries=3)
     assert len(data.server.requests) == 1
-    assert left_in(data.home) == []
+    assert list_files(data.home) == []
 
 
-def test_a_file_where_the_folder_should_be(data):
+def test_file_in_place_of_the_folder(data):
     data.home.mkdir()
     data.folder.touch()
     with pytest.raises(FileExistsError) as raised:
         data.fetch()
     assert raised.value.filename == str(data.folder)
-    assert left_in(data.home) == [data.name]
+    assert list_files(data.home) == [data.name]
 
 
 # ------------------------------------------------------------------------------------------------
-# A file exists and is not the official one
+# Files that differ from the official ones
 
 
 @pytest.fixture
-def damaged(data):
+def damaged_file(data):
     data.fetch(subset="all")
     path = data.folder / min(data.files)
     path.write_bytes(b"half of it")
@@ -456,38 +456,40 @@ def damaged(data):
     return path
 
 
-def test_another_file_is_replaced_with_a_warning(data, damaged):
-    with pytest.warns(UserWarning, match=f"{damaged.name}' is not the official file.* replaces it"):
+def test_damaged_file_is_replaced_with_a_warning(data, damaged_file):
+    with pytest.warns(
+        UserWarning, match=f"{damaged_file.name}' is not the official file.* replaces it"
+    ):
         bunch = data.fetch(subset="all")
     assert_array_equal(bunch.target, np.concatenate(list(data.target.values())))
     assert {path.name: path.read_bytes() for path in data.folder.iterdir()} == data.files
-    assert data.server.requests == [f"/{damaged.name}"]
+    assert data.server.requests == [f"/{damaged_file.name}"]
 
 
 @pytest.mark.filterwarnings("ignore:.* is not the official file")
-def test_another_file_stays_until_the_official_one_is_there(data, damaged):
+def test_damaged_file_is_kept_if_the_download_fails(data, damaged_file):
     data.server.behaviors = ["cut"]
     with pytest.raises(OSError, match="try again later"):
         data.fetch(subset="all")
-    assert left_in(data.home) == sorted(data.files)
-    assert damaged.read_bytes() == b"half of it"
+    assert list_files(data.home) == sorted(data.files)
+    assert damaged_file.read_bytes() == b"half of it"
 
 
-def test_another_file_and_no_download(data, damaged):
+def test_damaged_file_without_download(data, damaged_file):
     expected = (
-        rf"{damaged.name}' is not the official file: .*=False: delete it, and put the official"
+        rf"{damaged_file.name}' is not the official file: .*=False: delete it, and put the official"
     )
     with pytest.raises(OSError, match=expected):
         data.fetch(subset="all", download_if_missing=False)
-    assert damaged.read_bytes() == b"half of it"
+    assert damaged_file.read_bytes() == b"half of it"
     assert data.server.requests == []
 
 
 # ------------------------------------------------------------------------------------------------
-# Several downloads at once, and files in another format
+# Concurrent downloads, and files of the wrong format
 
 
-def test_several_at_once(data):
+def test_concurrent_downloads(data):
     n_threads = 5
     barrier, results = threading.Barrier(n_threads), []
 
@@ -509,9 +511,9 @@ def test_several_at_once(data):
 @pytest.mark.parametrize(
     "content",
     [b"", b"\0\0\x08", b"\0\0\x08\3\0\0", b"\0\0\x0b\1\0\0\0\1\0\0", b"\0\0\x08\1\0\0\0\2\0"],
-    ids=["empty", "no axes", "no shape", "int16", "too short"],
+    ids=["empty", "no dimensions", "no shape", "int16", "too short"],
 )
-def test_no_idx_file(server, monkeypatch, tmp_path, content):
+def test_invalid_idx_file(server, monkeypatch, tmp_path, content):
     names = [*fashion_mnist.IMAGES.values(), *fashion_mnist.LABELS.values()]
     serve("fashion_mnist", dict.fromkeys(names, gzip.compress(content)), server, monkeypatch)
     with pytest.raises(ValueError, match=r"train-images.* is not a file of uint8 values"):
@@ -525,7 +527,7 @@ def test_no_idx_file(server, monkeypatch, tmp_path, content):
         ({"data_batch_1.bin": bytes(3072)}, r"'data_batch_1.bin' .* not .* records of 3073 bytes"),
     ],
 )
-def test_no_archive_of_batches(server, monkeypatch, tmp_path, contents, message):
-    serve("cifar10", {"cifar-10-binary.tar.gz": tar(contents)}, server, monkeypatch)
+def test_invalid_archive(server, monkeypatch, tmp_path, contents, message):
+    serve("cifar10", {"cifar-10-binary.tar.gz": make_archive(contents)}, server, monkeypatch)
     with pytest.raises(ValueError, match=message):
         cifar10.fetch_cifar10(data_home=tmp_path)

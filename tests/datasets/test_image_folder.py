@@ -1,4 +1,4 @@
-"""load_image_folder on folders that the tests make."""
+"""`load_image_folder` on temporary folders."""
 
 from pathlib import Path
 
@@ -36,21 +36,21 @@ def test_paths_and_classes(folder, kind):
     assert np.unique(images.target).tolist() == images.target_names.tolist()
 
 
-def test_data_and_target_alone(folder):
+def test_data_and_target_as_tuple(folder):
     images = load_image_folder(folder)
     X, y = load_image_folder(folder, return_X_y=True)
     assert_array_equal(X, images.data, strict=True)
     assert_array_equal(y, images.target, strict=True)
 
 
-def test_the_order_is_that_of_the_names(folder, monkeypatch):
+def test_files_are_sorted_by_name(folder, monkeypatch):
     expected = load_image_folder(folder).data
     listed = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda path: sorted(listed(path), reverse=True))
     assert_array_equal(load_image_folder(folder).data, expected)
 
 
-def test_into_a_pipeline(folder):
+def test_paths_work_with_image_reader(folder):
     from skcnn.preprocessing import ImageReader
 
     for path in load_image_folder(folder).data:
@@ -59,7 +59,7 @@ def test_into_a_pipeline(folder):
     assert ImageReader().fit_transform(X)[0].shape == (3, 4, 3)
 
 
-def test_the_folder_of_the_user(folder, monkeypatch):
+def test_tilde_is_the_home_folder(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder.parent))
     monkeypatch.setenv("USERPROFILE", str(folder.parent))
     found = load_image_folder(f"~/{folder.name}").data
@@ -71,12 +71,12 @@ def test_missing_folder(tmp_path):
         load_image_folder(tmp_path / "gone")
 
 
-def test_file_instead_of_a_folder(folder):
+def test_file_in_place_of_a_folder(folder):
     with pytest.raises(FileNotFoundError, match=r"top.png' is a file, not a folder"):
         load_image_folder(folder / "top.png")
 
 
-def test_folder_without_sub_folders(tmp_path):
+def test_folder_without_subfolders(tmp_path):
     (tmp_path / "a.png").touch()
     (tmp_path / ".hidden").mkdir()
     with pytest.raises(ValueError, match=r"has no sub-folders, whose names are the classes"):
@@ -90,7 +90,7 @@ def test_class_without_images(folder):
         load_image_folder(folder)
 
 
-def test_one_level_too_high(folder):
+def test_parent_of_the_folder(folder):
     (folder / "top.png").unlink()
     with pytest.raises(ValueError, match=r"it has the sub-folders 'ape', 'cat'.* perhaps .*root"):
         load_image_folder(folder.parent)
