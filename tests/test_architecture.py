@@ -1,4 +1,4 @@
-"""The import table of DESIGN and what `import skcnn` may do: nothing but define names."""
+"""The allowed imports of each subpackage, and importing `skcnn` without side effects."""
 
 import ast
 import json
@@ -16,8 +16,8 @@ import skcnn
 ROOT = Path(skcnn.__file__).parent
 
 # ------------------------------------------------------------------------------------------------
-# The table. A level may import the levels below it; within a level only what PEERS lists.
-# The longest matching prefix decides, so `robustness` can have two rooms on two levels.
+# The table. A module may import the levels of MAY_IMPORT_LEVELS; within its own level only the
+# pairs of PEERS. The longest matching prefix decides, so that `robustness` can have two levels.
 
 LEVELS = {
     "skcnn._validation": 0,
@@ -41,7 +41,7 @@ LEVELS = {
     "skcnn.export": 3,
 }
 MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
-# (who imports, what it imports)
+# (importing module, imported module)
 PEERS = {
     ("skcnn.images", "skcnn.lazy"),
     ("skcnn.images", "skcnn.operations"),
@@ -54,21 +54,21 @@ PEERS = {
     ("skcnn.robustness", "skcnn.pipeline_graph"),
 }
 
-# scipy.sparse is part of scikit-learn's API, and joblib says what its n_jobs means
+# scipy.sparse is part of scikit-learn's API, and joblib defines the meaning of n_jobs
 BASE = {"joblib", "numpy", "sklearn", "torch", "scipy.sparse"}
 TRAINING = {"skorch", "skimage", "PIL", "tifffile"}
-SCIPY = {"scipy.special"}  # scipy comes with scikit-learn; what is not listed has no need yet
+SCIPY = {"scipy.special"}  # scikit-learn requires scipy; other modules of it are not needed yet
 ALL = BASE | TRAINING | SCIPY
 MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 
-# Packages of the extras: any level may import them, but only inside a function.
+# Optional packages: any level may import them, but only inside a function.
 OPTIONAL = {"matplotlib", "onnx", "onnxruntime", "pandas", "polars", "rich", "timm", "torchvision"}
 
-# Packages that are installed under another name than they are imported with.
+# Packages whose distribution has another name than the module.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 
-MAX_LINES_OF_A_FILE = 300  # docstrings not counted
-MAX_LINES_OF_A_FUNCTION = 60
+MAX_FILE_LINES = 300  # without docstrings
+MAX_FUNCTION_LINES = 60
 
 
 # ------------------------------------------------------------------------------------------------
@@ -77,21 +77,21 @@ MAX_LINES_OF_A_FUNCTION = 60
 
 @dataclass(frozen=True)
 class Import:
-    """One imported name, in full, and where it stands."""
+    """The full name of an import, and its line."""
 
     target: str
     line: int
-    deferred: bool  # inside a function, or only seen by a type checker
+    deferred: bool  # inside a function, or for type checkers only
 
 
 def module_name(path):
-    """Give the dotted name of a file of the package."""
+    """Return the dotted name of a module by its path."""
     parts = path.relative_to(ROOT.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports_of(source, module, *, is_package):
-    """List all imports of a module, relative ones resolved, `from a import b` as ``a.b``."""
+    """Return all imports of a module: relative ones resolved, ``from a import b`` as ``a.b``."""
 
     found = []
 
@@ -99,7 +99,7 @@ def imports_of(source, module, *, is_package):
         if isinstance(node, ast.Import):
             found.extend(Import(alias.name, node.lineno, deferred) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = absolute(node, module, is_package=is_package)
+            base = absolute_name(node, module, is_package=is_package)
             found.extend(
                 Import(f"{base}.{alias.name}", node.lineno, deferred) for alias in node.names
             )
@@ -112,8 +112,8 @@ def imports_of(source, module, *, is_package):
     return found
 
 
-def absolute(node, module, *, is_package):
-    """Give the full name of what stands after `from`."""
+def absolute_name(node, module, *, is_package):
+    """Return the absolute name of the module after ``from``."""
     if not node.level:
         return node.module
     parents = module.split(".")
@@ -121,8 +121,8 @@ def absolute(node, module, *, is_package):
     return ".".join([*parents, node.module] if node.module else parents)
 
 
-def room_of(name):
-    """Give the entry of LEVELS that a module or a name belongs to, None for the package itself."""
+def entry_of(name):
+    """Return the entry of LEVELS that contains a module or a name, None for the package itself."""
     parts = name.split(".")
     for stop in range(len(parts), 1, -1):
         if ".".join(parts[:stop]) in LEVELS:
@@ -130,9 +130,9 @@ def room_of(name):
     return None
 
 
-def allowed_inside(module, target):
-    """Say whether the table lets a module import a name of the package."""
-    here, there = room_of(module), room_of(target)
+def allows_own_module(module, target):
+    """Return whether a module may import a name of the package."""
+    here, there = entry_of(module), entry_of(target)
     if here is None or there is None:  # skcnn/__init__.py imports all; nothing imports it
         return here is None
     if here == there or (here, there) in PEERS:
@@ -140,28 +140,29 @@ def allowed_inside(module, target):
     return LEVELS[there] in MAY_IMPORT_LEVELS[LEVELS[here]]
 
 
-def allowed_outside(module, imported):
-    """Say whether the table lets a module import a name of another package."""
+def allows_other_package(module, imported):
+    """Return whether a module may import a name of another package."""
     package = imported.target.split(".")[0]
     if package in sys.stdlib_module_names:
         return True
     if package in OPTIONAL:
         return imported.deferred
-    room = room_of(module)
-    allowed = MAY_IMPORT_PACKAGES[LEVELS[room]] if room else set()
+    entry = entry_of(module)
+    allowed = MAY_IMPORT_PACKAGES[LEVELS[entry]] if entry else set()
     return package in allowed or any(
         f"{imported.target}.".startswith(f"{name}.") for name in allowed
     )
 
 
 def violations(source, module, *, is_package):
-    """List the imports of a module that the table forbids."""
+    """Return the imports of a module that are not allowed."""
     found = []
     for imported in imports_of(source, module, is_package=is_package):
-        inside = imported.target.split(".")[0] == "skcnn"
-        if not (
-            allowed_inside(module, imported.target) if inside else allowed_outside(module, imported)
-        ):
+        if imported.target.split(".")[0] == "skcnn":
+            allowed = allows_own_module(module, imported.target)
+        else:
+            allowed = allows_other_package(module, imported)
+        if not allowed:
             found.append(f"{module}:{imported.line} imports {imported.target}")
     return found
 
@@ -170,19 +171,19 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_a_module_imports_what_the_table_allows(path):
+def test_imports_are_allowed(path):
     found = violations(
         path.read_text(encoding="utf-8"), module_name(path), is_package=path.stem == "__init__"
     )
     assert not found, "\n".join(found)
 
 
-def declared(requirements):
+def distribution_names(requirements):
     """Return the names of required distributions, without versions, in lower case."""
     return {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements}
 
 
-def test_every_imported_package_is_declared_and_the_other_way_round():
+def test_imported_packages_are_the_declared_dependencies():
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     imported = {
         imported.target.split(".")[0]
@@ -192,14 +193,14 @@ def test_every_imported_package_is_declared_and_the_other_way_round():
         )
     } - {*sys.stdlib_module_names, "skcnn"}
     required = {DISTRIBUTIONS.get(name, name) for name in imported - OPTIONAL}
-    assert required == declared(project["dependencies"])
-    extras = set().union(*map(declared, project["optional-dependencies"].values()))
+    assert required == distribution_names(project["dependencies"])
+    extras = set().union(*map(distribution_names, project["optional-dependencies"].values()))
     assert imported & OPTIONAL <= extras
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_a_module_stands_in_the_table(path):
-    assert path == ROOT / "__init__.py" or room_of(module_name(path)) is not None
+def test_every_module_is_in_the_table(path):
+    assert path == ROOT / "__init__.py" or entry_of(module_name(path)) is not None
 
 
 @pytest.mark.parametrize(
@@ -243,20 +244,20 @@ def test_a_module_stands_in_the_table(path):
         ("skcnn.robustness.attacks.fgsm", "from skcnn.robustness import evaluation", False),
     ],
 )
-def test_the_table_is_read_as_it_is_meant(module, source, allowed):
+def test_violations(module, source, allowed):
     assert (not violations(source, module, is_package=False)) is allowed
 
 
-def test_a_relative_import_in_a_package_starts_at_the_package():
+def test_relative_imports_of_a_package_start_at_the_package():
     found = imports_of("from .plain import Plain", "skcnn.networks", is_package=True)
     assert [imported.target for imported in found] == ["skcnn.networks.plain.Plain"]
 
 
 # ------------------------------------------------------------------------------------------------
-# The package's front door, and the size of its files
+# `skcnn/__init__.py`, and the size of files and functions
 
 
-def test_the_package_defines_nothing_but_its_public_names():
+def test_init_defines_only_public_names():
     tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
     names = []
     for node in tree.body:
@@ -274,10 +275,10 @@ def test_the_package_defines_nothing_but_its_public_names():
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
-def test_files_and_functions_stay_readable(path):
+def test_files_and_functions_are_short(path):
     text = path.read_text(encoding="utf-8")
     tree = ast.parse(text)
-    assert ast.get_docstring(tree), "a file says its subject in its first line"
+    assert ast.get_docstring(tree), "the module has no docstring"
     lines = text.count("\n")
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(
@@ -287,8 +288,8 @@ def test_files_and_functions_stay_readable(path):
         if isinstance(node, ast.FunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             length = node.end_lineno - body[0].lineno + 1 if body else 0
-            assert length <= MAX_LINES_OF_A_FUNCTION, f"{node.name} has {length} lines"
-    assert lines <= MAX_LINES_OF_A_FILE
+            assert length <= MAX_FUNCTION_LINES, f"{node.name} has {length} lines"
+    assert lines <= MAX_FILE_LINES
 
 
 # ------------------------------------------------------------------------------------------------
@@ -342,7 +343,7 @@ print(json.dumps({{
 """
 
 
-def test_importing_does_nothing_but_define(tmp_path):
+def test_import_has_no_side_effects(tmp_path):
     script = IMPORT_SCRIPT.format(optional=sorted(OPTIONAL))
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -1,7 +1,7 @@
-"""scikit-learn's own checks over every public estimator and transformer, none switched off.
+"""scikit-learn's estimator checks on all public estimators and transformers, without skips.
 
-Those that `check_estimator` never yields are called by name. `ImageReader`, whose input is text,
-has a suite of its own that covers the same ground.
+Checks that `check_estimator` does not run are called by name. `ImageReader` takes text as input;
+its own tests cover the same behavior.
 """
 
 import os
@@ -34,18 +34,18 @@ ESTIMATORS = [
     HOGExtractor(),
     ColorHistogramExtractor(),
 ]
-BATCHES = {
+MINIBATCH_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (
-        "minibatch training: a weighted image stands for its copies in the gradient, but is drawn "
-        "into one batch, and counts once in the statistics that normalise it"
+        "minibatch training: a weight equals repetition in the gradient, but the weighted image is "
+        "in one batch only, and counts once in the statistics of batch normalization"
     )
 }
-AUGMENTS = dict.fromkeys(
+AUGMENTATION_FAILURES = dict.fromkeys(
     ("check_transformer_general", "check_transformer_data_not_an_array"),
-    "an augmenter that augments gives other images in fit_transform than in transform",
+    "fit_transform of an augmenter returns augmented images, transform returns its input",
 )
 NAMED_CHECKS = ["check_param_validation", "check_dataframe_column_names_consistency"]
-OF_ROWS = [
+CHECKS_OF_ROWS = [
     "check_transformer_get_feature_names_out",
     "check_transformer_get_feature_names_out_pandas",
     "check_set_output_transform",
@@ -58,8 +58,8 @@ OF_ROWS = [
 
 def expected_failures(estimator):
     if isinstance(estimator, (CNNClassifier, CNNRegressor)):
-        return BATCHES
-    return AUGMENTS if getattr(estimator, "horizontal_flip", False) else {}
+        return MINIBATCH_FAILURES
+    return AUGMENTATION_FAILURES if getattr(estimator, "horizontal_flip", False) else {}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
@@ -79,17 +79,17 @@ def test_checks_called_by_name(estimator, check):
     [
         (estimator, check)
         for estimator in ESTIMATORS[3:]
-        for check in OF_ROWS
-        # These two make a frame of the unwrapped output, and polars takes no lazy view.
+        for check in CHECKS_OF_ROWS
+        # The polars checks build a frame from the output, but polars does not accept lazy images.
         if not ("polars" in check and expected_failures(estimator))
     ],
     ids=str,
 )
-def test_checks_of_transformers_that_keep_rows(estimator, check):
+def test_checks_of_transformers_of_rows(estimator, check):
     getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
-def test_no_check_is_switched_off_by_a_tag():
+def test_no_tag_disables_a_check():
     counts = {}
     for estimator in ESTIMATORS:
         tags = estimator.__sklearn_tags__()
@@ -102,7 +102,7 @@ def test_no_check_is_switched_off_by_a_tag():
     assert counts["CNNClassifier()"] > 60
 
 
-def test_checks_pass_where_the_array_api_is_dispatched():
+def test_checks_with_array_api_dispatch():
     code = (
         "from sklearn.utils.estimator_checks import check_estimator\n"
         "from test_common import ESTIMATORS, expected_failures\n"
