@@ -1,4 +1,4 @@
-"""Keras on TensorFlow beside us: in an interpreter that has it, if there is one."""
+"""Run Keras on TensorFlow in a separate process, for comparison."""
 
 import importlib.util
 import json
@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from _networks import get
-from _peers import check
+from _networks import get_network
+from _peers import check_n_parameters
 
 INSTALL = (
     "python -m venv keras-venv && keras-venv/bin/pip install tensorflow-cpu, and then "
@@ -17,27 +17,27 @@ INSTALL = (
 
 
 def add_option(parser):
-    """Let the command line name the interpreter."""
+    """Add the option for the interpreter that runs Keras."""
     parser.add_argument(
         "--keras-python",
         metavar="PYTHON",
-        help="an interpreter with Keras and TensorFlow, which runs as a process of its own "
-        f"(default: this one, where it has them). To make one: {INSTALL}",
+        help="interpreter with Keras and TensorFlow, which runs in a separate process (default: "
+        f"the current one, if it has them). To create one: {INSTALL}",
     )
 
 
 def start(python):
-    """Start Keras.
+    """Start a process that runs Keras.
 
     Parameters
     ----------
     python : str or None
-        The interpreter; None takes this one where it has Keras and TensorFlow.
+        The interpreter. None uses the current one if it has Keras and TensorFlow.
 
     Returns
     -------
     keras : Keras or None
-        None, after a line that says why, where there is no Keras to be had.
+        None if Keras is not available. The reason is printed.
     """
     if python is None and not all(map(importlib.util.find_spec, ("keras", "tensorflow"))):
         print(f"Keras is left out: this interpreter has no TensorFlow. To compare: {INSTALL}")
@@ -51,12 +51,12 @@ def start(python):
 
 
 class Keras:
-    """A process that runs Keras, asked line by line.
+    """A process that runs Keras, and exchanges one line of JSON per request.
 
     Parameters
     ----------
     python : str
-        An interpreter that has Keras and TensorFlow.
+        An interpreter with Keras and TensorFlow.
     """
 
     def __init__(self, python):
@@ -73,12 +73,12 @@ class Keras:
                 "TF_CPP_MIN_LOG_LEVEL": "3",
             },
         )
-        self.versions = self.ask("versions")
+        self.versions = self.call("versions")
 
-    def ask(self, question, **arguments):
-        """Ask for something that `_keras_worker.Worker` does, and wait for it."""
+    def call(self, method, **arguments):
+        """Call a method of `_keras_worker.Worker`, and return its value."""
         try:
-            print(json.dumps({"do": question, **arguments}), file=self.process.stdin, flush=True)
+            print(json.dumps({"method": method, **arguments}), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -90,9 +90,9 @@ class Keras:
         return answer["value"]
 
     def build(self, key, quick, n_images):
-        """Build a network, and make sure that it is ours."""
-        n_parameters = self.ask("build", key=key, quick=quick, n_images=n_images)
-        check(get(key, quick), "Keras", n_parameters)
+        """Build a network, and check its number of parameters."""
+        n_parameters = self.call("build", key=key, quick=quick, n_images=n_images)
+        check_n_parameters(get_network(key, quick), "Keras", n_parameters)
 
     def close(self):
         """End the process."""

@@ -1,6 +1,6 @@
-"""Keras on TensorFlow as a process of its own: it answers a line of JSON with a line of JSON.
+"""Keras on TensorFlow in a separate process that answers each line of JSON with a line of JSON.
 
-It waits for the next line, and so leaves the processor to the others, while they are measured.
+Between requests it waits for input, and does not use the CPU.
 """
 
 import json
@@ -12,16 +12,16 @@ import traceback
 from dataclasses import replace
 
 import numpy as np
-from _networks import get
+from _networks import get_network
 
 LEARNING_RATE = 0.001
 
 
 class Worker:
-    """A model, and what can be asked of it."""
+    """A model, and the methods that `_keras.Keras` calls."""
 
     def versions(self):
-        """Give the versions, or fail where there is no Keras on TensorFlow."""
+        """Return the versions, or raise an error if Keras does not run on TensorFlow."""
         import keras
         import tensorflow
 
@@ -34,86 +34,84 @@ class Worker:
         }
 
     def build(self, key, quick, n_images):
-        """Build and compile a network, and say how many weights it has."""
-        network = get(key, quick)
+        """Build and compile a network, and return its number of parameters."""
+        network = get_network(key, quick)
         images, self.y = network.data(n_images)
         self.X = images.astype(np.float32) / np.float32(255)
-        self.model, self.batch_size = compiled(network), network.batch_size
+        self.model, self.batch_size = build_model(network), network.batch_size
         return self.model.count_params()
 
     def train(self, epochs):
-        """Train, and give the seconds of the epochs after the first."""
+        """Train, and return the seconds of all epochs but the first."""
         ends = []
         self.model.fit(
             self.X,
             self.y,
             batch_size=self.batch_size,
             epochs=1 + epochs,
-            callbacks=[clock(ends)],
+            callbacks=[epoch_timer(ends)],
             verbose=0,
         )
         return ends[-1] - ends[0]
 
     def predict(self):
-        """Predict all images, and give the seconds."""
+        """Predict all images, and return the seconds."""
         start = time.perf_counter()
         self.model.predict(self.X, verbose=0)
         return time.perf_counter() - start
 
     def tutorial(self, key, n_images, epochs, seed, optimizer, data):
-        """Do what a tutorial does: read, train, test.
+        """Read the data, train and test, as a tutorial does.
 
         Parameters
         ----------
         key : str
-            The network; its dropout stands before the first dense layer alone.
+            The network. Its dropout is applied before the first dense layer only.
         n_images : int or None
-            How many images of arrays to use.
+            Number of images to use of each array; None uses all.
         epochs, seed : int
-            How long, and with which random numbers.
+            Number of epochs, and random seed.
         optimizer : str
-            Keras' name of it, with Keras' defaults.
+            Name of an optimizer of Keras, which is used with Keras' defaults.
         data : list of str, or list of list of str
-            A .npz file with `X_train`, `y_train`, `X_test` and `y_test`; or the folders of the
-            training and the test images; or paths and labels of the training and of the test
-            images.
+            Either a .npz file with `X_train`, `y_train`, `X_test` and `y_test`; the folders of the
+            training and the test images; or paths and labels of the training and the test images.
 
         Returns
         -------
         result : dict
-            Seconds until it was trained, reading the training images included, and the test
-            accuracy.
+            Seconds of reading the training images and training, and the test accuracy.
         """
         import keras
 
         keras.utils.set_random_seed(seed)
-        network = get(key)
+        network = get_network(key)
         start = time.perf_counter()
         if len(data) == 1:
-            train, test = arrays(data[0], network, n_images)
+            train, test = load_arrays(data[0], network, n_images)
         elif len(data) == 2:
-            train, test = folders(*data, network, seed)
+            train, test = load_folders(*data, network, seed)
         else:
-            train, test = files(*data, network)
-        model = compiled(network, optimizer, dropout_once=True)
+            train, test = load_files(*data, network)
+        model = build_model(network, optimizer, dropout_once=True)
         model.fit(**train, epochs=epochs, verbose=0)
         seconds = time.perf_counter() - start
         return {"seconds": seconds, "accuracy": model.evaluate(**test(), verbose=0)[1]}
 
     def stream(self, key, epochs, folder):
-        """Train from a folder as it is read, and give the seconds of the epochs after the first."""
-        network = get(key)
-        images = generator().flow_from_directory(
+        """Train while reading a folder, and return the seconds of all epochs but the first."""
+        network = get_network(key)
+        images = image_generator().flow_from_directory(
             folder, network.shape[:2], class_mode="sparse", batch_size=network.batch_size
         )
-        model = compiled(replace(network, n_classes=images.num_classes))
+        model = build_model(replace(network, n_classes=images.num_classes))
         ends = []
-        model.fit(images, epochs=1 + epochs, callbacks=[clock(ends)], verbose=0)
+        model.fit(images, epochs=1 + epochs, callbacks=[epoch_timer(ends)], verbose=0)
         return ends[-1] - ends[0]
 
 
-def compiled(network, optimizer=None, *, dropout_once=False):
-    """Build and compile a network, with dropout before each dense layer or the first alone."""
+def build_model(network, optimizer=None, *, dropout_once=False):
+    """Build and compile a network, with dropout before each dense layer or the first only."""
     import keras
     from keras import layers
 
@@ -137,18 +135,18 @@ def compiled(network, optimizer=None, *, dropout_once=False):
     return model
 
 
-def generator(**variation):
-    """Make what a tutorial reads folders with."""
+def image_generator(**augmentation):
+    """Return the Keras generator that the tutorials use to read folders."""
     from tensorflow.keras.preprocessing.image import ImageDataGenerator
 
-    return ImageDataGenerator(rescale=1 / 255, **variation)
+    return ImageDataGenerator(rescale=1 / 255, **augmentation)
 
 
-# Each gives what `fit` takes, and a function for what `evaluate` takes, which reads then.
+# Each function returns the arguments of `fit`, and a function that reads those of `evaluate`.
 
 
-def arrays(path, network, n_images):
-    """Take an array each."""
+def load_arrays(path, network, n_images):
+    """Load arrays from a .npz file."""
     with np.load(path) as file:
         X, y, X_test, y_test = (
             file[k][:n_images] for k in ("X_train", "y_train", "X_test", "y_test")
@@ -162,8 +160,8 @@ def arrays(path, network, n_images):
     return train, lambda: {"x": scaled(X_test), "y": np.searchsorted(classes, y_test)}
 
 
-def files(paths, labels, test_paths, test_labels, network):
-    """Read and resize all photos first."""
+def load_files(paths, labels, test_paths, test_labels, network):
+    """Read and resize all photos before training."""
     from tensorflow.keras.utils import img_to_array, load_img
 
     def read(paths):
@@ -175,20 +173,22 @@ def files(paths, labels, test_paths, test_labels, network):
     return train, lambda: {"x": read(test_paths), "y": np.searchsorted(classes, test_labels)}
 
 
-def folders(train, test, network, seed):
-    """Read batch by batch, the training images rotated and shifted."""
-    how = {"class_mode": "sparse", "batch_size": network.batch_size}
-    varied = generator(rotation_range=5, width_shift_range=0.05, height_shift_range=0.05)
+def load_folders(train, test, network, seed):
+    """Read photos batch by batch, with the training images rotated and shifted at random."""
+    options = {"class_mode": "sparse", "batch_size": network.batch_size}
+    augmented = image_generator(rotation_range=5, width_shift_range=0.05, height_shift_range=0.05)
     return (
-        {"x": varied.flow_from_directory(train, network.shape[:2], seed=seed, **how)},
+        {"x": augmented.flow_from_directory(train, network.shape[:2], seed=seed, **options)},
         lambda: {
-            "x": generator().flow_from_directory(test, network.shape[:2], shuffle=False, **how)
+            "x": image_generator().flow_from_directory(
+                test, network.shape[:2], shuffle=False, **options
+            )
         },
     )
 
 
-def clock(ends):
-    """Make a callback that notes when each epoch ends."""
+def epoch_timer(ends):
+    """Return a callback that appends the end time of each epoch to a list."""
     import keras
 
     return keras.callbacks.LambdaCallback(
@@ -197,14 +197,14 @@ def clock(ends):
 
 
 def main():
-    """Answer line by line, until there are no more."""
+    """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what TensorFlow prints is no answer
+    os.dup2(2, 1)  # output of TensorFlow goes to stderr
     worker = Worker()
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = {"value": getattr(worker, request.pop("do"))(**request)}
+            answer = {"value": getattr(worker, request.pop("method"))(**request)}
         except Exception:
             answer = {"error": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)

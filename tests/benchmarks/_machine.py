@@ -1,4 +1,4 @@
-"""What the machine is, and the fastest that it computes."""
+"""The CPU, the versions of packages, and the peak arithmetic rate of the machine."""
 
 import importlib.metadata
 import os
@@ -12,8 +12,8 @@ from torch.nn.functional import conv2d
 PACKAGES = ("skcnn", "torch", "skorch", "scikit-learn", "numpy")
 
 
-def processor():
-    """Give the name of the processor."""
+def cpu_name():
+    """Return the name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -22,13 +22,13 @@ def processor():
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def facts(further_versions=None):
-    """Describe processor and versions in two lines.
+def describe_machine(further_versions=None):
+    """Return two lines with the CPU and the versions of packages.
 
     Parameters
     ----------
     further_versions : dict, default=None
-        Versions of packages that run in another interpreter.
+        Versions of packages of another interpreter.
 
     Returns
     -------
@@ -38,20 +38,20 @@ def facts(further_versions=None):
     versions |= {name: importlib.metadata.version(name) for name in PACKAGES}
     versions |= further_versions or {}
     return [
-        f"processor: {processor()} ({torch.backends.cpu.get_cpu_capability()}), "
-        f"{os.cpu_count()} cores, {torch.get_num_threads()} threads of PyTorch",
+        f"CPU: {cpu_name()} ({torch.backends.cpu.get_cpu_capability()}), "
+        f"{os.cpu_count()} cores, {torch.get_num_threads()} PyTorch threads",
         "versions: " + ", ".join(f"{name} {version}" for name, version in versions.items()),
     ]
 
 
 @torch.inference_mode()
 def ceiling(quick=False):
-    """Measure how fast the machine convolves and multiplies where the work is large.
+    """Measure the arithmetic rate of a large convolution and a large matrix product.
 
     Returns
     -------
     speeds : dict of {str: float}
-        GFLOP/s of each precision: the convolution or the matrix product, whichever is faster.
+        GFLOP/s of the faster of the two, for each precision.
     """
     n_rows, n_channels, n_pixels = (256, 32, 28) if quick else (2048, 256, 56)
     speeds = {}
@@ -62,8 +62,8 @@ def ceiling(quick=False):
         images, kernels = (
             tensor.to(dtype).to(memory_format=torch.channels_last) for tensor in (images, kernels)
         )
-        product = _shortest(torch.mm, matrix, matrix)
-        convolution = _shortest(conv2d, images, kernels, None, 1, 1)
+        product = _shortest_time(torch.mm, matrix, matrix)
+        convolution = _shortest_time(conv2d, images, kernels, None, 1, 1)
         speeds[name] = max(
             2 * n_rows**3 / product / 1e9,
             2 * images.numel() * 9 * n_channels / convolution / 1e9,
@@ -71,7 +71,7 @@ def ceiling(quick=False):
     return speeds
 
 
-def _shortest(function, *arguments):
+def _shortest_time(function, *arguments):
     function(*arguments)
     seconds = []
     for _ in range(3):

@@ -1,6 +1,6 @@
-"""The five networks of the benchmarks, their images, and what a pass through them computes.
+"""The five networks of the benchmarks, their images, and the number of their operations.
 
-It needs no more than numpy, since the interpreter that runs Keras reads it too.
+The module requires only NumPy, since the interpreter that runs Keras imports it too.
 """
 
 from dataclasses import dataclass, replace
@@ -12,10 +12,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Network:
-    """One network, its images and batches, and how much faster ours should be than each peer.
+    """A network, the size of its images and batches, and the training goals.
 
-    Every convolution is 3 x 3 and followed by ReLU and a 2 x 2 max pooling, every dense layer but
-    the last by ReLU. Dropout stands before each dense layer, the last one included.
+    Each convolution is 3 x 3, followed by ReLU and 2 x 2 max pooling; each dense layer but the last
+    is followed by ReLU. Dropout is applied before each dense layer, including the last.
+    `training_goals` has the factors by which training should be faster than with other packages.
     """
 
     name: str
@@ -30,44 +31,44 @@ class Network:
     training_goals: tuple[tuple[str, float], ...] = ()
 
     def layer_sizes(self):
-        """Give the number of features that enter the first dense layer, and the sizes after it."""
+        """Return the number of inputs of the first dense layer, and the outputs of each."""
         height, width, n_channels = self.shape
         for out_channels in self.channels:
-            less = 2 if self.padding == "valid" else 0
-            height, width, n_channels = (height - less) // 2, (width - less) // 2, out_channels
+            border = 2 if self.padding == "valid" else 0
+            height, width, n_channels = (height - border) // 2, (width - border) // 2, out_channels
         return (height * width * n_channels, *self.hidden_units, self.n_classes)
 
     def multiply_adds(self):
-        """List the multiply-adds that each layer does for an image, forwards."""
+        """Return the multiply-adds of each layer for one image in a forward pass."""
         height, width, n_channels = self.shape
         counts = []
         for out_channels in self.channels:
-            less = 2 if self.padding == "valid" else 0
-            height, width = height - less, width - less
+            border = 2 if self.padding == "valid" else 0
+            height, width = height - border, width - border
             counts.append(height * width * out_channels * 9 * n_channels)
             height, width, n_channels = height // 2, width // 2, out_channels
         return counts + [prod(pair) for pair in pairwise(self.layer_sizes())]
 
     def training_flop(self):
-        """Count the operations of a training step for an image.
+        """Return the number of operations of a training step for one image.
 
-        Three products a layer: outputs, gradient of the weights, gradient of the inputs. Nobody
-        needs the last of them for the images themselves.
+        Each layer has three products: outputs, gradient of the weights and gradient of the inputs.
+        The gradient of the images is not needed.
         """
         counts = self.multiply_adds()
         return 2 * (3 * sum(counts) - counts[0])
 
     def prediction_flop(self):
-        """Count the operations of a prediction for an image."""
+        """Return the number of operations of a prediction for one image."""
         return 2 * sum(self.multiply_adds())
 
     def n_parameters(self):
-        """Count the weights and biases."""
+        """Return the number of weights and biases."""
         n_kernels = sum((9 * n + 1) * m for n, m in pairwise((self.shape[2], *self.channels)))
         return n_kernels + sum((n + 1) * m for n, m in pairwise(self.layer_sizes()))
 
     def data(self, n_images):
-        """Draw images, uint8 and channels last, and labels: the same on every call."""
+        """Return random uint8 images, channels last, and labels: the same in every call."""
         rng = np.random.default_rng(0)
         images = rng.integers(0, 256, (n_images, *self.shape), dtype=np.uint8)
         return images, np.arange(n_images) % self.n_classes
@@ -130,15 +131,15 @@ NETWORKS = {
 }
 
 
-def get(key, quick=False):
-    """Give a network by its key; a quick one sees a few images of a quarter of the size."""
+def get_network(key, quick=False):
+    """Return a network by its key; with `quick`, for a few images of a quarter of the size."""
     network = NETWORKS[key]
     if not quick:
         return network
     height, width, n_channels = network.shape
     return replace(
         network,
-        name=f"{network.name}, a quarter of it",
+        name=f"{network.name}, quarter size",
         shape=(height // 4, width // 4, n_channels),
         n_images=3 * network.batch_size,
     )

@@ -1,6 +1,6 @@
-"""The same network in PyTorch, in skorch and in skcnn, and what each of them does with it.
+"""The same network in PyTorch, skorch and skcnn, and functions that train it with each of them.
 
-The ways to train give the seconds of the epochs after the first, which warms up.
+These functions return the seconds of all epochs but the first, which is a warm-up.
 """
 
 import time
@@ -17,8 +17,8 @@ from skcnn import CNNClassifier
 LEARNING_RATE = 0.001
 
 
-def module(network):
-    """Build a network as a tutorial writes it: channels first, logits out."""
+def build_module(network):
+    """Build a network of plain PyTorch layers that returns logits."""
     layers, n_in = [], network.shape[2]
     for n_out in network.channels:
         padding = 1 if network.padding == "same" else 0
@@ -29,27 +29,27 @@ def module(network):
     for n_in, n_out in pairwise(sizes):
         layers += [nn.Dropout(network.dropout)] if network.dropout else []
         layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-    made = nn.Sequential(*layers[:-1])  # no ReLU after the last layer
-    check(network, "PyTorch", sum(weights.numel() for weights in made.parameters()))
-    return made
+    module = nn.Sequential(*layers[:-1])  # no ReLU after the last layer
+    check_n_parameters(network, "PyTorch", sum(weights.numel() for weights in module.parameters()))
+    return module
 
 
-def check(network, name, n_parameters):
-    """Refuse to compare networks that are not the same."""
+def check_n_parameters(network, name, n_parameters):
+    """Raise an error if a network does not have the expected number of parameters."""
     expected = network.n_parameters()
     if n_parameters != expected:
         raise RuntimeError(f"{name}: {network.name}: {n_parameters} weights, not {expected}")
 
 
 def channels_first(images):
-    """Prepare images as both tutorials do: float32 from 0 to 1."""
+    """Return images as float32 arrays from 0 to 1, channels first."""
     return np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
 
 
 def skorch_net(network, max_epochs):
-    """Make a classifier as skorch's documentation does."""
+    """Return a classifier as in skorch's documentation."""
     return skorch.NeuralNetClassifier(
-        module(network),
+        build_module(network),
         criterion=nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
         lr=LEARNING_RATE,
@@ -62,16 +62,16 @@ def skorch_net(network, max_epochs):
 
 
 def train_skorch(network, X, y, epochs):
-    """Train with skorch, and give the seconds of the epochs after the first."""
+    """Train with skorch, and return the seconds of all epochs but the first."""
     net = skorch_net(network, 1 + epochs).fit(X, y)
     return sum(net.history[1:, "dur"])
 
 
 def train_plain(network, X, y, epochs):
-    """Train with the loop of a PyTorch tutorial, and give the seconds after the first epoch."""
+    """Train with a plain PyTorch loop, and return the seconds of all epochs but the first."""
     data = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
     loader = DataLoader(data, batch_size=network.batch_size, shuffle=True)
-    model = module(network)
+    model = build_module(network)
     criterion = nn.CrossEntropyLoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     model.train()
@@ -92,7 +92,7 @@ def train_plain(network, X, y, epochs):
 
 
 def classifier(network, max_epochs, precision="auto"):
-    """Make our classifier of the same network."""
+    """Return a `CNNClassifier` of the same network."""
     return CNNClassifier(
         channels=network.channels,
         padding=network.padding,
@@ -110,8 +110,10 @@ def classifier(network, max_epochs, precision="auto"):
     )
 
 
-def train_ours(network, images, y, epochs, precision):
-    """Train with skcnn, and give the seconds of the epochs after the first."""
+def train_skcnn(network, images, y, epochs, precision):
+    """Train with skcnn, and return the seconds of all epochs but the first."""
     cnn = classifier(network, 1 + epochs, precision).fit(images, y)
-    check(network, "skcnn", sum(weights.numel() for weights in cnn.module_.parameters()))
+    check_n_parameters(
+        network, "skcnn", sum(weights.numel() for weights in cnn.module_.parameters())
+    )
     return sum(epoch["seconds"] for epoch in cnn.history_[1:])

@@ -1,4 +1,4 @@
-"""What the benchmarks share: command lines, rounds that interleave, tables."""
+"""Functions that all benchmarks use: command line, interleaved rounds and tables."""
 
 import argparse
 import csv
@@ -8,71 +8,71 @@ from datetime import date
 from pathlib import Path
 from statistics import median
 
-from _machine import facts
+from _machine import describe_machine
 
 _PLACEHOLDERS = {"--csv": "FILE", "--data": "DIR", "--keras-python": "PYTHON"}
-_PAUSE = 0.3  # seconds in which the threads of the one before go to sleep
+_PAUSE = 0.3  # seconds, until the threads of the previous contender are idle
 
 
-def parser(description, rounds=5):
-    """Make a parser with the options of all benchmarks.
+def make_parser(description, rounds=5):
+    """Return a parser with the options of all benchmarks.
 
     Parameters
     ----------
     description : str
         The docstring of the benchmark.
     rounds : int, default=5
-        How often everything is measured.
+        Number of repetitions. None adds no option for it.
 
     Returns
     -------
     parser : argparse.ArgumentParser
     """
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     if rounds:
-        made.add_argument(
+        parser.add_argument(
             "--rounds",
             type=int,
             default=rounds,
-            help="how often everything is measured, for the medians (default: %(default)s)",
+            help="number of repetitions; medians are reported (default: %(default)s)",
         )
-    made.add_argument(
+    parser.add_argument(
         "--quick",
         action="store_true",
-        help="one round of tiny work, to see that it runs; its figures mean nothing",
+        help="run one round with little work, to test the benchmark; the figures mean nothing",
     )
-    made.add_argument("--csv", type=Path, metavar="FILE", help="write the table there as well")
-    return made
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table to FILE")
+    return parser
 
 
-def parse(options):
-    """Read the command line; a quick run has one round."""
+def parse_arguments(options):
+    """Parse the command line; with `--quick`, set the number of rounds to one."""
     arguments = options.parse_args()
     if arguments.quick:
         arguments.rounds = 1
     return arguments
 
 
-def interleaved(contenders, rounds, label=""):
-    """Let contenders run in turn, round by round, so that a busy machine slows down all of them.
+def run_interleaved(contenders, rounds, label=""):
+    """Run contenders in turn, so that other work on the machine affects all of them.
 
     Parameters
     ----------
     contenders : dict of {str: callable}
-        What to run, by name. The one that starts changes from round to round.
+        Functions to run, by name. Each round starts with another one.
     rounds : int
-        How often.
+        Number of rounds.
     label : str, default=""
-        What the line of progress names.
+        Name in the progress messages.
 
     Returns
     -------
     results : dict of {str: list}
-        What each contender gave, a value a round.
+        Return values of each contender, one per round.
     """
     results = {name: [] for name in contenders}
     names = list(contenders)
@@ -86,32 +86,32 @@ def interleaved(contenders, rounds, label=""):
 
 
 def seconds_of(function, *arguments, **keywords):
-    """Measure how long a call takes."""
+    """Return the seconds that a call takes."""
     start = time.perf_counter()
     function(*arguments, **keywords)
     return time.perf_counter() - start
 
 
 def throughput_rows(network, flop, results, n_images, goals):
-    """Make the rows of a table of throughput.
+    """Return the rows of a throughput table.
 
     Parameters
     ----------
     network : Network
-        What was run.
+        The measured network.
     flop : int
-        The operations for an image.
+        Number of operations for one image.
     results : dict of {str: list of float}
-        Seconds for `n_images` by name and, as "ceiling", a list of what `ceiling` gave.
+        Seconds for `n_images` by name and, under "ceiling", the results of `ceiling`.
     n_images : int
-        The number of images.
+        Number of images.
     goals : tuple of (str, float)
-        How much faster the first of ours should be than the peers that are named.
+        Names of packages, and the factors by which skcnn should be faster.
 
     Returns
     -------
     rows : list of dict
-        A row for each precision of the ceiling and for each of the others.
+        One row for each precision of the ceiling, and for each contender.
     """
     results = dict(results)
     measured = results.pop("ceiling")
@@ -119,14 +119,14 @@ def throughput_rows(network, flop, results, n_images, goals):
     speeds = {name: n_images / median(seconds) for name, seconds in results.items()}
     ours = [name for name in speeds if name.startswith("skcnn")]
     rows = [
-        {"network": network.name, "what": f"ceiling ({kind})", "GFLOP/s": f"{limit:.1f}"}
+        {"network": network.name, "measurement": f"ceiling ({kind})", "GFLOP/s": f"{limit:.1f}"}
         for kind, limit in limits.items()
     ]
     for name, speed in speeds.items():
         seconds, gflops = results[name], speed * flop / 1e9
         row = {
             "network": network.name,
-            "what": name,
+            "measurement": name,
             "images/s": f"{speed:.0f}",
             "slowest": f"{n_images / max(seconds):.0f}",
             "fastest": f"{n_images / min(seconds):.0f}",
@@ -134,32 +134,37 @@ def throughput_rows(network, flop, results, n_images, goals):
         }
         row |= {f"of {kind} ceiling": f"{gflops / limit:.0%}" for kind, limit in limits.items()}
         if name not in ours:
-            row |= {f"{own} over it": f"{speeds[own] / speed:.2f}x" for own in ours}
+            row |= {f"speedup of {own}": f"{speeds[own] / speed:.2f}x" for own in ours}
             goal = dict(goals).get(name)
             row["goal"] = f">= {goal:g}x" if goal else ""
         rows.append(row)
     return rows
 
 
-def show(rows, arguments, further_versions=None, notes=()):
-    """Print the facts and the table, and write the table as CSV where that is asked for.
+def print_table(rows, arguments, further_versions=None, notes=()):
+    """Print the machine, the versions and the table, and write the table to the file of `--csv`.
 
     Parameters
     ----------
     rows : list of dict
-        {heading: text}; what a row lacks stays empty.
+        Cells by heading. Cells that a row does not have are empty.
     arguments : argparse.Namespace
-        The command line.
+        The parsed command line.
     further_versions : dict, default=None
-        Versions of packages that run in another interpreter.
+        Versions of packages of another interpreter.
     notes : sequence of str, default=()
-        Lines that follow the facts.
+        Lines that follow the description of the machine.
     """
-    longest = max(rows, key=len)  # it has the headings in their order
+    longest = max(rows, key=len)  # has the headings in order
     headings = list(dict.fromkeys(heading for row in [longest, *rows] for heading in row))
     table = [headings] + [[row.get(heading, "") for heading in headings] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    print(*facts(further_versions), f"date: {date.today()}", f"command: {_command()}", sep="\n")
+    print(
+        *describe_machine(further_versions),
+        f"date: {date.today()}",
+        f"command: {_command()}",
+        sep="\n",
+    )
     print(*notes, "", sep="\n")
     for cells in table:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
@@ -170,7 +175,7 @@ def show(rows, arguments, further_versions=None, notes=()):
 
 
 def _command():
-    """Give the command as anyone could type it: without this machine's paths."""
+    """Return the command line with placeholders for local paths."""
     words = [f"python tests/benchmarks/{Path(sys.argv[0]).name}"]
     previous = None
     for word in sys.argv[1:]:

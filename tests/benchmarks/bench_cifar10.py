@@ -1,12 +1,12 @@
-"""Test accuracy and seconds of the fast network on CIFAR-10.
+"""Test accuracy and training time of the fast network on CIFAR-10.
 
     python tests/benchmarks/bench_cifar10.py --data DIR
 
-DIR holds `cifar10.npz` (`X_train`, `y_train`, `X_test`, `y_test`). All 50,000 training images, on
-the processor, in the recipe of the user guide, and all 10,000 test images, once with and once
-without averaging over variants. The goal is a mean of 94.0 % in 10 minutes of training. Seconds are
-those of the whole fit; the rate is that of its convolutions, beside the machine's own, measured
-just before and after it.
+DIR contains `cifar10.npz` (`X_train`, `y_train`, `X_test`, `y_test`). The network is trained on the
+CPU with the recipe of the user guide, on all 50,000 training images. The accuracy on all 10,000
+test images is measured with and without test-time augmentation. The goal is a mean of 94.0 % after
+10 minutes of training. The seconds are those of the whole fit. GFLOP/s count the operations of the
+convolutions; the ceiling is measured before and after the fit.
 """
 
 import sys
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from _machine import ceiling
-from _tables import parse, parser, show
+from _tables import make_parser, parse_arguments, print_table
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
@@ -40,8 +40,8 @@ RECIPE = {
 
 
 def main():
-    """Fit with every seed, and print a row a seed."""
-    options = parser(__doc__, rounds=None)
+    """Fit once per seed, and print one row each."""
+    options = make_parser(__doc__, rounds=None)
     options.add_argument("--data", type=Path, metavar="DIR", required=True)
     options.add_argument(
         "--seeds",
@@ -51,21 +51,21 @@ def main():
         default=[0, 1, 2],
         help="the random_state of each fit (default: 0 1 2)",
     )
-    for option, whom in (("--set", "classifier"), ("--augment", "augmenter")):
+    for option, estimator in (("--set", "classifier"), ("--augment", "augmenter")):
         options.add_argument(
             option,
             nargs=2,
             action="append",
             default=[],
             metavar=("NAME", "VALUE"),
-            help=f"another value of a parameter of the {whom}, as a literal of Python",
+            help=f"set a parameter of the {estimator} to a Python literal",
         )
     options.add_argument(
         "--validation",
         action="store_true",
-        help="to choose by: learn from 45,000 of the training images, and score the other 5,000",
+        help="train on 45,000 of the training images, and score the other 5,000",
     )
-    arguments = parse(options)
+    arguments = parse_arguments(options)
     with np.load(arguments.data / "cifar10.npz") as file:
         data = [file[key] for key in ("X_train", "y_train", "X_test", "y_test")]
     if arguments.validation:
@@ -74,14 +74,14 @@ def main():
     if arguments.quick:
         data = [part[:1000] for part in data]
     recipe, augmentation = (
-        usual | {name: literal_eval(value) for name, value in others}
-        for usual, others in ((RECIPE, arguments.set), (AUGMENTATION, arguments.augment))
+        defaults | {name: literal_eval(value) for name, value in changes}
+        for defaults, changes in ((RECIPE, arguments.set), (AUGMENTATION, arguments.augment))
     )
-    show([row(seed, recipe, augmentation, *data) for seed in arguments.seeds], arguments)
+    print_table([measure(seed, recipe, augmentation, *data) for seed in arguments.seeds], arguments)
 
 
-def row(seed, recipe, augmentation, X, y, X_test, y_test):
-    """Fit and score."""
+def measure(seed, recipe, augmentation, X, y, X_test, y_test):
+    """Fit and score with one seed."""
     limits = [ceiling()]
     augmenter = ImageAugmenter(**augmentation, random_state=seed)
     cnn = CNNClassifier(**recipe, device="cpu", random_state=seed, verbose=1)
@@ -91,12 +91,12 @@ def row(seed, recipe, augmentation, X, y, X_test, y_test):
     seconds = time.perf_counter() - start
     limits.append(ceiling())
     averaged = model.score(X_test, y_test)
-    alone = cnn.set_params(test_time_augmentation=None).score(X_test, y_test)
+    not_averaged = cnn.set_params(test_time_augmentation=None).score(X_test, y_test)
     flop = sum(epoch_flop(cnn, epoch) for epoch in range(recipe["max_epochs"])) * len(X)
     result = {
         "seed": str(seed),
         "test accuracy": f"{averaged:.4f}",
-        "one variant": f"{alone:.4f}",
+        "without augmentation": f"{not_averaged:.4f}",
         "fit seconds": f"{seconds:.0f}",
         "GFLOP/s": f"{flop / seconds / 1e9:.0f}",
         **{f"{kind} ceiling": f"{sum(m[kind] for m in limits) / 2:.0f}" for kind in limits[0]},
@@ -106,7 +106,7 @@ def row(seed, recipe, augmentation, X, y, X_test, y_test):
 
 
 def epoch_flop(cnn, epoch):
-    """Count the operations of the convolutions for an image of an epoch, both ways."""
+    """Return the operations of the convolutions for one image, forward and backward."""
     resizing = ProgressiveResizing(cnn.progressive_resizing)
     share = resizing.fraction(Progress(epoch, cnn.max_epochs))
     height, width, n_channels = cnn.image_shape_
@@ -121,7 +121,7 @@ def epoch_flop(cnn, epoch):
     for hook in hooks:
         hook.remove()
     trained = [flop for flop, weight in counts if weight.requires_grad]
-    # The whitening is not trained, so the convolution after it passes no gradient on.
+    # The whitening is not trained, so the convolution after it needs no gradient of its inputs.
     return sum(flop for flop, _ in counts) + 2 * sum(trained) - trained[0]
 
 

@@ -1,10 +1,11 @@
-"""Accuracy of candidate defaults on five data sets together: the table that decided the defaults.
+"""Test accuracy of candidate default parameters on five data sets.
 
     python tests/benchmarks/bench_defaults.py DATA [--candidates NAME ...] [--sets NAME ...]
 
-DATA holds `fashion_mnist.npz`, `cifar10.npz` (`X_train`, `y_train`, `X_test`, `y_test`), and the
-folders `caltech101/{train,validation}` and `blood_cells/{train,test}`, one sub-folder a class. The
-digits come with scikit-learn. Each set is cut to a size that trains in a minute or so.
+DATA contains `fashion_mnist.npz`, `cifar10.npz` (`X_train`, `y_train`, `X_test`, `y_test`), and the
+folders `caltech101/{train,validation}` and `blood_cells/{train,test}`, with one subfolder per
+class. The digits are those of scikit-learn. The sets are reduced to sizes that train in about a
+minute.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from sklearn.model_selection import KFold
 
 from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder
 
-# Every row changes one parameter of a common start; the defaults are that start with more decay.
+# Each candidate changes one parameter of a common start. The defaults have more weight decay.
 START = {"weight_decay": 0.05}
 CANDIDATES = {
     "defaults": {"weight_decay": 0.5},
@@ -49,7 +50,7 @@ SETS = ("digits", "fashion", "cifar10", "caltech101", "blood_cells")
 
 @cache
 def load(name, data):
-    """Give a list of (X_train, y_train, X_test, y_test)."""
+    """Return a list of (X_train, y_train, X_test, y_test)."""
     rng = np.random.default_rng(0)
     if name == "digits":
         X, y = load_digits(return_X_y=True)
@@ -69,7 +70,7 @@ def load(name, data):
 
 
 def main():
-    """Fit every candidate on every set, and print a row for each."""
+    """Fit every candidate on every data set, and print one row per candidate."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)

@@ -1,10 +1,10 @@
-"""What `fit` costs beside its training: a very small fit, and a bare loop that does the same.
+"""Overhead of `fit`: a very small fit against a bare training loop.
 
     python tests/benchmarks/bench_fit_cost.py
 
-100 images of 8 x 8 for one epoch, on the processor. The bare loop takes the mean and the standard
-deviation of the images, builds the same module, and trains it in float32 with AdamW on shuffled
-batches of the same size; it checks nothing, keeps no records and knows no labels but 0, 1, 2, ...
+Both train on 100 images of 8 x 8 for one epoch, on the CPU. The bare loop computes the mean and the
+standard deviation of the images, builds the same module, and trains it in float32 with AdamW on
+shuffled batches of the same size. It does not validate input, keep a history or encode labels.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from _tables import interleaved, parse, parser, seconds_of, show
+from _tables import make_parser, parse_arguments, print_table, run_interleaved, seconds_of
 from torch import nn
 
 from skcnn import CNNClassifier
@@ -27,7 +27,7 @@ SHAPES = {
 
 
 def bare_loop(images, y, shape):
-    """Do what a default fit of one epoch does, and nothing else."""
+    """Train for one epoch as a default fit does, without its other steps."""
     defaults = CNNClassifier()
     standardize = Standardize(images.mean((0, 1, 2)), images.std((0, 1, 2)))
     network = PlainNetwork(1, SIDE, SIDE, N_CLASSES, **{"dropout": defaults.dropout, **shape})
@@ -53,10 +53,12 @@ def fit(images, y, shape, precision):
 
 
 def main():
-    """Measure, and print the table."""
-    options = parser(__doc__, rounds=10)
-    options.add_argument("--calls", type=int, default=10, help="in a round (default: %(default)s)")
-    arguments = parse(options)
+    """Run the benchmark, and print the table."""
+    options = make_parser(__doc__, rounds=10)
+    options.add_argument(
+        "--calls", type=int, default=10, help="calls per round (default: %(default)s)"
+    )
+    arguments = parse_arguments(options)
     n_calls = 2 if arguments.quick else arguments.calls
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (N_IMAGES, SIDE, SIDE, 1), dtype=np.uint8)
@@ -70,7 +72,7 @@ def main():
         }
         for call, *data in calls.values():
             call(*data)
-        results = interleaved(
+        results = run_interleaved(
             {
                 what: lambda call=call: median(seconds_of(*call) for _ in range(n_calls))
                 for what, call in calls.items()
@@ -82,14 +84,14 @@ def main():
         for what, seconds in results.items():
             row = {
                 "network": name,
-                "what": what,
+                "measurement": what,
                 "milliseconds": f"{1e3 * median(seconds):.2f}",
             }
             if what != "bare loop":
-                row |= {"over the bare loop": f"{median(seconds) / bare:.2f}x"}
+                row |= {"ratio to the bare loop": f"{median(seconds) / bare:.2f}x"}
                 row |= {"goal": f"<= {GOAL:g}x"}
             rows.append(row)
-    show(rows, arguments)
+    print_table(rows, arguments)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,35 @@
-"""Images a second in `predict_proba`, beside skorch's, and `predict` of Keras on TensorFlow.
+"""Images per second of `predict_proba`, compared with skorch, and with `predict` of Keras.
 
     python tests/benchmarks/bench_inference.py [--keras-python PYTHON] [--networks NAME ...]
 
-Five networks, trained for one epoch on a few random images, predict many on the CPU, each with its
-own package's batches. GFLOP/s are the operations that the network needs, per second; their share of
-the ceiling is taken from the fastest large convolution or matrix product of the same rounds.
+Five networks are trained for one epoch on a few random images, and predict many images on the CPU:
+`predict_proba` of skcnn and skorch, and `predict` of Keras, with the default batches of each
+package. GFLOP/s count the operations of the network. The ceiling is the rate of a large convolution
+or matrix product in the same rounds.
 """
 
 import _keras
 import _peers
 from _machine import ceiling
-from _networks import NETWORKS, get
-from _tables import interleaved, parse, parser, seconds_of, show, throughput_rows
+from _networks import NETWORKS, get_network
+from _tables import (
+    make_parser,
+    parse_arguments,
+    print_table,
+    run_interleaved,
+    seconds_of,
+    throughput_rows,
+)
 
 GOALS = (("skorch", 3.0), ("Keras", 1.2))
 DENSE_GOALS = (("skorch", 1.2),)
-TIMES = 2  # the number of images over that of an epoch in the benchmark of training
+FACTOR = 2  # number of images relative to `bench_training.py`
 
 
 def measure(key, keras, arguments):
-    """Predict with one network in all packages, and return its rows."""
-    network = get(key, arguments.quick)
-    n_images = TIMES * network.n_images
+    """Predict with one network in each package, and return its rows."""
+    network = get_network(key, arguments.quick)
+    n_images = FACTOR * network.n_images
     images, y = network.data(n_images)
     X = _peers.channels_first(images)
     few = slice(2 * network.batch_size)
@@ -34,22 +42,22 @@ def measure(key, keras, arguments):
     }
     if keras:
         keras.build(key, arguments.quick, n_images)
-        contenders["Keras"] = lambda: keras.ask("predict")
-    interleaved(contenders, 1, f"{network.name} (warming up)")
-    results = interleaved(contenders, arguments.rounds, network.name)
+        contenders["Keras"] = lambda: keras.call("predict")
+    run_interleaved(contenders, 1, f"{network.name} (warming up)")
+    results = run_interleaved(contenders, arguments.rounds, network.name)
     goals = GOALS if network.channels else DENSE_GOALS
     return throughput_rows(network, network.prediction_flop(), results, n_images, goals)
 
 
 def main():
-    """Measure, and print the table."""
-    options = parser(__doc__)
+    """Run the benchmark, and print the table."""
+    options = make_parser(__doc__)
     _keras.add_option(options)
     options.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    arguments = parse(options)
+    arguments = parse_arguments(options)
     keras = _keras.start(arguments.keras_python)
     rows = [row for key in arguments.networks for row in measure(key, keras, arguments)]
-    show(rows, arguments, keras and keras.versions)
+    print_table(rows, arguments, keras and keras.versions)
     if keras:
         keras.close()
 

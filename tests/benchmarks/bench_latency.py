@@ -1,11 +1,11 @@
-"""The time that one image takes through a fitted classifier, and through its bare module.
+"""Latency of one image in a fitted classifier, and in its module.
 
     python tests/benchmarks/bench_latency.py
 
 A default `CNNClassifier`, trained for one epoch on random images of 32 x 32 x 3 and 10 classes,
-predicts one uint8 image, on the processor. Its module computes the outputs of the same image,
-prepared as a float32 tensor, in evaluation and inference mode. Last, the same layers as plain
-PyTorch ones, without input standardisation.
+predicts one uint8 image on the CPU. For comparison, its module computes the outputs of the same
+image, prepared as a float32 tensor, in evaluation and inference mode, and so do the same layers of
+plain PyTorch, without input standardization.
 """
 
 from functools import partial
@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from _tables import interleaved, parse, parser, seconds_of, show
+from _tables import make_parser, parse_arguments, print_table, run_interleaved, seconds_of
 from torch import nn
 
 from skcnn import CNNClassifier
@@ -24,7 +24,7 @@ SIDE, N_CLASSES = 32, 10
 
 
 def plain_layers():
-    """Build the default network of plain PyTorch layers."""
+    """Return the default network as plain PyTorch layers."""
     layers, n_in = [], 3
     channels = automatic_channels(SIDE, SIDE)
     for n_out in channels:
@@ -37,16 +37,18 @@ def plain_layers():
 
 
 def outputs(module, image):
-    """Compute the outputs of a prepared image."""
+    """Return the outputs of a prepared image."""
     with torch.inference_mode():
         return module(image)
 
 
 def main():
-    """Measure, and print the table."""
-    options = parser(__doc__, rounds=15)
-    options.add_argument("--calls", type=int, default=100, help="in a round (default: %(default)s)")
-    arguments = parse(options)
+    """Run the benchmark, and print the table."""
+    options = make_parser(__doc__, rounds=15)
+    options.add_argument(
+        "--calls", type=int, default=100, help="calls per round (default: %(default)s)"
+    )
+    arguments = parse_arguments(options)
     n_calls = 5 if arguments.quick else arguments.calls
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (256, SIDE, SIDE, 3), dtype=np.uint8)
@@ -54,14 +56,14 @@ def main():
     cnn = CNNClassifier(max_epochs=1, device="cpu", random_state=0).fit(images, y)
     image = torch.from_numpy(images[:1]).permute(0, 3, 1, 2).float()  # channels last in memory
     calls = {
-        "the module, a prepared tensor": partial(outputs, cnn.module_.eval(), image),
-        "plain PyTorch layers, a prepared tensor": partial(outputs, plain_layers().eval(), image),
+        "module, prepared tensor": partial(outputs, cnn.module_.eval(), image),
+        "plain PyTorch layers, prepared tensor": partial(outputs, plain_layers().eval(), image),
         "predict": partial(cnn.predict, images[:1]),
         "predict_proba": partial(cnn.predict_proba, images[:1]),
     }
     for call in calls.values():
         call()
-    results = interleaved(
+    results = run_interleaved(
         {
             name: lambda call=call: median(seconds_of(call) for _ in range(n_calls))
             for name, call in calls.items()
@@ -69,14 +71,17 @@ def main():
         arguments.rounds,
         "one image",
     )
-    bare = median(results["the module, a prepared tensor"])
+    bare = median(results["module, prepared tensor"])
     rows = []
     for name, seconds in results.items():
-        row = {"what": name, "milliseconds": f"{1e3 * median(seconds):.3f}"}
+        row = {"measurement": name, "milliseconds": f"{1e3 * median(seconds):.3f}"}
         if name.startswith("predict"):
-            row |= {"over the module": f"{median(seconds) / bare:.2f}x", "goal": f"<= {GOAL:g}x"}
+            row |= {
+                "ratio to the module": f"{median(seconds) / bare:.2f}x",
+                "goal": f"<= {GOAL:g}x",
+            }
         rows.append(row)
-    show(rows, arguments)
+    print_table(rows, arguments)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,13 @@ from functools import partial
 from statistics import median
 
 import torch
-from _tables import interleaved, parse, parser, seconds_of, show
+from _tables import (
+    make_parser,
+    parse_arguments,
+    print_table,
+    run_interleaved,
+    seconds_of,
+)
 from torch import nn
 
 from skcnn.networks import BatchNorm2d, Dropout, Linear
@@ -40,9 +46,9 @@ def step(layer, features, dtype):
 
 def main():
     """Measure, and print the table."""
-    options = parser(__doc__)
+    options = make_parser(__doc__)
     options.add_argument("--calls", type=int, default=50, help="in a round (default: %(default)s)")
-    arguments = parse(options)
+    arguments = parse_arguments(options)
     n_calls = 2 if arguments.quick else arguments.calls
     rows = []
     for name, (own, torch_layer, shape) in LAYERS.items():
@@ -59,8 +65,8 @@ def main():
                 key: lambda call=call: median(seconds_of(call) for _ in range(n_calls))
                 for key, call in calls.items()
             }
-            interleaved(contenders, 1, f"{name} (warming up)")
-            results = interleaved(contenders, arguments.rounds, name)
+            run_interleaved(contenders, 1, f"{name} (warming up)")
+            results = run_interleaved(contenders, arguments.rounds, name)
             seconds = {key: median(values) for key, values in results.items()}
             rows.append(
                 {
@@ -70,7 +76,7 @@ def main():
                     "skcnn over PyTorch": f"{seconds['PyTorch'] / seconds['skcnn']:.2f}x",
                 }
             )
-    show(rows, arguments)
+    print_table(rows, arguments)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""The memory that a fit needs at its peak, beside the size of the images.
+"""Peak memory of a fit compared with the size of the images.
 
     python tests/benchmarks/bench_memory.py [--megabytes MB ...]
 
-Random uint8 images of 64 x 64 x 3, either an array in memory or a memory-mapped file, train a small
-network for one epoch on the processor. Each fit has a process of its own, on Linux. A first fit on
-three batches loads what there is to load; the peak of a second one over what the process held after
-the first is what one batch needs; the peak of the fit on all images is taken over the same. It
-should stay below the array and a tenth, and what one batch needs. Pages of a mapped file that were
-read count as memory, once.
+A small network is trained for one epoch on the CPU, on random uint8 images of 64 x 64 x 3, which
+are an array in memory or a memory-mapped file. Each fit runs in a new process, on Linux only. A
+first fit on three batches loads all libraries. All peaks are relative to the memory after that fit.
+The peak of a second fit on three batches is the memory of one batch. The peak of a fit on all
+images should be at most 1.1 times the size of the images plus the memory of one batch. Pages that
+are read from a memory-mapped file count as memory, once.
 """
 
 import gc
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from _tables import parse, parser, show
+from _tables import make_parser, parse_arguments, print_table
 
 SHAPE = (64, 64, 3)
 BATCH_SIZE = 64
@@ -26,7 +26,7 @@ KINDS = ("array", "memory map")
 
 
 def write_images(path, megabytes):
-    """Write random images, a few at a time."""
+    """Write random images in parts."""
     n_images = int(megabytes * 1e6 / np.prod(SHAPE))
     file = np.lib.format.open_memmap(path, "w+", np.uint8, (n_images, *SHAPE))
     rng = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def write_images(path, megabytes):
 
 
 def measure(kind, path):
-    """Fit in this process, and give the figures in bytes."""
+    """Fit in this process, and return the sizes in bytes."""
     from skcnn import CNNClassifier
 
     def fit(images):
@@ -53,7 +53,7 @@ def measure(kind, path):
 
     def peak_of_fit(images):
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget earlier peaks
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # reset the peak
         fit(images)
         return max(0, memory("VmHWM") - before)
 
@@ -67,29 +67,29 @@ def measure(kind, path):
 
 
 def memory(name):
-    """Read a figure from Linux, in bytes."""
+    """Return an entry of /proc/self/status in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])
 
 
 def main():
-    """Measure in processes of their own, and print the table."""
-    options = parser(__doc__, rounds=3)
+    """Run the benchmark in new processes, and print the table."""
+    options = make_parser(__doc__, rounds=3)
     options.add_argument("--megabytes", type=float, nargs="+", default=[200, 400], metavar="MB")
-    arguments = parse(options)
+    arguments = parse_arguments(options)
     if not sys.platform.startswith("linux"):
-        options.error("only Linux tells a process its peak and lets it start anew")
+        options.error("requires Linux, to measure and reset the peak memory")
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for megabytes in [20] if arguments.quick else arguments.megabytes:
             path = Path(folder) / "images.npy"
             write_images(path, megabytes)
             rows += [row(kind, path, arguments.rounds) for kind in KINDS]
-    show(rows, arguments)
+    print_table(rows, arguments)
 
 
 def row(kind, path, rounds):
-    """Measure a few times, and give the median."""
+    """Measure several rounds, and return a row of medians."""
     found = []
     for number in range(rounds):
         print(f"{kind}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
@@ -103,10 +103,10 @@ def row(kind, path, rounds):
     return {
         "images": kind,
         "MB": f"{size:.0f}",
-        "what one batch needs, MB": f"{one_batch:.0f}",
+        "one batch, MB": f"{one_batch:.0f}",
         "peak of fit, MB": f"{peak:.0f}",
         "goal, MB": f"<= {1.1 * size + one_batch:.0f}",
-        "peak without one batch, of the images": f"{(peak - one_batch) / size:.0%}",
+        "(peak - one batch) / images": f"{(peak - one_batch) / size:.0%}",
     }
 
 

@@ -1,4 +1,4 @@
-"""What single parts of the training loop contribute: each is removed in turn.
+"""Contribution of single parts of the training loop: each is removed in turn.
 
     python tests/benchmarks/bench_parts.py [--data DIR] [--rounds N]
 
@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import mean, median
 
 import numpy as np
-from _networks import get
-from _tables import interleaved, parse, parser, show
+from _networks import get_network
+from _tables import make_parser, parse_arguments, print_table, run_interleaved
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -54,8 +54,8 @@ def train(key, without, quick):
 
     if without == "running scores":
         epochs.RunningScores = BatchScores
-    network = get(key, quick)
-    print(json.dumps(_peers.train_ours(network, *network.data(network.n_images), 2, "auto")))
+    network = get_network(key, quick)
+    print(json.dumps(_peers.train_skcnn(network, *network.data(network.n_images), 2, "auto")))
 
 
 def seconds(key, without, quick):
@@ -71,12 +71,12 @@ def speed_rows(arguments):
     rows = []
     for key in NETWORKS:
         contenders = {w: partial(seconds, key, w, arguments.quick) for w in ("", *PARTS)}
-        results = interleaved(contenders, arguments.rounds, key)
+        results = run_interleaved(contenders, arguments.rounds, key)
         times = {name: median(values) for name, values in results.items()}
         rows += [
             {
                 "part": part,
-                "measured on": get(key, arguments.quick).name,
+                "measured on": get_network(key, arguments.quick).name,
                 "with": f"{times['']:.2f} s",
                 "without": f"{times[part]:.2f} s",
                 "gain": f"{times[part] / times['']:.2f}x",
@@ -122,12 +122,14 @@ def lookahead_rows(arguments):
 
 
 def main():
-    """Measure, and print the table."""
-    options = parser(__doc__, rounds=3)
-    options.add_argument("--data", type=Path, metavar="DIR", help="folder of cifar10.npz")
-    arguments = parse(options)
+    """Run the benchmark, and print the table."""
+    options = make_parser(__doc__, rounds=3)
+    options.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder that contains cifar10.npz"
+    )
+    arguments = parse_arguments(options)
     rows = speed_rows(arguments) + lookahead_rows(arguments)
-    show(rows, arguments)
+    print_table(rows, arguments)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Test accuracy of networks that were trained in bfloat16 and in float32.
+"""Test accuracy of networks trained in bfloat16 and in float32.
 
     python tests/benchmarks/bench_precision.py --data DIR
 
-DIR holds `fashion_mnist.npz` (`X_train`, `y_train`, `X_test`, `y_test`), all of whose training
-images are used, and `caltech101/{train,validation}`, one sub-folder a class, whose photos become
-images of 64 x 64. The default network, on the processor, with five seeds each: the means should
-differ by no more than 0.3 points. The seconds are those of the fits together.
+DIR contains `fashion_mnist.npz` (`X_train`, `y_train`, `X_test`, `y_test`) and the folders
+`caltech101/{train,validation}`, with one subfolder per class. The photos are resized to 64 x 64.
+The default network is trained on the CPU with five seeds per precision. The mean accuracies should
+differ by at most 0.3 points. The seconds are the sum over all fits.
 """
 
 import sys
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _tables import parse, parser, show
+from _tables import make_parser, parse_arguments, print_table
 
 from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder
 
@@ -23,7 +23,7 @@ PRECISIONS = ("bfloat16", "float32")
 
 
 def load(name, data, quick):
-    """Give (X_train, y_train, X_test, y_test)."""
+    """Return (X_train, y_train, X_test, y_test)."""
     if name == "Fashion-MNIST":
         with np.load(data / "fashion_mnist.npz") as file:
             parts = [file[key] for key in ("X_train", "y_train", "X_test", "y_test")]
@@ -38,20 +38,22 @@ def load(name, data, quick):
 
 
 def main():
-    """Fit with every seed in both precisions, and print a row a set."""
-    options = parser(__doc__, rounds=None)
+    """Fit once per seed and precision, and print one row per data set."""
+    options = make_parser(__doc__, rounds=None)
     options.add_argument("--data", type=Path, metavar="DIR", required=True)
     options.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
-    options.add_argument("--epochs", type=int, help=f"(default: {SETS})")
-    options.add_argument("--seeds", type=int, default=5, help="(default: %(default)s)")
-    arguments = parse(options)
+    options.add_argument("--epochs", type=int, help=f"number of epochs (default: {SETS})")
+    options.add_argument(
+        "--seeds", type=int, default=5, help="number of seeds (default: %(default)s)"
+    )
+    arguments = parse_arguments(options)
     if arguments.quick:
         arguments.seeds = 1
-    show([row(name, arguments) for name in arguments.sets], arguments)
+    print_table([measure(name, arguments) for name in arguments.sets], arguments)
 
 
-def row(name, arguments):
-    """Fit and score, one precision after the other with each seed."""
+def measure(name, arguments):
+    """Fit and score in both precisions with each seed, and return a row."""
     X, y, X_test, y_test = load(name, arguments.data, arguments.quick)
     max_epochs = 1 if arguments.quick else arguments.epochs or SETS[name]
     scores = {precision: [] for precision in PRECISIONS}
@@ -67,16 +69,14 @@ def row(name, arguments):
             seconds[precision] += time.perf_counter() - start
             scores[precision].append(100 * cnn.score(X_test, y_test))
     means = {precision: np.mean(scores[precision]) for precision in PRECISIONS}
-    made = {"set": name, "training images": str(len(X)), "epochs": str(max_epochs)}
+    row = {"data set": name, "training images": str(len(X)), "epochs": str(max_epochs)}
     for precision in PRECISIONS:
-        made[f"{precision}, %"] = f"{means[precision]:.2f}"
-        made[f"{precision}, lowest to highest"] = (
-            f"{min(scores[precision]):.2f} to {max(scores[precision]):.2f}"
-        )
-        made[f"{precision}, seconds"] = f"{seconds[precision]:.0f}"
-    made["difference, points"] = f"{means['bfloat16'] - means['float32']:+.2f}"
-    made["goal"] = f"within {GOAL:g}"
-    return made
+        row[f"{precision}, %"] = f"{means[precision]:.2f}"
+        row[f"{precision}, range"] = f"{min(scores[precision]):.2f} to {max(scores[precision]):.2f}"
+        row[f"{precision}, seconds"] = f"{seconds[precision]:.0f}"
+    row["difference, points"] = f"{means['bfloat16'] - means['float32']:+.2f}"
+    row["goal"] = f"within {GOAL:g}"
+    return row
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Images a second in training, beside skorch, a plain PyTorch loop, and Keras on TensorFlow.
+"""Images per second in training, compared with skorch, a plain PyTorch loop, and Keras.
 
     python tests/benchmarks/bench_training.py [--keras-python PYTHON] [--networks NAME ...]
 
-Everyone trains the same five networks with Adam on the same random images, on the processor: skorch
-as its documentation shows, the loop as a PyTorch tutorial has it, Keras with `fit`, and
-`CNNClassifier` in its default precision and in float32. Each round trains each network anew, and
-counts the epochs after the first, or with `--whole-fit` all of them and what comes before (where
-Keras, which compiles only once, has an advantage). The goals are those of the default precision.
+All packages train the same five networks with Adam on the same random images, on the CPU: skorch as
+in its documentation, a loop as in PyTorch's tutorials, Keras on TensorFlow with `fit`, and
+`CNNClassifier` in its default precision and in float32. Each round trains each network again.
+The first epoch is not measured. With `--whole-fit` the complete fit is measured, except for the
+compilation of Keras' model. The goals are those of the default precision.
 
-GFLOP/s are the operations that the network needs in a second, and their share of the ceiling is
-taken from the fastest large convolution or matrix product of the same rounds.
+GFLOP/s count the operations of the network. The ceiling is the rate of a large convolution or
+matrix product in the same rounds.
 """
 
 from functools import partial
@@ -17,13 +17,20 @@ from functools import partial
 import _keras
 import _peers
 from _machine import ceiling
-from _networks import NETWORKS, get
-from _tables import interleaved, parse, parser, seconds_of, show, throughput_rows
+from _networks import NETWORKS, get_network
+from _tables import (
+    make_parser,
+    parse_arguments,
+    print_table,
+    run_interleaved,
+    seconds_of,
+    throughput_rows,
+)
 
 
 def measure(key, keras, arguments):
-    """Train one network in all ways, and give its rows."""
-    network, epochs = get(key, arguments.quick), arguments.epochs
+    """Train one network with each package, and return its rows."""
+    network, epochs = get_network(key, arguments.quick), arguments.epochs
     n_images = network.n_images * (epochs + arguments.whole_fit)
     images, y = network.data(network.n_images)
     X = _peers.channels_first(images)
@@ -39,33 +46,35 @@ def measure(key, keras, arguments):
     }
     if keras:
         keras.build(key, arguments.quick, network.n_images)
-        contenders["Keras"] = timed(keras.ask, "train", epochs=epochs)
+        contenders["Keras"] = timed(keras.call, "train", epochs=epochs)
     for precision in ("auto", "float32"):
         contenders[f"skcnn ({precision})"] = timed(
-            _peers.train_ours, network, images, y, epochs, precision
+            _peers.train_skcnn, network, images, y, epochs, precision
         )
     if arguments.whole_fit:
-        interleaved(contenders, 1, f"{network.name} (warming up)")
-    results = interleaved(contenders, arguments.rounds, network.name)
+        run_interleaved(contenders, 1, f"{network.name} (warming up)")
+    results = run_interleaved(contenders, arguments.rounds, network.name)
     flop, goals = network.training_flop(), network.training_goals
     return throughput_rows(network, flop, results, n_images, goals)
 
 
 def main():
-    """Measure, and print the table."""
-    options = parser(__doc__)
+    """Run the benchmark, and print the table."""
+    options = make_parser(__doc__)
     _keras.add_option(options)
     options.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     options.add_argument(
-        "--epochs", type=int, default=2, help="epochs that count in a round (default: %(default)s)"
+        "--epochs", type=int, default=2, help="measured epochs per round (default: %(default)s)"
     )
     options.add_argument(
-        "--whole-fit", action="store_true", help="count all of a fit, not its later epochs only"
+        "--whole-fit",
+        action="store_true",
+        help="measure the complete fit, not only its later epochs",
     )
-    arguments = parse(options)
+    arguments = parse_arguments(options)
     keras = _keras.start(arguments.keras_python)
     rows = [row for key in arguments.networks for row in measure(key, keras, arguments)]
-    show(rows, arguments, keras and keras.versions)
+    print_table(rows, arguments, keras and keras.versions)
     if keras:
         keras.close()
 
