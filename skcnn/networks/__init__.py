@@ -1,6 +1,5 @@
 """Networks: pure PyTorch modules, and the table of their names."""
 
-from skcnn.networks.backbone import Backbone
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.inference import prediction_function
 from skcnn.networks.layers import BatchNorm2d, Dropout, Linear, Standardize
@@ -10,7 +9,6 @@ from skcnn.networks.whitening import Whitening
 
 __all__ = [
     "NETWORKS",
-    "Backbone",
     "BatchNorm2d",
     "Dropout",
     "FastNetwork",
