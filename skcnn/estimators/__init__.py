@@ -1,4 +1,4 @@
-"""The estimators."""
+"""Convolutional networks as scikit-learn estimators."""
 
 from skcnn.estimators.classifier import CNNClassifier
 from skcnn.estimators.regressor import CNNRegressor

@@ -30,9 +30,9 @@ from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.predicting import predict_outputs
-from skcnn.training.state import restored_on_failure
+from skcnn.training.state import restore_on_failure
 
-_MAX_IMAGES = 2048  # images from which the statistics of the pixels are computed
+_MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
 
 
 class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
@@ -50,8 +50,8 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
     image_shape_ : tuple of (int, int, int)
         Height, width and number of channels of the images.
     weight_scale_ : float
-        Factor by which the weights of images are divided, so that their mean is 1 in the last
-        `fit`, or in the first `partial_fit`.
+        Mean of the weights of images before scaling. Weights are divided by it, so that their mean
+        is 1 in the last `fit`, or in the first `partial_fit`.
     net_ : skorch.NeuralNet
         Trained net of skorch.
     module_ : torch.nn.Module
@@ -59,7 +59,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
     history_ : list of dict
         One record per epoch: "epoch", "train_loss", "train_score", "seconds", and "valid_loss" and
         "valid_score" if there are validation images. The training score, accuracy or R squared, is
-        measured while the network learns. Losses are weighted, scores are not.
+        computed from the outputs in train mode. Losses are weighted, scores are not.
     n_epochs_ : int
         Number of epochs for which the network was trained.
     """
@@ -82,7 +82,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         ----------
         X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
                 (n_images, n_features)
-            An array, flat rows, or `LazyImages`.
+            Images as an array, as flat rows, or as `LazyImages`.
         y : array-like of shape (n_images,) or (n_images, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_images,), default=None
@@ -104,13 +104,15 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         Raises
         ------
         ValueError
-            If the input is not valid, or the loss diverges. The results of an earlier fit are kept
-            then.
+            If the input is not valid, or the loss diverges. The estimator keeps the results of
+            the previous fit then.
         """
         with all_or_nothing(self):
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
-            images, targets, weights = self._check(X, y, sample_weight, net=net, rescale=True)
+            images, targets, weights = self._check_and_encode(
+                X, y, sample_weight, net=net, reset_weight_scale=True
+            )
             rows = rows_with_weight(weights, images)
             valid = None
             if not (X_val is None and y_val is None and sample_weight_val is None):
@@ -139,8 +141,8 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
             )
         with all_or_nothing(self):
             net = getattr(self, "net_", None)
-            images, targets, weights = self._check(
-                X, y, sample_weight, net=net, rescale=net is None, classes=classes
+            images, targets, weights = self._check_and_encode(
+                X, y, sample_weight, net=net, reset_weight_scale=net is None, classes=classes
             )
             rows = rows_with_weight(weights, images)
             self._train(
@@ -157,7 +159,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
     # --------------------------------------------------------------------------------------------
     # Check and encode
 
-    def _check(self, X, y, sample_weight, *, net, rescale, classes=None):
+    def _check_and_encode(self, X, y, sample_weight, *, net, reset_weight_scale, classes=None):
         """Return checked images, encoded targets and the weights of the losses."""
         check_callbacks(self.callbacks, self.schedule)
         if y is None:
@@ -172,9 +174,9 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         spec = self._network_spec(self.image_shape_, self._n_outputs())
         if net is not None:
             check_same_network(spec, net.spec)
-        self._learn_class_weights(targets, weights)
-        weights = self._weigh_classes(targets, weights)
-        if rescale:  # later calls of partial_fit keep the scale of the first
+        self._fit_class_weights(targets, weights)
+        weights = self._apply_class_weights(targets, weights)
+        if reset_weight_scale:  # later calls of partial_fit keep the scale of the first
             rows = rows_with_weight(weights, images)
             self.weight_scale_ = 1.0 if weights is None else weights[rows].mean()
         if weights is None and self.weight_scale_ != 1:
@@ -184,7 +186,9 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
     def _check_valid(self, X_val, y_val, sample_weight_val):
         """Return the validation dataset."""
         if X_val is None or y_val is None:
-            raise ValueError("X_val, y_val and sample_weight_val belong together: one is missing")
+            raise ValueError(
+                "X_val and y_val belong together, also for sample_weight_val: one is missing"
+            )
         try:
             images = check_images(self, X_val, reset=False)
         except ValueError as error:
@@ -195,15 +199,15 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         weights = check_weights(sample_weight_val, images)
         check_consistent_length(images, y_val)
         targets = self._encode(y_val, reset=False)
-        weights = self._weigh_classes(targets, weights)
+        weights = self._apply_class_weights(targets, weights)
         if weights is not None:
             weights = weights / weights.mean()
         return ImageDataset(images, targets, weights).clean()
 
-    def _learn_class_weights(self, targets, sample_weight):
+    def _fit_class_weights(self, targets, sample_weight):
         """Learn the weights of the classes, if the targets are classes."""
 
-    def _weigh_classes(self, targets, weights):
+    def _apply_class_weights(self, targets, weights):
         """Multiply the weights of images by those of their classes; None means equal weights."""
         return weights
 
@@ -224,7 +228,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
     # Build and train
 
     def _train(self, dataset, valid, *, net, seed, epochs, schedule, data):
-        """Train a new net, or continue the training of a net, with reports to callbacks."""
+        """Train a new net or continue to train one, and call scikit-learn's callbacks."""
         device = resolve_device(self.device)
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, **data)
@@ -235,9 +239,9 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
             stack.enter_context(torch.autocast(device.type, enabled=False))
             stack.enter_context(seeded(seed if net is None else seed + self.n_epochs_, device))
             if net is not None:
-                stack.enter_context(restored_on_failure(net))
+                stack.enter_context(restore_on_failure(net))
             net = self._prepare_net(net, dataset, seed, device)
-            own_callbacks = self._own_callbacks(
+            own_callbacks = self._training_callbacks(
                 epochs * len(net.get_iterator(dataset, training=True)), schedule, context, data
             )
             net.train(dataset, valid, epochs, own_callbacks=own_callbacks, callbacks=self.callbacks)
@@ -275,7 +279,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
         )
         return net.initialize()
 
-    def _own_callbacks(self, n_batches, schedule, context, data):
+    def _training_callbacks(self, n_batches, schedule, context, data):
         """Return the callbacks of one training."""
         callbacks = []
         if schedule is not None:
@@ -339,6 +343,6 @@ def _record(epoch):
 
 
 def _predict_batch_size(image_shape):
-    """Return the number of images whose activations fit the caches of a CPU, as measured."""
+    """Return the number of images whose activations fit the caches of a CPU."""
     height, width, _ = image_shape
     return int(np.clip(2**16 // (height * width), 16, 512))

@@ -1,4 +1,4 @@
-"""Checks of parameters and weights beyond the table of constraints."""
+"""Checks of parameters and weights that `_parameter_constraints` does not cover."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def rows_with_weight(weights, images):
 
 
 def check_same_network(spec, fitted):
-    """Refuse to continue the training of a network with other network parameters.
+    """Raise an error if the training of a network would continue with other network parameters.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def check_same_network(spec, fitted):
 
 
 def check_callbacks(callbacks, schedule):
-    """Refuse callbacks that are not skorch's, or that set the learning rate beside a schedule.
+    """Raise an error if a callback is not skorch's, or sets the learning rate despite a schedule.
 
     Parameters
     ----------
@@ -114,14 +114,14 @@ def check_callbacks(callbacks, schedule):
     TypeError
         If an element is not a callback of skorch.
     ValueError
-        If there are a scheduler and a schedule.
+        If there are both an LRScheduler and a `schedule`.
     """
     for item in callbacks or []:
         callback = item[1] if isinstance(item, tuple) else item
         if isinstance(callback, LRScheduler) and schedule is not None:
             raise ValueError(
-                f"callbacks contains an LRScheduler, but schedule={schedule!r} sets the learning "
-                "rate too: use schedule=None"
+                f"callbacks contains an LRScheduler, but schedule={schedule!r} also sets the "
+                "learning rate: use schedule=None"
             )
         if isinstance(callback, Callback):
             continue
@@ -138,7 +138,7 @@ def check_callbacks(callbacks, schedule):
 
 
 def check_progressive_resizing(start, image_shape, module):
-    """Refuse progressive resizing for a network that takes images of one size only.
+    """Raise an error if the network takes images of one size only, with progressive resizing.
 
     Parameters
     ----------
@@ -165,6 +165,6 @@ def check_progressive_resizing(start, image_shape, module):
     except Exception as error:
         raise ValueError(
             f"progressive_resizing={start} shrinks images, but the network does not take "
-            f"{images.shape[2]} x {images.shape[3]} pixels ({error}): use one that takes any size, "
-            'such as network="fast", or 1.0'
+            f"{images.shape[2]} x {images.shape[3]} pixels ({error}): use a network for images of "
+            'any size, such as network="fast", or progressive_resizing=1.0'
         ) from error

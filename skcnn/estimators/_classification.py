@@ -22,7 +22,7 @@ from skcnn.training.losses import LOSSES
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ImageClassifier(ClassifierMixin, TrainedEstimator):
-    """Base of the classifiers, which subclasses give a network.
+    """Base class of classifiers. Subclasses define the network.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         Loss function. "focal" gives less weight to images that are classified with high confidence
         (Lin et al. 2017, arXiv 1708.02002).
     label_smoothing : float, default=0.0
-        Probability that the targets distribute evenly over all classes.
+        Probability that is distributed evenly over all classes in the targets.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, {label: weight}. "balanced" uses weights inversely proportional to
         the frequency of the classes. They multiply `sample_weight`.
@@ -65,7 +65,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> ImageClassifier:
-        """Make one pass over images, starting from the current weights.
+        """Train for one epoch, starting from the current weights.
 
         The statistics that standardize the input are those of the first call. The learning rate is
         constant.
@@ -74,7 +74,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         ----------
         X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
                 (n_images, n_features)
-            An array, flat rows, or `LazyImages`.
+            Images as an array, as flat rows, or as `LazyImages`.
         y : array-like of shape (n_images,) or (n_images, n_labels)
             Labels.
         classes : array-like of shape (n_classes,), default=None
@@ -95,7 +95,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
-                'partial_fit does not see all images, so class_weight="balanced" has no meaning: '
+                'partial_fit does not see all images, so class_weight="balanced" is not supported: '
                 "give the weights as a dict (sklearn.utils.compute_class_weight computes them)"
             )
         return self._partial_fit(X, y, sample_weight, classes)
@@ -182,7 +182,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y contains labels that fit was not given: {unknown.tolist()}; the classes are "
+                f"y contains labels that were not seen in fit: {unknown.tolist()}; the classes are "
                 f"{self.classes_.tolist()}: partial_fit takes all labels as classes in its first "
                 "call"
             )
@@ -191,7 +191,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
     def _encode_indicators(self, y):
         if self.class_weight is not None:
             raise ValueError(
-                "class_weight needs classes, but y is an indicator matrix of labels: use "
+                "class_weight is not supported for an indicator matrix of labels: use "
                 "sample_weight instead"
             )
         if not self._is_multilabel or y.shape[1] != len(self.classes_):
@@ -201,7 +201,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             )
         return y.astype(np.float32)
 
-    def _learn_class_weights(self, targets, sample_weight):
+    def _fit_class_weights(self, targets, sample_weight):
         self.class_weight_ = np.ones(len(self.classes_))
         if self.class_weight is None:
             return
@@ -221,7 +221,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
                 f"class_weight={self.class_weight} contains a weight that is negative or not finite"
             )
 
-    def _weigh_classes(self, targets, weights):
+    def _apply_class_weights(self, targets, weights):
         if self.class_weight is None:
             return weights
         image_weights = self.class_weight_[targets]

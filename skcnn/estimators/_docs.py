@@ -14,8 +14,8 @@ _ENTRY = re.compile(r"^(?=\w+ : )", re.M)
 def inherit_documentation(cls: _Class) -> _Class:
     """Complete the docstring of a class with the entries of its base classes.
 
-    Base classes document the parameters and attributes that they add, in numpydoc's sections of
-    these names. The decorated class gets both sections with all entries: parameters in the order
+    Base classes document the parameters and attributes that they add, in the sections Parameters
+    and Attributes. The decorated class gets both sections with all entries: parameters in the order
     of its constructor, attributes in the order of the base classes. An entry of a subclass replaces
     that of its base.
 
@@ -37,10 +37,14 @@ def inherit_documentation(cls: _Class) -> _Class:
     inherited["Parameters"] = {
         name: inherited["Parameters"][name] for name in signature(cls).parameters
     }
-    filled = {name: "\n".join(entries.values()) for name, entries in inherited.items()}
+    inherited_sections = {name: "\n".join(entries.values()) for name, entries in inherited.items()}
     cls.__doc__ = "\n\n".join(
         f"{title}\n{'-' * len(title)}\n{text}" if title else text
-        for title, text in {**summary, **filled, **(sections | filled)}.items()
+        for title, text in {
+            **summary,
+            **inherited_sections,
+            **(sections | inherited_sections),
+        }.items()
     )
     return cls
 
@@ -55,7 +59,7 @@ def _inherited_entries(cls, section):
 
 
 def _sections(docstring):
-    """Split a docstring into the text of its sections by title; "" is the beginning."""
+    """Split a docstring into sections by title; the text before the first has the title ""."""
     parts = _SECTION.split(cleandoc(docstring))
     texts = dict(zip(parts[1::2], parts[2::2], strict=True))
     return {name: text.strip() for name, text in {"": parts[0], **texts}.items()}

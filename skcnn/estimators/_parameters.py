@@ -19,7 +19,7 @@ from skcnn.networks.spec import option_names
 
 @dataclass(eq=False, repr=False)
 class NetworkParameters:
-    """Parameters that choose and shape a network.
+    """Parameters of the network architecture.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ class NetworkParameters:
         """
         if isinstance(self.network, nn.Module):
             raise TypeError(
-                f"network is an instance of {type(self.network).__name__}, which every fit would "
-                "train further: give a callable (in_channels, height, width, n_outputs) that "
-                "builds one"
+                f"network is an instance of {type(self.network).__name__}, so that each fit would "
+                "continue the training of the previous one: give a callable (in_channels, height, "
+                "width, n_outputs) that builds one"
             )
         height, width, n_channels = image_shape
         options = {name: getattr(self, name) for name in option_names(self.network)}

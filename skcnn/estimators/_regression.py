@@ -18,7 +18,7 @@ from skcnn.training.losses import LOSSES
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ImageRegressor(RegressorMixin, TrainedEstimator):
-    """Base of the regressors, which subclasses give a network.
+    """Base class of regressors. Subclasses define the network.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
     target_type_ : {"continuous"}
         Type of the targets.
     y_mean_ : float64 array of shape () or (n_outputs,)
-        Mean of the targets, in their unit.
+        Mean of the targets, in the units of `y`.
     y_scale_ : float64 array of shape () or (n_outputs,)
         Standard deviation of the targets, or 1 for constant targets.
     """
@@ -48,7 +48,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
     def partial_fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> ImageRegressor:
-        """Make one pass over images, starting from the current weights.
+        """Train for one epoch, starting from the current weights.
 
         The statistics that standardize the input and the targets are those of the first call. The
         learning rate is constant.
@@ -57,7 +57,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         ----------
         X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
                 (n_images, n_features)
-            An array, flat rows, or `LazyImages`.
+            Images as an array, as flat rows, or as `LazyImages`.
         y : array-like of shape (n_images,) or (n_images, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_images,), default=None
@@ -87,7 +87,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         Returns
         -------
         y : float64 array of shape (n_images,) or (n_images, n_outputs)
-            Predicted targets, in the unit of the targets.
+            Predicted targets, in the units of `y` in fit.
         """
         outputs = self._outputs(X)
         return outputs.reshape(-1, *self.y_mean_.shape) * self.y_scale_ + self.y_mean_
@@ -104,7 +104,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
                 f"y has shape {y.shape}, but in fit the target of an image had shape "
                 f"{self.y_mean_.shape}"
             )
-        if sample_weight is not None:  # targets of images without weight may be any number
+        if sample_weight is not None:  # targets of images with weight 0 are ignored
             counts = (sample_weight > 0).reshape(-1, *(1,) * (y.ndim - 1))
             y = np.where(counts, y, self.y_mean_)
         return ((y - self.y_mean_) / self.y_scale_).reshape(len(y), -1).astype(np.float32)
@@ -128,6 +128,6 @@ def _mean_and_scale(y, sample_weight):
     # Rounding errors of a constant target are not variation.
     varies = largest > 1e-12 * abs(y).max(axis=0)
     largest = np.where(varies, largest, 1.0)
-    # Divided first, so that squares neither overflow nor vanish.
+    # Scale before squaring to avoid overflow and underflow.
     variance = np.average((offset / largest) ** 2, axis=0, weights=sample_weight)
     return mean, np.where(varies & (variance > 0), largest * np.sqrt(variance), 1.0)

@@ -21,26 +21,26 @@ class CNNClassifier(ImageClassifier, NetworkParameters):
       by the networks "plain" and "fast", the others by "plain" only.
     * input: `image_shape`.
     * optimization: `loss`, `optimizer`, `learning_rate`, `schedule`, `batch_size`, `max_epochs`.
-    * regularization: `weight_decay`, `mixup`, `label_smoothing`, `lookahead`, and
-      `test_time_augmentation` of the predictions.
-    * speed: `progressive_resizing`, for networks that accept images of any size, and `precision`.
+    * regularization: `weight_decay`, `mixup`, `label_smoothing`, `lookahead`.
     * classes: `class_weight`.
     * stopping: `early_stopping`, `validation_fraction`, `patience`.
-    * running: `warm_start`, `callbacks`, `device`, `random_state`, `verbose`.
+    * running: `progressive_resizing`, `test_time_augmentation`, `warm_start`, `callbacks`,
+      `device`, `precision`, `random_state`, `verbose`.
 
-    All groups after the first apply to every network.
+    All groups after the first apply to every network, but `progressive_resizing` needs one that
+    accepts images of any size, such as "fast".
 
     See Also
     --------
     CNNRegressor : Convolutional network that predicts numbers from images.
     ImageResizer : Resize images to one size.
-    ImageAugmenter : Show random variants of the training images.
+    ImageAugmenter : Augment the training images at random.
 
     Notes
     -----
     The first layer of the network standardizes each channel with the mean and standard deviation
     of the training images, so that the scale of the pixel values does not matter. Weights are
-    initialized after He et al. [1]_ and batches normalized after Ioffe and Szegedy [2]_.
+    initialized after He et al. [1]_, and batch normalization follows Ioffe and Szegedy [2]_.
 
     References
     ----------

@@ -22,13 +22,13 @@ class CNNRegressor(ImageRegressor, NetworkParameters):
     --------
     CNNClassifier : Convolutional network that classifies images.
     ImageResizer : Resize images to one size.
-    ImageAugmenter : Show random variants of the training images.
+    ImageAugmenter : Augment the training images at random.
 
     Notes
     -----
     The first layer of the network standardizes each channel with the mean and standard deviation
     of the training images, and the targets are standardized too, so that the scale of neither
-    matters. Weights are initialized after He et al. [1]_ and batches normalized after Ioffe and
+    matters. Weights are initialized after He et al. [1]_, and batch normalization follows Ioffe and
     Szegedy [2]_.
 
     References

@@ -25,9 +25,10 @@ def mirrored(images):
 
 
 def mirrored_and_shifted(images):
-    """Yield the images and their mirror images, also shifted diagonally by one pixel both ways.
+    """Yield the images, their mirror images, and both shifted diagonally in each direction.
 
-    Pixels shifted in repeat the edge (Jordan 2024, arXiv 2404.00498, section 3.5).
+    The shift is one pixel. Edge pixels are repeated where it leaves a gap (Jordan 2024, arXiv
+    2404.00498, section 3.5).
 
     Parameters
     ----------
@@ -37,19 +38,20 @@ def mirrored_and_shifted(images):
     Yields
     ------
     weight : float
-        Weight of the variant: 1/4 for unshifted images, 1/8 for shifted ones.
+        Weight of the variant: 1/4 each for the unshifted image and its mirror image, 1/8 each for
+        the shifted ones.
     variant : tensor of shape (n_images, n_channels, height, width)
         One variant of every image.
     """
-    for shift, share in ((0, 0.5), (-1, 0.25), (1, 0.25)):
+    for shift, shift_weight in ((0, 0.5), (-1, 0.25), (1, 0.25)):
         for weight, variant in mirrored(_shift(images, shift)):
-            yield share * weight, variant
+            yield shift_weight * weight, variant
 
 
 TEST_TIME_AUGMENTATIONS = {"flip": mirrored, "flip_shift": mirrored_and_shifted}
 
 
-def averaged(function, test_time_augmentation):
+def average_over_variants(function, test_time_augmentation):
     """Average a function of images over variants of them.
 
     Parameters
@@ -61,7 +63,7 @@ def averaged(function, test_time_augmentation):
 
     Returns
     -------
-    averaged : callable
+    average : callable
         Function from images to the weighted mean of the outputs of their variants.
     """
     if test_time_augmentation is None:

@@ -36,8 +36,8 @@ def schedule_callback(schedule, n_batches):
     )
 
 
-def listens(callback, method):
-    """Return whether a callback defines a method of skorch's callbacks.
+def overrides(callback, method):
+    """Return whether a callback overrides a method of skorch's callbacks.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def listens(callback, method):
 
     Returns
     -------
-    listens : bool
+    overrides : bool
         False if it has the empty method of the base class.
     """
     own = getattr(type(callback), method, None) is not getattr(Callback, method)
@@ -56,7 +56,7 @@ def listens(callback, method):
 
 
 class Lookahead(Callback):
-    """Set the weights to an exponential moving average of them after every fifth step.
+    """Replace the weights with their exponential moving average after every fifth step.
 
     Zhang et al., "Lookahead Optimizer", NeurIPS 2019 (arXiv 1907.08610), with the increasing
     momentum of Jordan 2024 (arXiv 2404.00498), section 3.4.
@@ -74,7 +74,7 @@ class Lookahead(Callback):
         self.n_batches = n_batches
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
-        # Weights computed from the first images alone, as of whitening, must not be averaged.
+        # Weights that are computed from the first images, as of the whitening, are not averaged.
         self.batch_ = 0
         self.params_ = [param for param in net.module_.parameters() if param.requires_grad]
         self.means_ = [param.detach().clone() for param in self.params_]
@@ -99,17 +99,17 @@ class ReportEpochs(Callback):
         Estimator being fitted.
     context : sklearn.callback.CallbackContext
         Context of the fit.
-    fitted : callable
-        ``fitted(net)`` returns the attributes with which a copy of the estimator predicts as if
-        the training had ended.
+    get_attributes : callable
+        ``get_attributes(net)`` returns the fitted attributes of a copy of the estimator that
+        predicts as if training had ended.
     data : dict
         `X`, `y` and `metadata` of the fit.
     """
 
-    def __init__(self, estimator, context, fitted, data):
+    def __init__(self, estimator, context, get_attributes, data):
         self.estimator = estimator
         self.context = context
-        self.fitted = fitted
+        self.get_attributes = get_attributes
         self.data = data
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
@@ -119,7 +119,7 @@ class ReportEpochs(Callback):
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
         stop = self.epoch_.call_on_fit_task_end(
             estimator=self.estimator,
-            reconstruction_attributes=lambda: self.fitted(net),
+            reconstruction_attributes=lambda: self.get_attributes(net),
             **self.data,
         )
         if stop:
@@ -141,6 +141,6 @@ class RestoreBest(EarlyStopping):
         )
 
     def on_train_end(self, net, **kwargs):  # noqa: D102
-        # Also after another callback has ended the training in a later epoch.
+        # EarlyStopping restores the weights only if it stops the training itself.
         if self.best_model_weights_ is not None:
             net.module_.load_state_dict(self.best_model_weights_)

@@ -1,4 +1,4 @@
-"""Device, precision and random numbers of a training."""
+"""Device, precision and random seed of training."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import RLock
 import torch
 
 # The random number generators of torch are global, so fits in several threads take turns.
-_RANDOM_NUMBERS = RLock()
+_SEED_LOCK = RLock()
 
 
 def resolve_device(device):
@@ -81,7 +81,7 @@ def autocast(device, precision):
     """
     if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
         return nullcontext()
-    # The cache would outlive a step inside the autocast context of a caller.
+    # With its cache, autocast would reuse outdated weights inside an autocast context of a caller.
     return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
@@ -102,7 +102,7 @@ def seeded(seed, device):
     """
     own = [device] if device.type in ("cuda", "mps") else []
     own_type = device.type if own else "cpu"
-    with _RANDOM_NUMBERS, torch.random.fork_rng(own, device_type=own_type):
+    with _SEED_LOCK, torch.random.fork_rng(own, device_type=own_type):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):
@@ -124,7 +124,7 @@ def has_bfloat16(device):
     Returns
     -------
     has_bfloat16 : bool
-        False also if PyTorch does not report it.
+        False if PyTorch does not report the capability.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)

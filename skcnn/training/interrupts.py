@@ -1,4 +1,4 @@
-"""Ctrl-C and the end of training that a callback asks for: two uses of KeyboardInterrupt."""
+"""Distinguish Ctrl-C from callbacks that stop training with KeyboardInterrupt."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from contextlib import contextmanager
 
 
 class StopTraining(Exception):  # noqa: N818 - not an error
-    """Raised by a callback to end the training."""
+    """Raised by a callback to stop training."""
 
 
 class InterruptMonitor:
     """Record whether SIGINT arrived, to distinguish it from a callback's KeyboardInterrupt.
 
-    skorch's callbacks raise KeyboardInterrupt to end a training, and Python raises it when SIGINT
-    arrives, in whatever code the main thread executes at that moment. Neither the exception nor its
-    traceback says which of them it was. The monitor therefore wraps the handler of SIGINT while a
-    net trains in the main thread. In other threads SIGINT never raises.
+    skorch's callbacks raise KeyboardInterrupt to stop training, and Python raises it in the main
+    thread when SIGINT arrives. The exception does not show its origin. The monitor therefore wraps
+    the handler of SIGINT while a net trains in the main thread.
     """
 
     def __init__(self):
         self.interrupted = False
 
     @contextmanager
-    def watching(self):
+    def watch_sigint(self):
         """Wrap the handler of SIGINT, and restore it at the end.
 
         Yields
@@ -48,7 +47,7 @@ class InterruptMonitor:
             signal.signal(signal.SIGINT, handler)
 
     @contextmanager
-    def callbacks_may_stop(self):
+    def convert_keyboard_interrupt(self):
         """Convert KeyboardInterrupt into `StopTraining`, unless SIGINT arrived.
 
         Yields

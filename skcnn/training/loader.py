@@ -1,4 +1,4 @@
-"""Batches of images for the training loop, read without handling single images."""
+"""Read batches of images for training and prediction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from skcnn.images import reshape_images
 from skcnn.lazy import LazyImages
 from skcnn.threads import read_ahead
 
-_CHUNK = 2**20  # bytes of images that are read at once, unless one batch is larger
+_CHUNK = 2**20  # bytes of images to read at once; at least one batch
 
 
 class ImageDataset(Dataset):
@@ -55,7 +55,7 @@ class ImageDataset(Dataset):
         rows : int array of shape (n_images_in_batch,)
             Positions in the dataset.
         epoch : int, default=0
-            Realization of random operations.
+            Epoch, which determines the random operations.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class ImageDataset(Dataset):
         Returns
         -------
         dataset : ImageDataset
-            The same rows of the clean view.
+            Dataset of the same images without random operations.
         """
         images = self.images.clean() if isinstance(self.images, LazyImages) else self.images
         return ImageDataset(images, self.y, self.weights, self.rows)
@@ -111,7 +111,7 @@ class Batch(tuple):
     y = property(lambda self: self[1], doc="Targets.")
 
     def replace(self, *, images=None, weighted_targets=None):
-        """Return a batch with other images or other targets of the loss.
+        """Return a copy of the batch with new images or new weighted targets.
 
         Parameters
         ----------
@@ -143,14 +143,14 @@ class Batch(tuple):
         Returns
         -------
         batch : Batch
-            The batch itself if it is there already.
+            The batch itself if it is on the device already.
         """
         if self.images.device == device and self.y.device == device:
             return self
         weights = None if self.weights is None else self.weights.to(device)
         return Batch(self.images.to(device), self.y.to(device), weights)
 
-    def cut(self, start, stop):
+    def slice(self, start, stop):
         """Select consecutive images.
 
         Parameters
@@ -161,17 +161,17 @@ class Batch(tuple):
         Returns
         -------
         batch : Batch
-            Views of the tensors.
+            Batch of views of the tensors.
         """
         weights = None if self.weights is None else self.weights[start:stop]
         return Batch(self.images[start:stop], self.y[start:stop], weights)
 
 
 class BatchLoader:
-    """An iterable over the batches of a dataset, shuffled by a function of (seed, epoch) alone.
+    """An iterable over the batches of a dataset, in an order that depends on seed and epoch only.
 
     Threads read the next batches of a lazy view ahead of time. A last batch of one image joins the
-    batch before it, since batch normalization cannot learn from the statistics of one image.
+    batch before it, since batch normalization needs more than one image.
 
     Parameters
     ----------
@@ -209,14 +209,14 @@ class BatchLoader:
             yield from self._read_chunks(order, bounds)
 
     def _read_chunks(self, order, bounds):
-        """Read several small batches at once and split them, which costs less."""
+        """Read several small batches with one indexing operation, which is faster."""
         image = self.dataset.images[:1]
-        n_together = max(1, _CHUNK // (image.nbytes * self.batch_size))
-        for first in range(0, len(bounds) - 1, n_together):
-            part = bounds[first : first + n_together + 1]
+        batches_per_chunk = max(1, _CHUNK // (image.nbytes * self.batch_size))
+        for first in range(0, len(bounds) - 1, batches_per_chunk):
+            part = bounds[first : first + batches_per_chunk + 1]
             chunk = self.dataset.batch(order[part[0] : part[-1]])
             for start, stop in pairwise(part):
-                yield chunk.cut(start - part[0], stop - part[0])
+                yield chunk.slice(start - part[0], stop - part[0])
 
 
 def as_tensor(images):

@@ -12,7 +12,7 @@ FOCAL_GAMMA = 2.0  # best in table 1b of Lin et al. 2017
 
 
 def cross_entropy(outputs, y, *, label_smoothing=0.0):
-    """Cross-entropy of the class of each image.
+    """Compute the cross-entropy of each image.
 
     Parameters
     ----------
@@ -27,13 +27,13 @@ def cross_entropy(outputs, y, *, label_smoothing=0.0):
     Returns
     -------
     loss : tensor of shape (n_images,)
-        In nats.
+        Loss of each image, in nats.
     """
     return functional.cross_entropy(outputs, y, reduction="none", label_smoothing=label_smoothing)
 
 
 def focal(outputs, y, *, label_smoothing=0.0):
-    """Focal loss: cross-entropy, reduced for images that are classified with high confidence.
+    """Compute the focal loss of each image, which is small where the confidence is high.
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), section 3.2.
 
@@ -49,7 +49,7 @@ def focal(outputs, y, *, label_smoothing=0.0):
     Returns
     -------
     loss : tensor of shape (n_images,)
-        In nats.
+        Loss of each image, in nats.
     """
     probability = outputs.softmax(dim=1).gather(1, y[:, None])[:, 0]
     return (1 - probability) ** FOCAL_GAMMA * cross_entropy(
@@ -58,7 +58,7 @@ def focal(outputs, y, *, label_smoothing=0.0):
 
 
 def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
-    """Cross-entropy of each label, averaged over the labels of an image.
+    """Compute the binary cross-entropy, averaged over the labels of each image.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
     Returns
     -------
     loss : tensor of shape (n_images,)
-        In nats.
+        Loss of each image, in nats.
     """
     smooth = y * (1 - label_smoothing) + label_smoothing / 2
     return functional.binary_cross_entropy_with_logits(outputs, smooth, reduction="none").mean(
@@ -81,7 +81,7 @@ def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
 
 
 def binary_focal(outputs, y, *, label_smoothing=0.0):
-    """Focal loss of each label, averaged over the labels of an image.
+    """Compute the binary focal loss, averaged over the labels of each image.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def binary_focal(outputs, y, *, label_smoothing=0.0):
     Returns
     -------
     loss : tensor of shape (n_images,)
-        In nats.
+        Loss of each image, in nats.
     """
     smooth = y * (1 - label_smoothing) + label_smoothing / 2
     loss = functional.binary_cross_entropy_with_logits(outputs, smooth, reduction="none")
@@ -137,12 +137,12 @@ class Criterion(torch.nn.Module):
 
     @classmethod
     def of(cls, options, target_type):
-        """Return the criterion that the options of a training ask for.
+        """Return the criterion selected by the training options.
 
         Parameters
         ----------
         options : TrainingOptions
-            Options.
+            Training options.
         target_type : {"multiclass", "multilabel", "continuous"}
             Type of the targets.
 

@@ -12,28 +12,28 @@ from threading import Lock
 # Parameters of glibc's mallopt(3), from its malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEEP = 2**31 - 1
-# Where glibc's own adjustment ends in a process that has freed large arrays (mallopt(3)).
-_USUAL_MMAP, _USUAL_TRIM = 2**25, 2**26
+# Largest values that glibc sets dynamically (mallopt(3)).
+_MAX_DYNAMIC_MMAP, _MAX_DYNAMIC_TRIM = 2**25, 2**26
 # The setting is not changed if one of these variables is set.
 _VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 SWITCH = "SKCNN_KEEP_FREED_MEMORY"  # "0" switches it off
 
 _LOCK = Lock()
-_users = 0
+_n_contexts = 0
 
 
 @contextmanager
 def freed_memory_kept():
     """Keep freed memory in the process instead of returning it to the operating system.
 
-    glibc maps every large array anew and unmaps it when it is freed, so that each training step
+    glibc maps new memory for every large array and unmaps it when it is freed, so that each training step
     has page faults for all its activations. Within this context freed memory stays mapped. At the
     end, free memory is returned.
 
-    The thresholds that glibc sets dynamically by default are fixed by this context: afterwards they
-    are constants, 32 MB for mapping and 64 MB for trimming, where glibc's own adjustment ends in a
-    process that has freed large arrays. They apply to the whole process. They are set when the
-    first of several threads enters, and reset when the last one leaves.
+    The context replaces glibc's dynamic thresholds by constants. They remain after it, at 32 MB
+    (mmap) and 64 MB (trim), the largest values that glibc sets itself. They apply to the whole
+    process. They are set when the first of several threads enters, and reset when the last one
+    leaves.
 
     Nothing is changed if the environment variable ``SKCNN_KEEP_FREED_MEMORY`` is 0, if the C
     library is not glibc, or if one of the variables ``MALLOC_MMAP_THRESHOLD_``,
@@ -55,22 +55,22 @@ def freed_memory_kept():
 
 
 def _enter(library):
-    global _users
+    global _n_contexts
     with _LOCK:
-        if _users == 0:
-            if not library.mallopt(_MMAP_THRESHOLD, _KEEP):  # before glibc 2.35, at most this:
-                library.mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
+        if _n_contexts == 0:
+            if not library.mallopt(_MMAP_THRESHOLD, _KEEP):  # glibc before 2.35: at most 32 MB
+                library.mallopt(_MMAP_THRESHOLD, _MAX_DYNAMIC_MMAP)
             library.mallopt(_TRIM_THRESHOLD, _KEEP)
-        _users += 1
+        _n_contexts += 1
 
 
 def _leave(library):
-    global _users
+    global _n_contexts
     with _LOCK:
-        _users -= 1
-        if _users == 0:
-            library.mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
-            library.mallopt(_TRIM_THRESHOLD, _USUAL_TRIM)
+        _n_contexts -= 1
+        if _n_contexts == 0:
+            library.mallopt(_MMAP_THRESHOLD, _MAX_DYNAMIC_MMAP)
+            library.mallopt(_TRIM_THRESHOLD, _MAX_DYNAMIC_TRIM)
             library.malloc_trim(0)
 
 

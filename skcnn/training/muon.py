@@ -9,14 +9,14 @@ from skcnn.training.device import has_bfloat16
 
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _N_ITERATIONS = 3
-_TINY = 1e-7
+_EPSILON = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
     """Orthogonalized momentum for the filters of convolutions, and Adam for all other weights.
 
-    The update of the filters of a layer is the orthogonal matrix nearest to their momentum, as a
-    matrix with one row per output channel. Its size is `lr` times the norm of the filters divided
+    The momentum of the filters is reshaped to a matrix with one row per output channel. The update
+    is the nearest orthogonal matrix. Its size is `lr` times the norm of the filters divided
     by the square root of their number. After the update, the filters are scaled to the norm that
     they had before the first step, since batch normalization makes their norm irrelevant. Filters
     of zeros get the norm of He's initialization.
@@ -56,7 +56,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self, params, lr=0.24, *, momentum=0.6, adam_ratio=0.04, betas=(0.9, 0.95), weight_decay=0.0
     ):
-        # torch reads "fused" when it loads a state, to move the step counts of Adam to the device.
+        # torch moves the step counts of Adam to the device only if the group has "fused".
         defaults = {"momentum": momentum, "adam_ratio": adam_ratio, "betas": betas, "fused": True}
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, **defaults})
 
@@ -98,7 +98,7 @@ class Muon(torch.optim.Optimizer):
         update = orthogonal(direction.flatten(1)).view_as(filters)
         step = group["lr"] * len(filters) ** -0.5 * state["norm"]
         filters.sub_(update * step)
-        filters.mul_(state["norm"] / (filters.norm() + _TINY))
+        filters.mul_(state["norm"] / (filters.norm() + _EPSILON))
 
     def _update_others(self, params, group):
         """Update other weights with the Adam function of torch."""
@@ -145,7 +145,7 @@ def orthogonal(matrix):
     dtype = torch.bfloat16 if has_bfloat16(matrix.device) else torch.float32
     is_tall = matrix.shape[0] > matrix.shape[1]
     x = (matrix.T if is_tall else matrix).to(dtype)
-    x = x / (x.norm() + _TINY)
+    x = x / (x.norm() + _EPSILON)
     first, third, fifth = _COEFFICIENTS
     for _ in range(_N_ITERATIONS):
         square = x @ x.T

@@ -13,15 +13,15 @@ from skorch.callbacks import EpochTimer, PrintLog
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
-from skcnn.training.callbacks import listens
+from skcnn.training.callbacks import overrides
 from skcnn.training.device import autocast
-from skcnn.training.epochs import divergence, run_epoch
+from skcnn.training.epochs import divergence_error, run_epoch
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.optimizers import parameter_groups
-from skcnn.training.predicting import batch_size_on, concatenated, iterate_outputs
+from skcnn.training.predicting import prediction_batch_size, concatenate_batches, iterate_outputs
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
 
@@ -32,19 +32,21 @@ _ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size")
 class ImageNeuralNet(NeuralNet):
     """skorch's net for batches of images, with weights, batch transforms and mixed precision.
 
-    Losses and scores are accumulated on the device and read once per epoch. Ctrl-C ends a training
-    with KeyboardInterrupt, whereas a callback of skorch that raises it only ends the training.
+    Losses and scores are accumulated on the device and read once per epoch. Ctrl-C raises
+    KeyboardInterrupt; a callback of skorch that raises KeyboardInterrupt stops training without an
+    error.
 
     Parameters
     ----------
     module : torch.nn.Module
         Network, including the standardization of its input.
     options : TrainingOptions
-        Options of the training.
+        Training options.
     target_type : {"multiclass", "multilabel", "continuous"}, default="multiclass"
         Type of the targets, by the names of scikit-learn's `type_of_target`.
     spec : NetworkSpec, default=None
-        Description that builds the module anew. Pickles contain the module itself if None.
+        Specification from which the module is rebuilt when unpickled. If None, the pickle contains
+        the module.
     seed : int, default=0
         Seed of the order of the images.
     predict_batch_size : int, default=256
@@ -85,7 +87,7 @@ class ImageNeuralNet(NeuralNet):
         ]
 
     def train(self, dataset, valid=None, epochs=None, *, own_callbacks=(), callbacks=None):
-        """Train until the last epoch, or until a callback ends the training.
+        """Train for a number of epochs, or until a callback stops training.
 
         Parameters
         ----------
@@ -122,18 +124,19 @@ class ImageNeuralNet(NeuralNet):
     def reconfigure(self, options):
         """Set the options of the next training of the same module.
 
-        The optimizer is made anew if it, or one of its arguments other than the learning rate,
-        changes.
+        A new optimizer is created if its class or an argument other than the learning rate changes.
 
         Parameters
         ----------
         options : TrainingOptions
             New options.
         """
-        before = {name: value for name, value in vars(self).items() if _of_optimizer(name)}
+        before = {
+            name: value for name, value in vars(self).items() if _is_optimizer_parameter(name)
+        }
         parameters = options.skorch_parameters()
-        after = {name: value for name, value in parameters.items() if _of_optimizer(name)}
-        for name in before:  # the arguments of another optimizer may not exist for the new one
+        after = {name: value for name, value in parameters.items() if _is_optimizer_parameter(name)}
+        for name in before:  # remove arguments that the new optimizer may not have
             del vars(self)[name]
         vars(self).update(parameters, options=options)
         self.criterion_ = Criterion.of(options, self.target_type)
@@ -144,7 +147,7 @@ class ImageNeuralNet(NeuralNet):
         """Make an optimizer if there is none, and set its learning rate."""
         if self.optimizer_ is None:
             self.initialize_optimizer()
-        for group in self.optimizer_.param_groups:  # after the schedule of an earlier training
+        for group in self.optimizer_.param_groups:  # a previous schedule may have changed it
             group["initial_lr"] = group["lr"] = self.lr * group["lr_scale"]
 
     def get_params_for_optimizer(self, prefix, named_parameters):
@@ -155,10 +158,10 @@ class ImageNeuralNet(NeuralNet):
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train epoch by epoch."""
         self._start_training(len(self.history), epochs or self.max_epochs)
-        self._listens_to_gradients = self.listened("on_grad_computed")
-        self._set_training(True)  # also layers in another mode than the module around them
+        self._calls_on_grad_computed = self.any_callback_overrides("on_grad_computed")
+        self._set_training(True)  # also sets layers whose mode differs from the module's
         try:
-            with self._interrupts.watching():
+            with self._interrupts.watch_sigint():
                 super().fit_loop(X, y, epochs, **fit_params)
         except StopTraining:
             if "dur" not in self.history[-1]:  # the epoch was not completed
@@ -166,7 +169,7 @@ class ImageNeuralNet(NeuralNet):
         self._set_training(False)
         tensors = chain(self.module_.parameters(), self.module_.buffers())
         if not all(tensor.isfinite().all() for tensor in tensors):
-            raise divergence(self, "weights", math.nan)
+            raise divergence_error(self, "weights", math.nan)
         return self
 
     def _start_training(self, n_epochs_before, n_epochs):
@@ -174,10 +177,10 @@ class ImageNeuralNet(NeuralNet):
         self._transforms = batch_transforms(self.options)
         self._autocast = autocast(torch.device(self.device), self.options.precision)
         self._interrupts = InterruptMonitor()
-        self._listens_to_gradients = True
+        self._calls_on_grad_computed = True
 
-    def listened(self, *methods):
-        """Return whether a callback defines one of some methods.
+    def any_callback_overrides(self, *methods):
+        """Return whether a callback overrides one of some methods.
 
         Parameters
         ----------
@@ -186,18 +189,18 @@ class ImageNeuralNet(NeuralNet):
 
         Returns
         -------
-        listened : bool
+        overridden : bool
             False if all callbacks have the empty methods of the base class.
         """
         callbacks = [callback for _, callback in self.callbacks_]
-        return any(listens(callback, method) for callback in callbacks for method in methods)
+        return any(overrides(callback, method) for callback in callbacks for method in methods)
 
     def notify(self, method_name, **cb_kwargs):
         """Call a method of all callbacks."""
-        if method_name in ("on_train_begin", "on_train_end"):  # not a place to end the training
+        if method_name in ("on_train_begin", "on_train_end"):  # callbacks cannot stop training here
             super().notify(method_name, **cb_kwargs)
         else:
-            with self._interrupts.callbacks_may_stop():
+            with self._interrupts.convert_keyboard_interrupt():
                 super().notify(method_name, **cb_kwargs)
 
     def get_iterator(self, dataset, training=False):
@@ -205,7 +208,7 @@ class ImageNeuralNet(NeuralNet):
         if training:
             return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
         return BatchLoader(
-            dataset, batch_size_on(torch.device(self.device), self.predict_batch_size)
+            dataset, prediction_batch_size(torch.device(self.device), self.predict_batch_size)
         )
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -216,11 +219,11 @@ class ImageNeuralNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
-        for group in self.optimizer_.param_groups:  # zero_grad also records a profiler event
+        for group in self.optimizer_.param_groups:  # faster than zero_grad
             for parameter in group["params"]:
                 parameter.grad = None
         step = self.train_step_single(batch, **fit_params)
-        if self._listens_to_gradients:
+        if self._calls_on_grad_computed:
             named = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
         self.optimizer_.step()
@@ -269,7 +272,7 @@ class ImageNeuralNet(NeuralNet):
             return self.infer(batch[0])
 
     def forward_iter(self, X, training=False, device="cpu"):
-        """Yield the outputs batch by batch, in the order of the images in any mode."""
+        """Yield the outputs batch by batch, in the order of the images."""
         dataset = self.get_dataset(X)
         if training:
             batches = map(partial(self.evaluation_step, training=True), self.get_iterator(dataset))
@@ -283,7 +286,7 @@ class ImageNeuralNet(NeuralNet):
         """Compute the outputs of all images."""
         dataset = self.get_dataset(X)
         batches = self.forward_iter(dataset, training=training, device=device)
-        return concatenated(batches, len(dataset)).to(device)
+        return concatenate_batches(batches, len(dataset)).to(device)
 
     def _get_predict_nonlinearity(self):
         if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
@@ -334,5 +337,5 @@ class ImageNeuralNet(NeuralNet):
             load_optimizer(self.optimizer_, state["optimizer"])
 
 
-def _of_optimizer(name):
+def _is_optimizer_parameter(name):
     return name == "optimizer" or name.startswith("optimizer__")

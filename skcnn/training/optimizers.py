@@ -15,7 +15,7 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict]] = {
     "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True, "fused": True}),
 }
 
-_MAX_INPUTS = 2048
+_MAX_INPUTS_AT_FULL_RATE = 2048
 
 
 def parameter_groups(module, learning_rate, *, stages=(), stage_scales=(), trainable=None):
@@ -24,7 +24,7 @@ def parameter_groups(module, learning_rate, *, stages=(), stage_scales=(), train
     A step of SGD or Adam changes the outputs of a dense layer in proportion to the number of its
     inputs. The learning rate of the weights of a layer with more than 2,048 inputs is therefore
     reduced in that proportion (Yang et al., "Tensor Programs V", NeurIPS 2021, arXiv 2203.03466,
-    table 3, where the number of outputs is fixed). Weights that are computed from other parameters,
+    table 3, for a fixed number of outputs). Weights that are computed from other parameters,
     as by `torch.nn.utils.parametrizations`, keep the full rate.
 
     Parameters
@@ -51,10 +51,10 @@ def parameter_groups(module, learning_rate, *, stages=(), stage_scales=(), train
     for stage, scale in zip(stages, stage_scales or [1.0] * len(stages), strict=True):
         scales |= dict.fromkeys(stage.parameters(), scale)
     for layer in module.modules():
-        if isinstance(layer, torch.nn.Linear) and layer.in_features > _MAX_INPUTS:
+        if isinstance(layer, torch.nn.Linear) and layer.in_features > _MAX_INPUTS_AT_FULL_RATE:
             own = dict(layer.named_parameters(recurse=False))
             if "weight" in own:
-                scales[own["weight"]] *= _MAX_INPUTS / layer.in_features
+                scales[own["weight"]] *= _MAX_INPUTS_AT_FULL_RATE / layer.in_features
     n_frozen = 0 if trainable is None else len(stages) - trainable
     frozen = {parameter for stage in stages[:n_frozen] for parameter in stage.parameters()}
     groups = {}

@@ -22,18 +22,18 @@ class TrainingParameters:
     """Parameters of every estimator that trains a network.
 
     An estimator inherits them as dataclass fields, with their constraints, defaults and
-    documentation. It may override the default of a field.
+    documentation. It may override the default of a field, and documents `loss`.
 
     Parameters
     ----------
     image_shape : tuple of int, default=None
-        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. None reads
-        a square number of features as a gray square, and up to 64 other values as one row of
-        pixels. Images need none.
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
+        rows with a square number of features are square gray images, and other rows of up to 64
+        features are images of height 1. Not needed for images.
     optimizer : {"adam", "adamw", "muon", "rmsprop", "sgd"}, default="adamw"
         Optimization algorithm. "sgd" uses Nesterov momentum of 0.9. "muon" (Jordan et al. 2024,
         https://kellerjordan.github.io/posts/muon/) is for networks with batch normalization, such
-        as "fast", and needs a `learning_rate` of about 0.2.
+        as "fast", and typically needs a `learning_rate` of about 0.2.
     learning_rate : float, default=0.003
         Maximum learning rate. For the weights of dense layers with more than 2,048 inputs it is
         reduced in proportion to the number of inputs (Yang et al. 2021, arXiv 2203.03466, table
@@ -58,19 +58,20 @@ class TrainingParameters:
         Values below 1 save time and need a network that accepts images of any size, such as
         "fast".
     lookahead : bool, default=False
-        Whether to average weights during training (Zhang et al. 2019, arXiv 1907.08610): after
-        every fifth step, the weights are set to an exponential moving average of them, whose
-        momentum increases during training (Jordan 2024, arXiv 2404.00498, section 3.4).
+        Whether to replace the weights with their exponential moving average after every fifth step
+        (Zhang et al. 2019, arXiv 1907.08610). The momentum of the average increases during
+        training (Jordan 2024, arXiv 2404.00498, section 3.4).
     test_time_augmentation : {"flip", "flip_shift"} or None, default=None
         Average predictions over each image and its mirror image ("flip"), or also over both
         shifted diagonally by one pixel, with half the weight ("flip_shift"; Jordan 2024, arXiv
-        2404.00498, section 3.5). They take 2 and 6 times as long as a plain prediction.
+        2404.00498, section 3.5). Prediction takes 2 times ("flip") or 6 times ("flip_shift") as
+        long.
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not improved for `patience` epochs,
         and to restore the weights of the best epoch.
     validation_fraction : float, default=0.1
-        Fraction of the training images to set aside as validation data for early stopping, where
-        `fit` is given no `X_val`. Classifiers stratify the split by class.
+        Fraction of the training images to use as validation data for early stopping, if `X_val` is
+        not passed to `fit`. Classifiers stratify the split by class.
     patience : int, default=5
         Number of epochs without improvement after which early stopping ends the training.
     warm_start : bool, default=False
@@ -139,7 +140,7 @@ class TrainingParameters:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """Options of a training, read from the parameters of an estimator.
+    """Options of training, read from the parameters of an estimator.
 
     They are plain data, so that they are stored with a fitted network. Fields have the names and
     the meaning of the parameters in `TrainingParameters`.

@@ -1,4 +1,4 @@
-"""Outputs of a fitted network, computed without changing the network."""
+"""Compute the outputs of a fitted network without changing it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import torch
 
 from skcnn.networks.inference import prediction_function
-from skcnn.training.augmented_inference import averaged
+from skcnn.training.augmented_inference import average_over_variants
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
 
@@ -37,7 +37,9 @@ def predict_outputs(net, dataset, device=None, test_time_augmentation=None):
     outputs : float32 tensor of shape (n_images, n_outputs)
         Logits, or standardized targets, on the CPU.
     """
-    return concatenated(iterate_outputs(net, dataset, device, test_time_augmentation), len(dataset))
+    return concatenate_batches(
+        iterate_outputs(net, dataset, device, test_time_augmentation), len(dataset)
+    )
 
 
 def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
@@ -55,11 +57,11 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
     """
     device = torch.device(net.device) if device is None else device
     module = prediction_module(net.module_, device)
-    batches = BatchLoader(dataset, batch_size_on(device, net.predict_batch_size))
-    # Only several batches use memory again that was freed.
+    batches = BatchLoader(dataset, prediction_batch_size(device, net.predict_batch_size))
+    # A single batch does not reuse freed memory.
     memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
     with torch.no_grad():
-        function = averaged(_plain_function(module), test_time_augmentation)
+        function = average_over_variants(_plain_function(module), test_time_augmentation)
     with memory:
         for images, _ in batches:
             with torch.autocast(device.type, enabled=False), torch.no_grad():
@@ -67,11 +69,10 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
             yield outputs
 
 
-def concatenated(batches, n_images):
-    """Write outputs into one array as they are computed.
+def concatenate_batches(batches, n_images):
+    """Copy outputs to one preallocated array.
 
-    Small arrays that remain between the large ones of each batch would prevent the reuse of freed
-    memory.
+    Separate small arrays would fragment the freed memory.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def concatenated(batches, n_images):
 
 
 def prediction_module(module, device):
-    """Return a module in eval mode on a device: the module itself, or else a copy.
+    """Return the module if it is in eval mode on the device, otherwise a copy that is.
 
     Parameters
     ----------
@@ -110,13 +111,13 @@ def prediction_module(module, device):
         Module with the same weights.
     """
     tensors = [*module.parameters(), *module.buffers()]
-    there = all(tensor.device == torch.empty(0, device=device).device for tensor in tensors)
-    if there and not any(part.training for part in module.modules()):
+    on_device = all(tensor.device == torch.empty(0, device=device).device for tensor in tensors)
+    if on_device and not any(part.training for part in module.modules()):
         return module
     return copy.deepcopy(module).to(device).eval()
 
 
-def batch_size_on(device, batch_size):
+def prediction_batch_size(device, batch_size):
     """Return the number of images in a batch of a prediction.
 
     Parameters
@@ -135,11 +136,11 @@ def batch_size_on(device, batch_size):
 
 
 def _plain_function(module):
-    """Return the prediction function of a module, which rounds alike for one image and several."""
+    """Return a prediction function with the same results for one image and for several."""
     function = prediction_function(module)
     if function is not module:
         return function
-    # PyTorch convolves a single image with another kernel, which rounds differently.
+    # PyTorch uses a different convolution algorithm for a single image.
     return lambda images: (
         module(images) if len(images) > 1 else module(images.expand(2, -1, -1, -1))[:1]
     )

@@ -6,7 +6,7 @@ from math import cos, pi
 
 
 def one_cycle(done, *, warm_up=0.25, start=0.04):
-    """Increase to 1 and decrease to 0, each along half a cosine.
+    """Return a factor that increases to 1 and decreases to 0, each along half a cosine.
 
     Smith and Topin, "Super-Convergence", 2018 (arXiv 1708.07120), section 3.
 
@@ -30,7 +30,7 @@ def one_cycle(done, *, warm_up=0.25, start=0.04):
 
 
 def cosine(done):
-    """Decrease from 1 to 0 along half a cosine.
+    """Return a factor that decreases from 1 to 0 along half a cosine.
 
     Loshchilov and Hutter, "SGDR", ICLR 2017 (arXiv 1608.03983), equation 5.
 
@@ -48,7 +48,7 @@ def cosine(done):
 
 
 def linear(done):
-    """Decrease from 1 to 0 along a straight line.
+    """Return a factor that decreases from 1 to 0 linearly.
 
     Parameters
     ----------

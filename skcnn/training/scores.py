@@ -8,7 +8,7 @@ _MAX_VALUES = 2**16  # outputs that are stored before they are accumulated
 
 
 class Accuracy:
-    """Fraction of the images whose class, or whose every label, is predicted correctly."""
+    """Fraction of images with the correct class, or with all labels correct."""
 
     def __init__(self):
         self.n_images = 0
@@ -77,8 +77,8 @@ class R2:
         score : float
             At most 1.
         """
-        total, total_of_squares, residual = self.sums
-        variation = total_of_squares - total**2 / self.n_images
+        sum_y, sum_y2, residual = self.sums
+        variation = sum_y2 - sum_y**2 / self.n_images
         scores = torch.where(variation > 0, 1 - residual / variation, (residual == 0).to(residual))
         return float(scores.mean())
 
@@ -90,8 +90,8 @@ class RunningScores:
     """Mean loss and score of batches, accumulated many batches at a time.
 
     Accumulating every batch on its own would launch several small operations per step. Outputs are
-    therefore copied into a preallocated array first. It also keeps small arrays from lying between
-    the large arrays of the batches, where they would prevent the reuse of freed memory.
+    therefore copied to preallocated buffers first. This also avoids small allocations that fragment
+    freed memory.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ class RunningScores:
     def __init__(self, target_type):
         self.score = SCORES[target_type]()
         self.loss = 0.0
-        self.n_stored = 0
-        self.stored = None
+        self.n_buffered = 0
+        self.buffers = None
 
     def add(self, loss, outputs, y):
         """Add a batch.
@@ -117,17 +117,17 @@ class RunningScores:
         y : tensor of shape (n_images,) or (n_images, n_outputs)
             Encoded targets.
         """
-        capacity = 0 if self.stored is None else len(self.stored[0])
-        if self.n_stored + len(y) > capacity:
+        capacity = 0 if self.buffers is None else len(self.buffers[0])
+        if self.n_buffered + len(y) > capacity:
             self._accumulate()
         if len(y) > capacity:
             capacity = max(len(y), _MAX_VALUES // outputs[0].numel())
             parts = (loss.detach(), outputs[0], y[0])
-            self.stored = [part.new_empty((capacity, *part.shape)) for part in parts]
-        end = self.n_stored + len(y)
-        for stored, part in zip(self.stored, (loss.detach(), outputs, y), strict=True):
-            stored[self.n_stored : end] = part
-        self.n_stored = end
+            self.buffers = [part.new_empty((capacity, *part.shape)) for part in parts]
+        end = self.n_buffered + len(y)
+        for buffer, part in zip(self.buffers, (loss.detach(), outputs, y), strict=True):
+            buffer[self.n_buffered : end] = part
+        self.n_buffered = end
 
     def means(self):
         """Return the mean loss and the score.
@@ -143,8 +143,8 @@ class RunningScores:
         return float(self.loss) / self.score.n_images, self.score.value()
 
     def _accumulate(self):
-        if self.n_stored:
-            losses, outputs, y = (stored[: self.n_stored] for stored in self.stored)
+        if self.n_buffered:
+            losses, outputs, y = (buffer[: self.n_buffered] for buffer in self.buffers)
             self.loss = self.loss + losses.sum()
             self.score.update(outputs, y.to(outputs.device))
-        self.n_stored = 0
+        self.n_buffered = 0

@@ -1,4 +1,4 @@
-"""State of a fitted net: plain data and arrays, for pickles and to undo a failed training."""
+"""State of a fitted net: plain data and arrays, for pickles and to undo a failed fit."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def module_and_spec(state):
     Parameters
     ----------
     state : dict
-        What `net_state` returned.
+        Return value of `net_state`.
 
     Returns
     -------
     module : torch.nn.Module
         Module with its weights, on the CPU.
     spec : NetworkSpec or None
-        Its description.
+        Specification of the module. None if the module itself was pickled.
     """
     if state["weights"] is None:
         return state["module"], None
@@ -87,7 +87,7 @@ def to_arrays(state):
     """
     if isinstance(state, torch.Tensor):
         return state.detach().cpu().numpy()
-    return _mapped(to_arrays, state)
+    return _map_containers(to_arrays, state)
 
 
 def to_tensors(state):
@@ -96,7 +96,7 @@ def to_tensors(state):
     Parameters
     ----------
     state : object
-        What `to_arrays` returned.
+        Return value of `to_arrays`.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def to_tensors(state):
     """
     if isinstance(state, np.ndarray):
         return torch.from_numpy(state.copy())  # arrays of a memory-mapped file are read-only
-    return _mapped(to_tensors, state)
+    return _map_containers(to_tensors, state)
 
 
 def load_optimizer(optimizer, arrays):
@@ -127,7 +127,7 @@ def load_optimizer(optimizer, arrays):
 
 
 def to_columns(records):
-    """Convert records with mostly the same names to columns, which take less space in a pickle.
+    """Convert records that have mostly the same keys to columns, which make smaller pickles.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def to_records(columns):
     Parameters
     ----------
     columns : dict
-        What `to_columns` returned.
+        Return value of `to_columns`.
 
     Returns
     -------
@@ -168,13 +168,13 @@ def to_records(columns):
 
 
 @contextmanager
-def restored_on_failure(net):
+def restore_on_failure(net):
     """Restore the weights, the optimizer and the parameters of a net if its training fails.
 
     Parameters
     ----------
     net : ImageNeuralNet
-        Net that is trained further.
+        Fitted net whose training continues.
 
     Yields
     ------
@@ -214,7 +214,7 @@ def _changed_parameters(net):
     }
 
 
-def _mapped(function, state):
+def _map_containers(function, state):
     if isinstance(state, dict):
         return {key: function(value) for key, value in state.items()}
     if isinstance(state, (list, tuple)):

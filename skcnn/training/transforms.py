@@ -14,7 +14,7 @@ _GROWTH_FRACTION = 0.75  # fraction of the epochs in which progressive resizing 
 
 
 class Progress(NamedTuple):
-    """Position in a training: the epoch, counted from 0, and the number of epochs."""
+    """Position in training: the epoch, counted from 0, and the number of epochs."""
 
     epoch: int
     n_epochs: int
@@ -42,7 +42,7 @@ class BatchTransform(Protocol):
         Returns
         -------
         batch : Batch
-            A new batch of as many images.
+            Batch with the same number of images.
         """
 
 
@@ -64,7 +64,7 @@ class ProgressiveResizing:
     def fraction(self, progress):
         """Return the size of the images in an epoch, as a fraction of their full size.
 
-        It grows linearly and is 1 in the last quarter of the epochs, at least in the last epoch.
+        It grows linearly, and is 1 in the last quarter of the epochs and in the last epoch.
 
         Parameters
         ----------
@@ -79,8 +79,8 @@ class ProgressiveResizing:
         epoch, n_epochs = progress
         if n_epochs == 1:
             return 1.0
-        grown = min(epoch / min(_GROWTH_FRACTION * n_epochs, n_epochs - 1), 1.0)
-        return self.start + (1 - self.start) * grown
+        growth = min(epoch / min(_GROWTH_FRACTION * n_epochs, n_epochs - 1), 1.0)
+        return self.start + (1 - self.start) * growth
 
 
 class Mixup:
@@ -96,25 +96,29 @@ class Mixup:
         self.alpha = alpha
 
     def __call__(self, batch, net, progress):  # noqa: D102
-        share = float(Beta(self.alpha, self.alpha).sample())
-        partner = torch.randperm(len(batch.y))
+        ratio = float(Beta(self.alpha, self.alpha).sample())
+        permutation = torch.randperm(len(batch.y))
         images = batch.images.float()
-        mixed = [(share * weight, *target) for weight, *target in batch.weighted_targets]
+        mixed = [(ratio * weight, *target) for weight, *target in batch.weighted_targets]
         mixed += [
-            ((1 - share) * weight, y[partner], None if weights is None else weights[partner])
+            (
+                (1 - ratio) * weight,
+                y[permutation],
+                None if weights is None else weights[permutation],
+            )
             for weight, y, weights in batch.weighted_targets
         ]
-        images = share * images + (1 - share) * images[partner]
+        images = ratio * images + (1 - ratio) * images[permutation]
         return batch.replace(images=images, weighted_targets=mixed)
 
 
 def batch_transforms(options):
-    """Return the batch transforms that the options of a training ask for.
+    """Return the batch transforms selected by the training options.
 
     Parameters
     ----------
     options : TrainingOptions
-        Options.
+        Training options.
 
     Returns
     -------
@@ -147,5 +151,5 @@ def resize(images, fraction):
     if fraction == 1.0:
         return images
     size = [min(axis, max(2, round(fraction * axis))) for axis in images.shape[2:]]
-    # PyTorch rounds the results for uint8, so the same values would give other images.
+    # Computed in float32, since PyTorch rounds the results for uint8.
     return interpolate(images.float(), size, mode="bilinear", antialias=True)

@@ -166,7 +166,9 @@ def test_validation_split_with_a_class_of_one_image():
 
 
 def test_inconsistent_validation_data():
-    with pytest.raises(ValueError, match="X_val, y_val and sample_weight_val belong together"):
+    with pytest.raises(
+        ValueError, match="X_val and y_val belong together, also for sample_weight_val"
+    ):
         quick_classifier().fit(X, y, X_val=X)
     for alone in ({"y_val": y}, {"sample_weight_val": np.ones(20)}):
         with pytest.raises(ValueError, match="belong together"):
@@ -175,7 +177,7 @@ def test_inconsistent_validation_data():
         quick_classifier().fit(X, y, X_val=X[:, :, :8], y_val=y)
     with pytest.raises(ValueError, match=r"X_val cannot be used.*'a.png'.*transform_input"):
         quick_classifier().fit(X, y, X_val=["a.png"], y_val=y[:1])
-    with pytest.raises(ValueError, match=r"labels that fit was not given: \[5\]"):
+    with pytest.raises(ValueError, match=r"labels that were not seen in fit: \[5\]"):
         quick_classifier().fit(X, y, X_val=X, y_val=y * 5)
 
 
@@ -211,7 +213,7 @@ def test_partial_fit_with_other_classes():
 
 def test_learning_rate_scheduler_with_a_schedule():
     scheduler = LRScheduler("StepLR", step_size=1)
-    with pytest.raises(ValueError, match="schedule='one_cycle' sets the learning rate too"):
+    with pytest.raises(ValueError, match="schedule='one_cycle' also sets the learning rate"):
         quick_classifier(callbacks=[scheduler]).fit(X, y)
     quick_classifier(callbacks=[scheduler], schedule=None).fit(X, y)
 
@@ -283,9 +285,9 @@ def test_diverging_loss(estimator):
 def test_partial_fit_errors():
     with pytest.raises(ValueError, match=r"partial_fit .* does not support early_stopping=True"):
         quick_classifier(early_stopping=True).partial_fit(X, y)
-    with pytest.raises(ValueError, match='class_weight="balanced" has no meaning'):
+    with pytest.raises(ValueError, match='class_weight="balanced" is not supported'):
         quick_classifier(class_weight="balanced").partial_fit(X, y)
-    with pytest.raises(ValueError, match="labels that fit was not given"):
+    with pytest.raises(ValueError, match="labels that were not seen in fit"):
         quick_classifier().partial_fit(X, y, classes=[0])
     cnn = quick_classifier().partial_fit(X, y)
     with pytest.raises(ValueError, match="9 x 8 pixels"):

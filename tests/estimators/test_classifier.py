@@ -148,7 +148,9 @@ class TestMultilabel:
 
     def test_errors(self):
         X, y = self.data()
-        with pytest.raises(ValueError, match="class_weight needs classes"):
+        with pytest.raises(
+            ValueError, match="class_weight is not supported for an indicator matrix"
+        ):
             quick_classifier(class_weight="balanced").fit(X, y)
         cnn = quick_classifier().partial_fit(X, y)
         with pytest.raises(ValueError, match="indicators of 2 labels"):
@@ -289,7 +291,7 @@ class TestContinuedTraining:
     def test_partial_fit_rejects_unknown_labels(self, digits):
         X, y = digits
         cnn = quick_classifier().partial_fit(X, y)
-        with pytest.raises(ValueError, match=r"labels that fit was not given: \[77\]"):
+        with pytest.raises(ValueError, match=r"labels that were not seen in fit: \[77\]"):
             cnn.partial_fit(X, np.where(y == 3, 77, y))
         assert cnn.n_epochs_ == 1
 
@@ -337,7 +339,7 @@ class TestContinuedTraining:
     def test_rejected_labels_do_not_change_the_estimator(self, digits):
         X, y = digits
         first, second = (quick_classifier().partial_fit(X, y).partial_fit(X, y) for _ in range(2))
-        with pytest.raises(ValueError, match="labels that fit was not given"):
+        with pytest.raises(ValueError, match="labels that were not seen in fit"):
             first.partial_fit(X, y + 100)
         assert_array_equal(
             first.partial_fit(X, y).predict_proba(X), second.partial_fit(X, y).predict_proba(X)

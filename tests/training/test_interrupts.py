@@ -91,12 +91,12 @@ def test_ctrl_c_in_the_early_stopping_of_skorch_ends_fit():
 
 def test_ctrl_c_between_epochs_ends_fit(monkeypatch):
     cnn = classifier()
-    original = CNNClassifier._own_callbacks
+    original = CNNClassifier._training_callbacks
 
     def with_signal_callback(self, *args, **kwargs):
         return [*original(self, *args, **kwargs), SignalInCallback("on_epoch_begin")]
 
-    monkeypatch.setattr(CNNClassifier, "_own_callbacks", with_signal_callback)
+    monkeypatch.setattr(CNNClassifier, "_training_callbacks", with_signal_callback)
     with pytest.raises(KeyboardInterrupt):
         cnn.fit(IMAGES, LABELS)
 
@@ -139,5 +139,5 @@ def test_keyboard_interrupt_becomes_stop_training_without_a_signal(interrupted):
     monitor = InterruptMonitor()
     monitor.interrupted = interrupted
     expected = KeyboardInterrupt if interrupted else StopTraining
-    with pytest.raises(expected), monitor.callbacks_may_stop():
+    with pytest.raises(expected), monitor.convert_keyboard_interrupt():
         raise KeyboardInterrupt

@@ -403,7 +403,7 @@ def test_batches_of_a_memory_map(tmp_path, dtype, seed):
 @pytest.mark.parametrize("weights", [None, np.linspace(0, 1, 23)])
 def test_cut_returns_views(weights):
     batch = ImageDataset(IMAGES, LABELS, weights).batch(np.arange(10))
-    cut = batch.cut(3, 7)
+    cut = batch.slice(3, 7)
     assert isinstance(cut, Batch)
     assert_array_equal(cut[0], channels_first(IMAGES[3:7]))
     assert_array_equal(cut[1], LABELS[3:7])

@@ -34,7 +34,7 @@ from skcnn.training.net import ImageNeuralNet
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.schedules import SCHEDULES
-from skcnn.training.state import restored_on_failure
+from skcnn.training.state import restore_on_failure
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
@@ -467,7 +467,7 @@ def test_failure_restores_the_device(monkeypatch):
     monkeypatch.setattr(net.module_, "to", lambda device: moves.append(str(device)))
 
     def fail_on_another_device():
-        with restored_on_failure(net):
+        with restore_on_failure(net):
             net.to_device(torch.device("cpu:0"))  # the same device by another name
             raise MemoryError
 

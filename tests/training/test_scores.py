@@ -103,7 +103,7 @@ def test_running_scores_equal_scores_of_all_images(target_type, n_images, n_outp
         rows = slice(start, start + batch_size)
         loss = torch.tensor(losses[rows].mean(), requires_grad=True)
         running.add(loss, torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-        largest = max(largest, running.n_stored)
+        largest = max(largest, running.n_buffered)
     loss, found = running.means()
     assert type(loss) is type(found) is float
     assert_allclose(loss, losses.mean(), rtol=1e-5)
