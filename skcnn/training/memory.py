@@ -26,9 +26,9 @@ _n_contexts = 0
 def freed_memory_kept():
     """Keep freed memory in the process instead of returning it to the operating system.
 
-    glibc maps new memory for every large array and unmaps it when it is freed, so that each training step
-    has page faults for all its activations. Within this context freed memory stays mapped. At the
-    end, free memory is returned.
+    glibc maps new memory for every large array and unmaps it when it is freed, so that each
+    training step has page faults for all its activations. Within this context freed memory stays
+    mapped. At the end, free memory is returned.
 
     The context replaces glibc's dynamic thresholds by constants. They remain after it, at 32 MB
     (mmap) and 64 MB (trim), the largest values that glibc sets itself. They apply to the whole
