@@ -21,7 +21,7 @@ from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.optimizers import parameter_groups
-from skcnn.training.predicting import prediction_batch_size, concatenate_batches, iterate_outputs
+from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
 
