@@ -13,6 +13,7 @@ from skorch.callbacks import EpochTimer, PrintLog
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
+from skcnn.networks.inference import prediction_function
 from skcnn.training.callbacks import overrides
 from skcnn.training.device import autocast
 from skcnn.training.epochs import divergence_error, run_epoch
@@ -249,7 +250,9 @@ class ImageNeuralNet(NeuralNet):
             self._set_training(False)
         batch = batch.to(torch.device(self.device))
         with torch.no_grad():
-            outputs = self.infer(batch.images, **fit_params)
+            infer = partial(self.infer, **fit_params)
+            function = infer if fit_params else prediction_function(self.module_)
+            outputs = function(batch.images)
             loss = self._loss(outputs, batch)
         return {"loss": loss, "y_pred": outputs}
 

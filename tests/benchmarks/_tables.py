@@ -10,7 +10,12 @@ from statistics import median
 
 from _machine import describe_machine
 
-_PLACEHOLDERS = {"--csv": "FILE", "--data": "DIR", "--keras-python": "PYTHON"}
+_PLACEHOLDERS = {
+    "--before": "CHECKOUT",
+    "--csv": "FILE",
+    "--data": "DIR",
+    "--keras-python": "PYTHON",
+}
 _PAUSE = 0.3  # seconds, until the threads of the previous contender are idle
 
 

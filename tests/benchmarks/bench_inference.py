@@ -8,6 +8,9 @@ package. GFLOP/s count the operations of the network. The ceiling is the rate of
 or matrix product in the same rounds.
 """
 
+from functools import partial
+
+import _checkout
 import _keras
 import _peers
 from _machine import ceiling
@@ -43,6 +46,10 @@ def measure(key, keras, arguments):
     if keras:
         keras.build(key, arguments.quick, n_images)
         contenders["Keras"] = lambda: keras.call("predict")
+    if arguments.before:
+        contenders["before"] = partial(
+            _checkout.measure, arguments.before, "predict", key, arguments.quick, n_images
+        )
     run_interleaved(contenders, 1, f"{network.name} (warming up)")
     results = run_interleaved(contenders, arguments.rounds, network.name)
     goals = GOALS if network.channels else DENSE_GOALS
@@ -53,6 +60,7 @@ def main():
     """Run the benchmark, and print the table."""
     options = make_parser(__doc__)
     _keras.add_option(options)
+    _checkout.add_option(options)
     options.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     arguments = parse_arguments(options)
     keras = _keras.start(arguments.keras_python)

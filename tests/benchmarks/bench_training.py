@@ -6,7 +6,8 @@ All packages train the same five networks with Adam on the same random images, o
 in its documentation, a loop as in PyTorch's tutorials, Keras on TensorFlow with `fit`, and
 `CNNClassifier` in its default precision and in float32. Each round trains each network again.
 The first epoch is not measured. With `--whole-fit` the complete fit is measured, except for the
-compilation of Keras' model. The goals are those of the default precision.
+compilation of Keras' model. The goals are those of the default precision. `--before` adds the
+package of an earlier checkout.
 
 GFLOP/s count the operations of the network. The ceiling is the rate of a large convolution or
 matrix product in the same rounds.
@@ -14,6 +15,7 @@ matrix product in the same rounds.
 
 from functools import partial
 
+import _checkout
 import _keras
 import _peers
 from _machine import ceiling
@@ -51,6 +53,10 @@ def measure(key, keras, arguments):
         contenders[f"skcnn ({precision})"] = timed(
             _peers.train_skcnn, network, images, y, epochs, precision
         )
+    if arguments.before:
+        contenders["before (auto)"] = partial(
+            _checkout.measure, arguments.before, "train", key, arguments.quick, epochs, "auto"
+        )
     if arguments.whole_fit:
         run_interleaved(contenders, 1, f"{network.name} (warming up)")
     results = run_interleaved(contenders, arguments.rounds, network.name)
@@ -62,6 +68,7 @@ def main():
     """Run the benchmark, and print the table."""
     options = make_parser(__doc__)
     _keras.add_option(options)
+    _checkout.add_option(options)
     options.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
     options.add_argument(
         "--epochs", type=int, default=2, help="measured epochs per round (default: %(default)s)"
