@@ -67,13 +67,13 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     if not root.is_dir():
         problem = "is a file, not a folder" if root.exists() else "does not exist"
         raise FileNotFoundError(
-            f"the image folder {str(root)!r} {problem}: give a folder that has one sub-folder for "
+            f"the image folder {str(root)!r} {problem}: pass a folder that has one sub-folder for "
             "each class"
         )
     folders = _visible(root, Path.is_dir)
     if not folders:
         raise ValueError(
-            f"the folder {str(root)!r} has no sub-folders, and the classes are read from them: "
+            f"the folder {str(root)!r} has no sub-folders, whose names are the classes: "
             "put the images of each class into a sub-folder named after the class"
         )
     files = [(folder.name, file) for folder in folders for file in _images(folder)]
