@@ -68,7 +68,7 @@ OPTIONAL = {"matplotlib", "onnx", "onnxruntime", "pandas", "polars", "rich", "ti
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 MAX_FILE_LINES = 300  # without docstrings
-MAX_FUNCTION_LINES = 60
+MAX_FUNCTION_LINES = 45
 
 
 # ------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from skcnn.networks.layers import BatchNorm2d, GlobalMaxPool2d, Linear, MaxPool2x2
+from skcnn.networks.layers import BatchNorm2d, Linear
+from skcnn.networks.pooling import GlobalMaxPool2d, MaxPool2x2
 from skcnn.networks.whitening import Whitening
 
 AUTOMATIC = (64, 256, 256)  # as in Jordan 2024, for 94 % on CIFAR-10

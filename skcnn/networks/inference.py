@@ -13,8 +13,9 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from skcnn.networks.fast import FastNetwork
-from skcnn.networks.layers import BatchNorm2d, Linear, MaxPool2x2, Standardize
+from skcnn.networks.layers import BatchNorm2d, Linear, Standardize
 from skcnn.networks.plain import PlainNetwork
+from skcnn.networks.pooling import MaxPool2x2
 from skcnn.networks.whitening import Whitening
 
 Step = Callable[[Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""Layers shared by the networks: standardization, normalization, pooling, dropout, dense."""
+"""Layers shared by the networks: standardization, normalization, dropout, dense."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import cast
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 _MOMENTUM = 0.1
 _FEW_ROWS, _FEW_WEIGHTS = 64, 2**21  # measured: below both, casting to bfloat16 does not pay
@@ -131,87 +130,6 @@ class BatchNorm2d(nn.BatchNorm2d):
     def _load_from_state_dict(self, *arguments):
         super()._load_from_state_dict(*arguments)
         self._averages_first_batches = True
-
-
-class MaxPool2x2(nn.Module):
-    """Max pooling of 2 x 2 pixels that leaves an axis of one pixel unchanged.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skcnn.networks.layers import MaxPool2x2
-    >>> MaxPool2x2()(torch.rand(2, 3, 1, 9)).shape
-    torch.Size([2, 3, 1, 4])
-    """
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Pool the features.
-
-        Parameters
-        ----------
-        features : tensor of shape (n_images, n_channels, height, width)
-            Feature maps.
-
-        Returns
-        -------
-        features : tensor of shape (n_images, n_channels, height // 2, width // 2)
-            Pooled feature maps.
-        """
-        return functional.max_pool2d(features, [min(2, axis) for axis in features.shape[2:]])
-
-
-class GlobalMaxPool2d(nn.Module):
-    """Maximum of each channel over all pixels.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skcnn.networks.layers import GlobalMaxPool2d
-    >>> GlobalMaxPool2d()(torch.rand(2, 3, 4, 5)).shape
-    torch.Size([2, 3])
-    """
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Pool the features.
-
-        Parameters
-        ----------
-        features : tensor of shape (n_images, n_channels, height, width)
-            Feature maps.
-
-        Returns
-        -------
-        features : tensor of shape (n_images, n_channels)
-            The maximum of each map.
-        """
-        return features.amax(dim=(2, 3))
-
-
-class FlattenChannelsLast(nn.Module):
-    """Flatten feature maps pixel by pixel, which copies nothing in channels-last memory format.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skcnn.networks.layers import FlattenChannelsLast
-    >>> FlattenChannelsLast()(torch.tensor([[[[1, 2]], [[3, 4]]]]))
-    tensor([[1, 3, 2, 4]])
-    """
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Flatten the features.
-
-        Parameters
-        ----------
-        features : tensor of shape (n_images, n_channels, height, width)
-            Feature maps.
-
-        Returns
-        -------
-        features : tensor of shape (n_images, height * width * n_channels)
-            Rows of features.
-        """
-        return features.permute(0, 2, 3, 1).flatten(1)
 
 
 class Dropout(nn.Dropout):

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from skcnn.networks.activations import ACTIVATIONS, MONOTONE
-from skcnn.networks.layers import BatchNorm2d, Dropout, FlattenChannelsLast, Linear
+from skcnn.networks.layers import BatchNorm2d, Dropout, Linear
+from skcnn.networks.pooling import FlattenChannelsLast
 
 POOLINGS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
 

@@ -373,7 +373,10 @@ def test_partial_fit_does_not_resize(task):
 def test_plain_network_rejects_progressive_resizing(task, method):
     estimator, X, y = task
     cnn = estimator(**QUICK, progressive_resizing=0.75)
-    with pytest.raises(ValueError, match=r"progressive_resizing=0\.75 .*network=\"fast\", or progressive_resizing=1\.0"):
+    with pytest.raises(
+        ValueError,
+        match=r"progressive_resizing=0\.75 .*network=\"fast\", or progressive_resizing=1\.0",
+    ):
         getattr(cnn, method)(X, y)
     assert not hasattr(cnn, "net_")
 
@@ -385,7 +388,10 @@ def test_callable_network_of_fixed_size_rejects_progressive_resizing(task):
         return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * height * width, n_outputs))
 
     cnn = estimator(**QUICK, network=dense, progressive_resizing=0.5)
-    with pytest.raises(ValueError, match=r"does not take 4 x 4 pixels .*network=\"fast\", or progressive_resizing=1\.0"):
+    with pytest.raises(
+        ValueError,
+        match=r"does not take 4 x 4 pixels .*network=\"fast\", or progressive_resizing=1\.0",
+    ):
         cnn.fit(X, y)
     assert not hasattr(cnn, "net_")
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from skcnn.networks import BatchNorm2d, Dropout, Linear, Standardize
-from skcnn.networks.layers import FlattenChannelsLast, GlobalMaxPool2d, MaxPool2x2
+from skcnn.networks.pooling import FlattenChannelsLast, GlobalMaxPool2d, MaxPool2x2
 
 RNG = np.random.default_rng(0)
 
