@@ -1,4 +1,4 @@
-"""Parameter constraints that scikit-learn's constraint tables cannot express."""
+"""Parameter constraints that scikit-learn does not provide."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class PositiveInts(Options):
     Parameters
     ----------
     *names : str
-        Meaning of each accepted tuple, such as "(height, width)". The number of names in it is the
-        accepted length. Without any, tuples of every length are accepted.
+        Names of the items of each accepted tuple, such as "(height, width)". They also determine
+        its length. If none are given, tuples of any length are accepted.
     """
 
     def __init__(self, *names: str):
-        super().__init__(tuple, set())  # subclass of Options: accepted in constraint tables
+        super().__init__(tuple, set())  # scikit-learn accepts subclasses of Options as constraints
         self.names = names
         self.lengths = {name.count(",") + 1 for name in names}
 
@@ -64,8 +64,8 @@ class Fractions(Options):
         is_satisfied : bool
             Whether it is a tuple or list of numbers in [0, 1).
         """
-        fraction = Interval(Real, 0, 1, closed="left")
-        return isinstance(val, (tuple, list)) and all(map(fraction.is_satisfied_by, val))
+        interval = Interval(Real, 0, 1, closed="left")
+        return isinstance(val, (tuple, list)) and all(map(interval.is_satisfied_by, val))
 
     def __str__(self) -> str:
         return "a tuple of floats in the range [0, 1)"

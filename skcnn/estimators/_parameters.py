@@ -27,11 +27,12 @@ class NetworkParameters:
         Name in `skcnn.networks.NETWORKS`, or a callable ``(in_channels, height, width,
         n_outputs)`` that returns a `torch.nn.Module`. The module maps a float32 tensor of shape
         (n_images, in_channels, height, width) to outputs of shape (n_images, n_outputs): logits
-        for classes, standardized targets for numbers.
+        for a classifier, standardized targets for a regressor.
     channels : "auto" or sequence of int, default="auto"
         Number of channels of each convolution of the plain network, or of each block of the fast
-        network. ``()`` is a dense network. "auto" depends on the size of the images for the plain
-        network, see `skcnn.networks.automatic_channels`, and is (64, 256, 256) for the fast one.
+        network. ``()`` makes the plain network a dense network. "auto" is (64, 256, 256) for the
+        fast network. For the plain network it depends on the size of the images: see
+        `skcnn.networks.automatic_channels`.
     kernel_size : int, default=3
         Height and width of the convolutions, in pixels. Plain network only.
     stride : int, default=1
@@ -49,8 +50,8 @@ class NetworkParameters:
     batch_norm : bool, default=True
         Whether batch normalization follows each convolution. Plain network only.
     dropout : float or sequence of float, default=0.3
-        Dropout rate before each dense layer: one for all, or one for each of `hidden_units` and
-        one for the last layer. Plain network only.
+        Dropout rate before the dense layers: one number for all of them, or a sequence with one
+        for each of `hidden_units` and one for the last layer. Plain network only.
     hidden_units : sequence of int, default=(128,)
         Sizes of the dense layers before the last one. Plain network only.
     """
@@ -83,7 +84,7 @@ class NetworkParameters:
     }
 
     def _network_spec(self, image_shape, n_outputs):
-        """Return the description of the network for images of a shape.
+        """Return the description of the network for images of the given shape.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The interface of a network as a backbone: its features, its stages, and its input statistics."""
+"""Interface of networks that serve as a backbone: features, stages and input statistics."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import nn
 
 
 class Statistics(NamedTuple):
-    """Pixel values that pretrained weights expect.
+    """Scale, mean and standard deviation of the pixel values that pretrained weights expect.
 
     A pixel value x enters the network as ``(x / scale - mean) / deviation``.
 
     Attributes
     ----------
     scale : float
-        The pixel value that counts as 1, such as 255.
+        The pixel value that is scaled to 1, such as 255.
     mean : tuple of float, of length n_channels
         The mean of each channel.
     deviation : tuple of float, of length n_channels
@@ -41,11 +41,11 @@ class Backbone(Protocol):
     Attributes
     ----------
     statistics : Statistics or None
-        The pixel values that the weights expect. None if the weights are not pretrained, so that
-        the statistics are learned from the training images.
+        Statistics of the pixel values that the weights expect. None if the weights are not
+        pretrained: the statistics are then learned from the training images.
     cam_layer : torch.nn.Module or None
-        The layer whose outputs a class activation map weights: feature maps of shape (n_images,
-        n_channels, map_height, map_width). None if the network has no feature maps.
+        The layer whose outputs are weighted in a class activation map: feature maps of shape
+        (n_images, n_channels, map_height, map_width). None if the network has no feature maps.
 
     Examples
     --------
@@ -59,7 +59,7 @@ class Backbone(Protocol):
 
     @property
     def cam_layer(self) -> nn.Module | None:
-        """The layer whose outputs a class activation map weights."""
+        """The layer whose outputs are weighted in a class activation map."""
         ...
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
@@ -83,7 +83,7 @@ class Backbone(Protocol):
         Returns
         -------
         stages : list of torch.nn.Module
-            Parts that have no parameter in common. Calling one after the other computes the
-            outputs; the last one is the head. A part may have no parameters.
+            Parts that have no parameter in common; the last one is the head. Calling them one after
+            the other computes the outputs of the network. A part may have no parameters.
         """
         ...

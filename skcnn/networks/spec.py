@@ -1,4 +1,4 @@
-"""Description of a network as plain data, from which its module is built anew."""
+"""Description of a network, from which its module can be built again."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _SIZES = ("in_channels", "height", "width", "n_outputs")
 class NetworkSpec:
     """Everything that is needed to build a network, apart from the values of its weights.
 
-    The spec of a network of this package is plain data and pickles without code. The spec of a
-    network of your own holds your callable.
+    The spec of a network of this package holds only plain data. The spec of a custom network also
+    holds the callable that builds it.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class NetworkSpec:
         TypeError
             If a callable given as `name` does not return a module.
         ValueError
-            If a callable given as `name` fails, or its module does not take the images or does not
-            return `n_outputs` outputs; if the name or the name of the weights is unknown.
+            If a callable given as `name` fails, or if its module fails on images or does not return
+            `n_outputs` outputs; if the name of the network or of the weights is unknown.
         """
         standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
         network = self._build_named() if isinstance(self.name, str) else self._build_custom()
@@ -131,12 +131,12 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
     Parameters
     ----------
     network : str or callable
-        A name in `skcnn.networks.NETWORKS`, or a callable, which takes none.
+        A name in `skcnn.networks.NETWORKS`, or a callable, which has no options.
 
     Returns
     -------
     names : tuple of str
-        The keyword arguments beyond the sizes of the images and the number of outputs.
+        The keyword arguments other than the size of the images and the number of outputs.
 
     Examples
     --------

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_MAX_PATCHES = 2**19  # that the filters are learned from
-_MIN_VARIANCE = 5e-4  # patches of less variance are noise, which is not amplified
+_MAX_PATCHES = 2**19  # maximum number of patches from which the filters are learned
+_MIN_VARIANCE = 5e-4  # added to each variance, so that noise is not amplified
 
 
 class Whitening(nn.Conv2d):
@@ -22,9 +22,9 @@ class Whitening(nn.Conv2d):
     Parameters
     ----------
     in_channels : int
-        The number of channels.
+        Number of channels of the images.
     kernel_size : tuple of (int, int), default=(2, 2)
-        The height and width of a patch, in pixels.
+        Height and width of a patch, in pixels.
 
     References
     ----------
@@ -46,7 +46,7 @@ class Whitening(nn.Conv2d):
         self.weight.requires_grad_(False)
         self.is_learned: torch.Tensor
         self.register_buffer("is_learned", torch.tensor(False))
-        self._read_is_learned = True  # reading the buffer once is enough, and waits for a GPU
+        self._check_is_learned = True  # the buffer is read only once, since reading waits for a GPU
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Whiten the patches of images.
@@ -59,12 +59,12 @@ class Whitening(nn.Conv2d):
         Returns
         -------
         features : tensor of shape (n_images, out_channels, height - 1, width - 1)
-            Whitened patches. The height and width are those for patches of 2 x 2 pixels.
+            Whitened patches. The shape is that for the default `kernel_size` of (2, 2).
         """
-        if self.training and self._read_is_learned:
+        if self.training and self._check_is_learned:
             if not self.is_learned:
                 self._learn(images.detach())
-            self._read_is_learned = False
+            self._check_is_learned = False
         return super().forward(images)
 
     @torch.no_grad()
@@ -73,7 +73,7 @@ class Whitening(nn.Conv2d):
         patches = functional.unfold(images[:n_images].float(), self.kernel_size)
         with torch.autocast(images.device.type, enabled=False):
             patches = patches.transpose(0, 1).flatten(1)
-            # On the CPU, which has the decomposition whatever the device.
+            # On the CPU, because not every device implements the decomposition.
             values, vectors = torch.linalg.eigh((patches @ patches.T / patches.shape[1]).cpu())
         filters = (vectors / (values.clamp(min=0) + _MIN_VARIANCE).sqrt()).T.flip(0)
         filters = filters.reshape(-1, *self.weight.shape[1:])
@@ -82,4 +82,4 @@ class Whitening(nn.Conv2d):
 
     def _load_from_state_dict(self, *arguments):
         super()._load_from_state_dict(*arguments)
-        self._read_is_learned = True
+        self._check_is_learned = True

@@ -10,8 +10,8 @@ import numpy as np
 class CachedImages:
     """A source of `LazyImages` that keeps images of another view in memory.
 
-    The first images that are read are kept and never replaced, since every epoch reads all of
-    them. Threads may read at the same time. Pickles and copies are empty.
+    The images that are read first are kept. They are never replaced, since every epoch reads all
+    images. Threads may read at the same time. A pickle or a copy has an empty cache.
 
     Parameters
     ----------
@@ -20,8 +20,8 @@ class CachedImages:
     limit : float
         Maximum memory of the kept images, in bytes.
     at_once : bool, default=True
-        Whether an image is kept when it is first read. False keeps it when it is read for the
-        second time, so that images that are read once are not kept.
+        Whether to keep an image when it is read for the first time. If False, it is kept when it
+        is read for the second time, so images that are read only once take no memory.
     """
 
     def __init__(self, images, limit, at_once=True):
@@ -33,8 +33,8 @@ class CachedImages:
         self._capacity = int(min(self.shape[0], limit / size))  # limit may be infinite
         self._n_kept = 0
         self._kept = None  # array of shape (capacity, ...), allocated at the first use
-        self._slots = np.full(self.shape[0], -1)  # index in it of each image, -1 for none
-        self._due = np.full(self.shape[0], at_once)  # whether to keep an image when it is read next
+        self._slots = np.full(self.shape[0], -1)  # index of each image in _kept, or -1
+        self._due = np.full(self.shape[0], at_once)  # whether to keep an image at its next read
         self._lock = Lock()
 
     def __getitem__(self, rows):
@@ -58,7 +58,7 @@ class CachedImages:
             for row, image in zip(rows, images, strict=True):
                 if self._n_kept == self._capacity:
                     return
-                if self._due[row] and self._slots[row] < 0:  # unless another thread kept it
+                if self._due[row] and self._slots[row] < 0:  # another thread may have kept it
                     if self._kept is None:
                         self._kept = np.empty((self._capacity, *self.shape[1:]), dtype=self.dtype)
                     self._kept[self._n_kept] = image

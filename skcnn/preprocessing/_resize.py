@@ -9,21 +9,21 @@ import numpy as np
 from skcnn.preprocessing._blas import one_blas_thread
 
 _BLOCK = 16  # output pixels that share a dense block of the banded matrix
-_CHUNK = 200_000  # values per step, whose intermediate results stay in the cache of a CPU core
-_KEPT = (np.uint8, np.uint16, np.float32, np.float64)
+_CHUNK = 200_000  # values per step: few enough to stay in the cache of a CPU core
+_KEPT_DTYPES = (np.uint8, np.uint16, np.float32, np.float64)
 
 
 def resize_images(images, size, aspect="stretch", out=None):
-    """Resize images, antialiased, with the result of scikit-image.
+    """Resize images with antialiasing, as scikit-image does.
 
     Gaussian smoothing and linear interpolation are linear and separable, so each axis is resized by
-    one matrix. Only the blocks along its diagonal are not zero, and only these are multiplied.
+    one matrix. The matrix is zero except for blocks along its diagonal, so only these are used.
 
     Parameters
     ----------
     images : array of shape (n_images, height, width[, n_channels]) or list of arrays
-        Images. Those of a list have shape (height, width[, n_channels]), may differ in size, and
-        have the same number of axes and channels.
+        Images. Images in a list have shape (height, width[, n_channels]). They may differ in size,
+        but have the same number of axes and channels.
     size : tuple of (int, int)
         Height and width of the result in pixels.
     aspect : {"stretch", "pad", "crop"}, default="stretch"
@@ -51,7 +51,7 @@ def resize_images(images, size, aspect="stretch", out=None):
         return out
     n_images, height, width = images.shape[:3]
     dtype = np.float64 if images.dtype == np.float64 else np.float32
-    (down, across) = (
+    (vertical, horizontal) = (
         axis_blocks(*axis, np.dtype(dtype)) for axis in scaled_axes((height, width), size, aspect)
     )
     channels = images.shape[3:] or (1,)
@@ -60,7 +60,7 @@ def resize_images(images, size, aspect="stretch", out=None):
     step = max(1, _CHUNK // max(1, images[:1].size))
     with one_blas_thread():
         for start in range(0, n_images, step):
-            chunk = _multiply(images[start : start + step], down, across, size, dtype)
+            chunk = _multiply(images[start : start + step], vertical, horizontal, size, dtype)
             if out.dtype.kind == "u":  # needs no clipping: weights are positive with sum 1
                 np.rint(chunk, out=chunk)
             target[start : start + step] = chunk
@@ -78,9 +78,9 @@ def resized_dtype(dtype):
     Returns
     -------
     dtype : numpy.dtype
-        The same for uint8, uint16, float32 and float64, otherwise float32.
+        The dtype of the images if it is uint8, uint16, float32 or float64, otherwise float32.
     """
-    return np.dtype(dtype if dtype in _KEPT else np.float32)
+    return np.dtype(dtype if dtype in _KEPT_DTYPES else np.float32)
 
 
 def scaled_axes(shape, size, aspect):
@@ -104,7 +104,8 @@ def scaled_axes(shape, size, aspect):
         return [(before, after, after) for before, after in zip(shape, size, strict=True)]
     ratios = [after / before for before, after in zip(shape, size, strict=True)]
     ratio = min(ratios) if aspect == "pad" else max(ratios)
-    limit = min if aspect == "pad" else max  # as rounding must not leave a gap or cut a pixel
+    # Rounding must not make a padded image too large, or a cropped image too small.
+    limit = min if aspect == "pad" else max
     return [
         (before, max(1, limit(round(before * ratio), after)), after)
         for before, after in zip(shape, size, strict=True)
@@ -118,8 +119,9 @@ def axis_blocks(n_in, n_scaled, n_out, dtype):
     Parameters
     ----------
     n_in, n_scaled, n_out : int
-        Number of pixels before scaling, after scaling, and in the result, which shows the middle
-        of the scaled pixels, or all of them between zeros.
+        Number of pixels before scaling, after scaling, and in the result. The result is the middle
+        of the scaled pixels if `n_scaled` is larger than `n_out`. If it is smaller, the result is
+        padded with zeros at both ends.
     dtype : numpy.dtype
         Dtype of the weights.
 
@@ -127,7 +129,7 @@ def axis_blocks(n_in, n_scaled, n_out, dtype):
     -------
     blocks : list of tuple of (slice, slice, array)
         Output pixels, input pixels, and weights of shape (n_output_pixels, n_input_pixels). Output
-        pixels in no block are zero.
+        pixels that are in no block are zero.
     """
     first = (n_out - n_scaled) // 2
     shown = np.arange(max(0, first), min(n_out, first + n_scaled))
@@ -143,12 +145,13 @@ def axis_blocks(n_in, n_scaled, n_out, dtype):
     return blocks
 
 
-def _taps(n_in, n_out, rows):
-    """Return the input pixels of output pixels, and their weights, one row per output pixel.
+def _taps(n_in, n_out, outputs):
+    """Return the input pixels of each output pixel, and their weights, as rows of two arrays.
 
     The input is smoothed by a Gaussian with a standard deviation of ``(n_in / n_out - 1) / 2``
-    pixels, truncated at four of them, and interpolated linearly between pixel centers. Beyond its
-    ends the axis is mirrored at the center of the last pixel, so a pixel may occur repeatedly.
+    pixels, truncated at four standard deviations, and interpolated linearly between pixel centers.
+    Positions beyond an end of the axis are mirrored at the center of the pixel at that end, so a
+    pixel may occur repeatedly.
     """
     factor = n_in / n_out
     sigma = max(0.0, (factor - 1) / 2)
@@ -156,39 +159,41 @@ def _taps(n_in, n_out, rows):
     offsets = np.arange(-radius, radius + 1)
     gauss = np.exp(-0.5 * (offsets / sigma) ** 2) if sigma else np.ones(1)
     gauss /= gauss.sum()
-    centers = (rows + 0.5) * factor - 0.5
+    centers = (outputs + 0.5) * factor - 0.5
     left = np.floor(centers).astype(int)
-    share = (centers - left)[:, np.newaxis]
-    # Interpolating between two smoothed pixels is smoothing by the sum of two Gaussians.
-    weights = (1 - share) * np.append(gauss, 0.0) + share * np.append(0.0, gauss)
+    fraction = (centers - left)[:, np.newaxis]
+    # Interpolating between two smoothed neighbors is the same as smoothing by the weighted sum of
+    # two Gaussians that are one pixel apart.
+    weights = (1 - fraction) * np.append(gauss, 0.0) + fraction * np.append(0.0, gauss)
     return _mirror(left[:, np.newaxis] + np.append(offsets, radius + 1), n_in), weights
 
 
 def _dense(pixels, weights, n_pixels):
-    """Sum the weights of each pixel into a matrix of shape (n_rows, n_pixels)."""
+    """Return a matrix of shape (n_rows, n_pixels) with the sum of the weights of each pixel."""
     n_rows = len(pixels)
-    places = pixels + n_pixels * np.arange(n_rows)[:, np.newaxis]
-    matrix = np.bincount(places.ravel(), weights.ravel(), minlength=n_rows * n_pixels)
+    flat_index = pixels + n_pixels * np.arange(n_rows)[:, np.newaxis]
+    matrix = np.bincount(flat_index.ravel(), weights.ravel(), minlength=n_rows * n_pixels)
     return matrix.reshape(n_rows, n_pixels)
 
 
 def _mirror(pixels, n):
-    """Return the pixels that positions beyond the ends of an axis mirror."""
+    """Map positions beyond the ends of an axis of n pixels to the pixels that they mirror."""
     period = max(1, 2 * (n - 1))
     pixels = np.abs(pixels) % period
     return np.where(pixels < n, pixels, period - pixels)
 
 
-def _multiply(images, down, across, size, dtype):
+def _multiply(images, vertical, horizontal, size, dtype):
     """Resize both axes of images of shape (n_images, height, width, n_channels)."""
     n_images, height, width, channels = images.shape
-    columns = np.zeros((n_images, size[0], width * channels), dtype=dtype)
+    scaled = np.zeros((n_images, size[0], width * channels), dtype=dtype)
     flat = images.reshape(n_images, height, width * channels)
-    for target, source, weights in down:
-        np.matmul(weights, flat[:, source].astype(dtype), out=columns[:, target])
-    lines = columns.reshape(n_images, size[0], width, channels).swapaxes(2, 3)
+    for target, source, weights in vertical:
+        np.matmul(weights, flat[:, source].astype(dtype), out=scaled[:, target])
+    # Each line is one channel of one row of pixels.
+    lines = scaled.reshape(n_images, size[0], width, channels).swapaxes(2, 3)
     lines = lines.reshape(n_images, size[0] * channels, width)
-    rows = np.zeros((n_images, size[0] * channels, size[1]), dtype=dtype)
-    for target, source, weights in across:
-        rows[..., target] = np.matmul(lines[..., source], weights.T)
-    return rows.reshape(n_images, size[0], channels, size[1]).swapaxes(2, 3)
+    resized = np.zeros((n_images, size[0] * channels, size[1]), dtype=dtype)
+    for target, source, weights in horizontal:
+        resized[..., target] = np.matmul(lines[..., source], weights.T)
+    return resized.reshape(n_images, size[0], channels, size[1]).swapaxes(2, 3)

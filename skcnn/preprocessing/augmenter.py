@@ -35,8 +35,8 @@ class ImageAugmenter(ImageTransformer):
     Parameters
     ----------
     horizontal_flip : bool, default=False
-        Whether to exchange left and right in half of the images, and in the other half in the next
-        epoch [4]_.
+        Whether to exchange left and right in half of the images in one epoch, and in the other half
+        in the next epoch [4]_.
     vertical_flip : bool, default=False
         Whether to exchange top and bottom in half of the variants of an image.
     rotation : float, default=0.0
@@ -66,13 +66,13 @@ class ImageAugmenter(ImageTransformer):
     function : callable, default=None
         Custom operation, called as ``function(images, generators)`` with float32 images of shape
         (n_images, height, width, n_channels) on the scale of the data, and a list of n_images
-        `numpy.random.Generator`, one for each image. It returns as many images of the same shape,
-        which are clipped to the pixel range. Batches differ from call to call, so draw the random
+        `numpy.random.Generator`, one for each image. It returns an array of the same shape, whose
+        values are clipped to the pixel range. Batches differ from call to call, so draw the random
         numbers for an image from its own generator. Several threads may call it at the same time.
     image_shape : tuple of int, default=None
-        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
-        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
-        of images do not need it.
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
+        rows with a square number of features are square gray images, and other rows of up to 64
+        features are images of height 1. Not needed for other forms of images.
     random_state : int, RandomState instance or None, default=None
         Source of the seed of all variants, which is drawn in `fit`. Pass an int for the same
         variants in every fit.
@@ -99,11 +99,11 @@ class ImageAugmenter(ImageTransformer):
 
     Notes
     -----
-    Variants are computed when they are read. A variant is a function of ``seed_``, the epoch and
-    the key of the image in the view, which is its row in the source unless set otherwise. It does
-    not depend on the batch, the thread, or the order in which images are read. ``numpy.asarray`` of
-    the view, and so an estimator without epochs, reads the variants of epoch 0, and so does a frame
-    that ``set_output`` asks for. The random numbers come from the SplitMix64 generator [2]_.
+    Variants are computed when they are read. A variant depends on ``seed_``, the epoch and the key
+    of the image in the view, which is by default its row in the source. It does not depend on the
+    batch, the thread, or the order in which images are read. ``numpy.asarray`` of the view reads
+    the variants of epoch 0. Estimators without epochs therefore use these variants, and so does a
+    frame requested by ``set_output``. The random numbers come from the SplitMix64 generator [2]_.
 
     The output has the form and the dtype of the input (bool images become float32), and variants
     of integer images are rounded. Resampling is bilinear, and pixels outside of the image have the
@@ -211,22 +211,22 @@ class ImageAugmenter(ImageTransformer):
 
     def _transform(self, X: Any) -> LazyImages | np.ndarray:
         X = inspect_images(X)[1]
-        return _in_form_of(check_images(self, X, reset=False), X)
+        return _reshape_like(check_images(self, X, reset=False), X)
 
     def _fit_transform(self, X: Any) -> LazyImages | np.ndarray:
         X = inspect_images(X)[1]
         images = self._fit(X)
         ranges = Ranges(**{field.name: getattr(self, field.name) for field in fields(Ranges)})
         if not ranges.any and self.function is None:
-            return _in_form_of(images, X)
+            return _reshape_like(images, X)
         view = images if isinstance(images, LazyImages) else LazyImages(images)
-        # A second augmenter in a pipeline must not repeat the random numbers of the first, whose
-        # seed is the same if all steps have the same random_state.
+        # Two augmenters in a pipeline have the same seed_ if their random_state is the same. The
+        # second must not repeat the random numbers of the first.
         seed = self.seed_ + sum(operation.random for operation in view.operations)
         view = view.then(Augment(ranges, self.function, self.pixel_range_, seed))
         return reshape_images(view, X.shape[1:])
 
 
-def _in_form_of(images, X):
-    """Return validated images in the form of `X`, which is returned itself if it is lazy."""
+def _reshape_like(images, X):
+    """Return validated images in the form of `X`, or `X` itself if it is lazy."""
     return X if isinstance(X, LazyImages) else reshape_images(images, X.shape[1:])

@@ -20,9 +20,9 @@ class ImageFlattener(ImageTransformer):
     Parameters
     ----------
     image_shape : tuple of int, default=None
-        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
-        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
-        of images do not need it.
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
+        rows with a square number of features are square gray images, and other rows of up to 64
+        features are images of height 1. Not needed for other forms of images.
 
     Attributes
     ----------

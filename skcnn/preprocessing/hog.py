@@ -1,4 +1,4 @@
-"""HOGExtractor: histograms of oriented gradients, features of shape."""
+"""HOGExtractor: histograms of oriented gradients, which describe shapes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class HOGExtractor(FeatureExtractor):
     An image is divided into cells of a few pixels. The histogram of a cell counts the orientations
     of the gradients of its pixels, weighted by the length of the gradient. The histograms of
     neighboring cells, a block, are normalized together, which reduces the influence of lighting
-    and contrast. Blocks overlap. The histograms of all blocks are one row of float32 features.
+    and contrast. Blocks overlap. The histograms of all blocks form one row of float32 features.
 
     Parameters
     ----------
@@ -29,9 +29,10 @@ class HOGExtractor(FeatureExtractor):
         orientation.
     pixels_per_cell : tuple of (int, int), default=(8, 8)
         Height and width of a cell in pixels. Pixels at the bottom and on the right that do not fill
-        a cell are not used. A cell is at most as large as the image.
+        a cell are not used. A cell larger than the image is reduced to its size.
     cells_per_block : tuple of (int, int), default=(2, 2)
-        Rows and columns of cells that are normalized together, at most as many as the image has.
+        Rows and columns of cells that are normalized together, reduced to those of the image if
+        there are fewer.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
         Norm by which the values of a block are divided: their sum ("L1", "L1-sqrt") or Euclidean
         length ("L2", "L2-Hys"). "L1-sqrt" then takes square roots; "L2-Hys" cuts values off at 0.2
@@ -41,12 +42,12 @@ class HOGExtractor(FeatureExtractor):
         emphasizes edges in dark regions.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads. "auto" means all CPU cores, or one thread in a worker process of
-        something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
+        a parallel computation such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
         `joblib.parallel_config` context, and -1 means all CPU cores. Results do not depend on it.
     image_shape : tuple of int, default=None
-        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
-        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
-        of images do not need it.
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
+        rows with a square number of features are square gray images, and other rows of up to 64
+        features are images of height 1. Not needed for other forms of images.
 
     Attributes
     ----------
@@ -66,8 +67,8 @@ class HOGExtractor(FeatureExtractor):
     Raises
     ------
     ValueError
-        If images have another size than in fit, hold NaN or infinity, or, with `transform_sqrt`,
-        negative values.
+        If the size of the images differs from that in fit, if they hold NaN or infinity, or if
+        they hold negative values and `transform_sqrt` is True.
 
     See Also
     --------
@@ -77,22 +78,23 @@ class HOGExtractor(FeatureExtractor):
 
     Notes
     -----
-    ``skimage.feature.hog`` computes the features of each image. Their order is by row and column of
-    the block, row and column of the cell in the block, and orientation, and so are their names,
+    ``skimage.feature.hog`` computes the features of each image. They are ordered by row and column
+    of the block, row and column of the cell in the block, and orientation, as in their names,
     "hog_{block row}_{block column}_{cell row}_{cell column}_{orientation}".
 
-    Of several channels, each pixel uses the one with the longest gradient. Features do not depend
-    on the dtype of the images, nor, except in blocks that are almost constant, on the scale of
-    their values. A constant image gives zeros.
+    If images have several channels, each pixel uses the channel where its gradient is longest.
+    Features do not depend on the dtype of the images. They do not depend on the scale of the pixel
+    values either, except in blocks that are almost constant. A constant image gives zeros.
 
     scikit-image holds the GIL most of the time, so threads gain little for images in memory.
 
-    `LazyImages` are read part by part, in the threads that compute the features. Of a view with
-    random operations one realization is read, the same in every call.
+    `LazyImages` are read part by part, in the threads that compute the features. If a view has
+    random operations, one variant of each image is read, the same in every call.
 
     N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", Proceedings of
-    the IEEE Conference on Computer Vision and Pattern Recognition (2005), 886-893. Unlike there,
-    a gradient is counted in one bin of one cell, without interpolation or weights by position.
+    the IEEE Conference on Computer Vision and Pattern Recognition (2005), 886-893. Unlike in
+    the paper, a gradient is counted in one bin of one cell, without interpolation or weights by
+    position.
 
     Examples
     --------
@@ -142,9 +144,9 @@ class HOGExtractor(FeatureExtractor):
         self.image_shape = image_shape
 
     def _learn(self, images):
-        sides = self.image_shape_[:2]
-        cell = tuple(map(min, self.pixels_per_cell, sides))
-        n_cells = tuple(side // length for side, length in zip(sides, cell, strict=True))
+        size = self.image_shape_[:2]
+        cell = tuple(map(min, self.pixels_per_cell, size))
+        n_cells = tuple(n_pixels // length for n_pixels, length in zip(size, cell, strict=True))
         block = tuple(map(min, self.cells_per_block, n_cells))
         self.pixels_per_cell_ = cell
         self.cells_per_block_ = block
@@ -173,12 +175,12 @@ class HOGExtractor(FeatureExtractor):
         )
 
     def _names(self):
-        return ["_".join(("hog", *map(str, place))) for place in np.ndindex(*self._axes)]
+        return ["_".join(("hog", *map(str, index))) for index in np.ndindex(*self._shape)]
 
     @property
-    def _axes(self):
+    def _shape(self):
         return (*self.n_blocks_, *self.cells_per_block_, self.orientations)
 
     @property
     def _n_features_out(self):
-        return prod(self._axes)
+        return prod(self._shape)

@@ -56,13 +56,13 @@ class ImageResizer(ImageTransformer):
         Results do not depend on it. See Notes.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads. "auto" means all CPU cores, or one thread in a worker process of
-        something parallel such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
+        a parallel computation such as ``GridSearchCV(n_jobs=2)``. None means 1 unless in a
         `joblib.parallel_config` context, and -1 means all CPU cores. The threads of
         a lazy result read ahead while a network trains.
     image_shape : tuple of int, default=None
-        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
-        number of features for a gray square, and up to 64 others for one row of pixels. Other forms
-        of images do not need it.
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
+        rows with a square number of features are square gray images, and other rows of up to 64
+        features are images of height 1. Not needed for other forms of images.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Parameters of training: declared once, for every estimator that trains a network."""
+"""Parameters of training, shared by every estimator that trains a network."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ class TrainingParameters:
     """Parameters of every estimator that trains a network.
 
     An estimator inherits them as dataclass fields, with their constraints, defaults and
-    documentation. It may override the default of a field, and documents `loss`.
+    documentation. It may override the default of a field. It has to document `loss`, whose values
+    depend on the estimator.
 
     Parameters
     ----------
     image_shape : tuple of int, default=None
         Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
         rows with a square number of features are square gray images, and other rows of up to 64
-        features are images of height 1. Not needed for images.
+        features are images of height 1. Not needed for other forms of images.
     optimizer : {"adam", "adamw", "muon", "rmsprop", "sgd"}, default="adamw"
         Optimization algorithm. "sgd" uses Nesterov momentum of 0.9. "muon" (Jordan et al. 2024,
         https://kellerjordan.github.io/posts/muon/) is for networks with batch normalization, such
@@ -62,10 +63,10 @@ class TrainingParameters:
         (Zhang et al. 2019, arXiv 1907.08610). The momentum of the average increases during
         training (Jordan 2024, arXiv 2404.00498, section 3.4).
     test_time_augmentation : {"flip", "flip_shift"} or None, default=None
-        Average predictions over each image and its mirror image ("flip"), or also over both
-        shifted diagonally by one pixel, with half the weight ("flip_shift"; Jordan 2024, arXiv
-        2404.00498, section 3.5). Prediction takes 2 times ("flip") or 6 times ("flip_shift") as
-        long.
+        Variants of each image over which its predictions are averaged: the image and its mirror
+        image ("flip"), or these two and their copies shifted diagonally by one pixel in either
+        direction, which have half the weight ("flip_shift"; Jordan 2024, arXiv 2404.00498, section
+        3.5). Prediction takes 2 times ("flip") or 6 times ("flip_shift") as long.
     early_stopping : bool, default=False
         Whether to stop training when the validation loss has not improved for `patience` epochs,
         and to restore the weights of the best epoch.
@@ -76,7 +77,7 @@ class TrainingParameters:
         Number of epochs without improvement after which early stopping ends the training.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the previous call. The state of the optimizer
-        is only pickled if True.
+        is pickled only if this is True.
     callbacks : list of skorch.callbacks.Callback, default=None
         Callbacks of skorch, or pairs (name, callback). They are copied before use. Callbacks of
         scikit-learn are passed to `set_callbacks` instead.
@@ -142,8 +143,8 @@ class TrainingParameters:
 class TrainingOptions:
     """Options of training, read from the parameters of an estimator.
 
-    They are plain data, so that they are stored with a fitted network. Fields have the names and
-    the meaning of the parameters in `TrainingParameters`.
+    They are plain data, which can be stored with a fitted network. Fields have the names and the
+    meaning of the parameters in `TrainingParameters`.
     """
 
     loss: str
@@ -182,7 +183,7 @@ class TrainingOptions:
         return cls(**{name: getattr(estimator, name) for name in names})
 
     def skorch_parameters(self) -> dict[str, Any]:
-        """Return the options that skorch's net has parameters for.
+        """Return the parameters of skorch's net that the options determine.
 
         Returns
         -------
