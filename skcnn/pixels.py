@@ -115,7 +115,7 @@ def _mean_and_scale(origin, mean, variance, *, float32):
         channel = lost.argmax()
         raise ValueError(
             f"channel {channel} of X varies by {scale[channel]:.3g} about {mean[channel]:.3g}, "
-            "which float32 cannot tell apart: put an ImageNormalizer() before the network"
+            "which float32 cannot represent: put an ImageNormalizer() before the network"
         )
     return mean, scale
 

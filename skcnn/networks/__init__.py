@@ -2,7 +2,7 @@
 
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.inference import prediction_function
-from skcnn.networks.layers import BatchNorm2d, Dropout, Linear, Standardize
+from skcnn.networks.layers import BatchNorm2d, Dropout, Standardize
 from skcnn.networks.plain import PlainNetwork, automatic_channels
 from skcnn.networks.spec import NETWORKS, NetworkSpec
 from skcnn.networks.whitening import Whitening
@@ -12,7 +12,6 @@ __all__ = [
     "BatchNorm2d",
     "Dropout",
     "FastNetwork",
-    "Linear",
     "NetworkSpec",
     "PlainNetwork",
     "Standardize",

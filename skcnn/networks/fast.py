@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from skcnn.networks.layers import BatchNorm2d, Linear
+from skcnn.networks.layers import BatchNorm2d
 from skcnn.networks.pooling import GlobalMaxPool2d, MaxPool2x2
 from skcnn.networks.whitening import Whitening
 
@@ -65,7 +65,7 @@ class FastNetwork(nn.Module):
         self.activation = nn.GELU()
         self.blocks = nn.Sequential(*(_block(*pair) for pair in pairwise((n_patch, *sizes))))
         self.pool = GlobalMaxPool2d()
-        self.output = Linear((n_patch, *sizes)[-1], n_outputs)
+        self.output = nn.Linear((n_patch, *sizes)[-1], n_outputs)
         with torch.no_grad():
             nn.init.normal_(self.output.weight, std=0.1 * self.output.in_features**-0.5)
             nn.init.zeros_(self.output.bias)

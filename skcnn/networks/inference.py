@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from skcnn.networks.fast import FastNetwork
-from skcnn.networks.layers import BatchNorm2d, Linear, Standardize
+from skcnn.networks.layers import BatchNorm2d, Standardize
 from skcnn.networks.plain import PlainNetwork
 from skcnn.networks.pooling import MaxPool2x2
 from skcnn.networks.whitening import Whitening
@@ -213,8 +213,8 @@ _HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
 )
 _STEPS = {
-    Linear: _multiply,
     MaxPool2x2: _max_pool,
+    nn.Linear: _multiply,
     nn.MaxPool2d: _max_pool,
     Standardize: _standardize,
 }

@@ -1,4 +1,4 @@
-"""Layers shared by the networks: standardization, normalization, dropout, dense."""
+"""Layers shared by the networks: standardization, normalization, dropout."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 _MOMENTUM = 0.1
-_FEW_ROWS, _FEW_WEIGHTS = 64, 2**21  # measured: below both, casting to bfloat16 does not pay
 _LEVELS = 2**16  # of the random integers that a mask is made from
 
 
@@ -180,50 +179,3 @@ class Dropout(nn.Dropout):
         levels = words.view(torch.int16)[: features.numel()].view(features.shape)
         kept = levels < n_kept - _LEVELS // 2
         return features * kept.to(features.dtype).mul_(_LEVELS / n_kept)
-
-
-class Linear(nn.Linear):
-    """Dense layer that stays in float32 under autocast on the CPU where that is faster.
-
-    Casting the weights of a layer to bfloat16 takes longer than it saves when only a few rows are
-    multiplied by them.
-
-    Parameters
-    ----------
-    in_features : int
-        The number of input features.
-    out_features : int
-        The number of output features.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from skcnn.networks import Linear
-    >>> with torch.autocast("cpu", torch.bfloat16):
-    ...     Linear(300, 2)(torch.rand(5, 300)).dtype
-    torch.float32
-    """
-
-    def __init__(self, in_features: int, out_features: int) -> None:
-        super().__init__(in_features, out_features)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Multiply by the weights and add the bias.
-
-        Parameters
-        ----------
-        features : tensor of shape (n_images, in_features)
-            Input features.
-
-        Returns
-        -------
-        features : tensor of shape (n_images, out_features)
-            Output features.
-        """
-        if features.is_cpu and torch.is_autocast_enabled("cpu") and self._is_small(features):
-            with torch.autocast("cpu", enabled=False):
-                return super().forward(features.float())
-        return super().forward(features)
-
-    def _is_small(self, features):
-        return len(features) <= _FEW_ROWS and self.weight.numel() <= _FEW_WEIGHTS

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from skcnn.networks.activations import ACTIVATIONS, MONOTONE
-from skcnn.networks.layers import BatchNorm2d, Dropout, Linear
+from skcnn.networks.layers import BatchNorm2d, Dropout
 from skcnn.networks.pooling import FlattenChannelsLast
 
 POOLINGS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
@@ -111,9 +111,9 @@ class PlainNetwork(nn.Module):
         *fractions, last = _each(dropout, len(n_features))
         dense: list[nn.Module] = []
         for fraction, (n_in, n_out) in zip(fractions, pairwise(n_features), strict=True):
-            dense += [*_dropout(fraction), Linear(n_in, n_out), ACTIVATIONS[activation]()]
+            dense += [*_dropout(fraction), nn.Linear(n_in, n_out), ACTIVATIONS[activation]()]
         self.dense = nn.Sequential(*dense, *_dropout(last))
-        self.output = Linear(n_features[-1], n_outputs)
+        self.output = nn.Linear(n_features[-1], n_outputs)
         self._initialize()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

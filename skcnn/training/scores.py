@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-_MAX_VALUES = 2**16  # outputs that are stored before they are accumulated
-
 
 class Accuracy:
     """Fraction of images with the correct class, or with all labels correct."""
@@ -87,11 +85,7 @@ SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}
 
 
 class RunningScores:
-    """Mean loss and score of batches, accumulated many batches at a time.
-
-    Accumulating every batch on its own would launch several small operations per step. Outputs are
-    therefore copied to preallocated buffers first. This also avoids small allocations that fragment
-    freed memory.
+    """Mean loss and score of batches, read from the device only at the end.
 
     Parameters
     ----------
@@ -102,8 +96,6 @@ class RunningScores:
     def __init__(self, target_type):
         self.score = SCORES[target_type]()
         self.loss = 0.0
-        self.n_buffered = 0
-        self.buffers = None
 
     def add(self, loss, outputs, y):
         """Add a batch.
@@ -117,17 +109,8 @@ class RunningScores:
         y : tensor of shape (n_images,) or (n_images, n_outputs)
             Encoded targets.
         """
-        capacity = 0 if self.buffers is None else len(self.buffers[0])
-        if self.n_buffered + len(y) > capacity:
-            self._accumulate()
-        if len(y) > capacity:
-            capacity = max(len(y), _MAX_VALUES // outputs[0].numel())
-            parts = (loss.detach(), outputs[0], y[0])
-            self.buffers = [part.new_empty((capacity, *part.shape)) for part in parts]
-        end = self.n_buffered + len(y)
-        for buffer, part in zip(self.buffers, (loss.detach(), outputs, y), strict=True):
-            buffer[self.n_buffered : end] = part
-        self.n_buffered = end
+        self.loss = self.loss + loss.detach() * len(y)
+        self.score.update(outputs, y.to(outputs.device))
 
     def means(self):
         """Return the mean loss and the score.
@@ -139,12 +122,4 @@ class RunningScores:
         score : float
             Score of all images.
         """
-        self._accumulate()
         return float(self.loss) / self.score.n_images, self.score.value()
-
-    def _accumulate(self):
-        if self.n_buffered:
-            losses, outputs, y = (buffer[: self.n_buffered] for buffer in self.buffers)
-            self.loss = self.loss + losses.sum()
-            self.score.update(outputs, y.to(outputs.device))
-        self.n_buffered = 0

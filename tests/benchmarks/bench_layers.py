@@ -20,17 +20,13 @@ from _tables import (
 )
 from torch import nn
 
-from skcnn.networks import BatchNorm2d, Dropout, Linear
+from skcnn.networks import BatchNorm2d, Dropout
 
 LAYERS = {
     "Dropout, 16 x 18496": (Dropout(0.5), nn.Dropout(0.5), (16, 18496)),
     "Dropout, 16 x 80000": (Dropout(0.5), nn.Dropout(0.5), (16, 80000)),
     "Dropout, 128 x 1568": (Dropout(0.5), nn.Dropout(0.5), (128, 1568)),
     "Dropout, 64 x 2048": (Dropout(0.3), nn.Dropout(0.3), (64, 2048)),
-    "Linear, 32 x 784 -> 256": (Linear(784, 256), nn.Linear(784, 256), (32, 784)),
-    "Linear, 32 x 3072 -> 512": (Linear(3072, 512), nn.Linear(3072, 512), (32, 3072)),
-    "Linear, 32 x 512 -> 512": (Linear(512, 512), nn.Linear(512, 512), (32, 512)),
-    "Linear, 64 x 2048 -> 128": (Linear(2048, 128), nn.Linear(2048, 128), (64, 2048)),
     "BatchNorm2d, 64 x 32 x 32 x 32": (BatchNorm2d(32), nn.BatchNorm2d(32), (64, 32, 32, 32)),
 }
 

@@ -3,8 +3,7 @@
     python tests/benchmarks/bench_parts.py [--data DIR] [--rounds N]
 
 The first rows compare the time of a training epoch with and without a part. Every measurement runs
-in a new process, since the setting of the allocator applies to the whole process. "running scores"
-accumulates losses and scores of many batches at a time, instead of batch by batch. "freed memory"
+in a new process, since the setting of the allocator applies to the whole process. "freed memory"
 keeps freed memory in the process.
 
 The last rows compare the test accuracy with and without `lookahead`, as means over seeds: for
@@ -25,35 +24,15 @@ from _tables import make_parser, parse_arguments, print_table, run_interleaved
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-PARTS = ("running scores", "freed memory")
+PARTS = ("freed memory",)
 NETWORKS = ("dense-28", "conv-28", "conv-150")
 CIFAR10 = {"optimizer": "muon", "learning_rate": 0.2, "schedule": "linear", "batch_size": 250}
 
 
-class BatchScores:
-    """Losses and scores accumulated batch by batch, as a loop without `RunningScores` does."""
-
-    def __init__(self, target_type):
-        from skcnn.training.scores import SCORES
-
-        self.score, self.loss = SCORES[target_type](), 0.0
-
-    def add(self, loss, outputs, y):
-        self.loss = self.loss + loss.detach() * len(y)
-        self.score.update(outputs, y)
-
-    def means(self):
-        return float(self.loss) / self.score.n_images, self.score.value()
-
-
-def train(key, without, quick):
+def train(key, quick):
     """Train one network for three epochs, and print the seconds of the last two."""
     import _peers
 
-    from skcnn.training import epochs
-
-    if without == "running scores":
-        epochs.RunningScores = BatchScores
     network = get_network(key, quick)
     print(json.dumps(_peers.train_skcnn(network, *network.data(network.n_images), 2, "auto")))
 
@@ -61,7 +40,7 @@ def train(key, without, quick):
 def seconds(key, without, quick):
     """Run `train` in a new process, and return the seconds that it prints."""
     environment = {**os.environ, "SKCNN_KEEP_FREED_MEMORY": str(int(without != "freed memory"))}
-    command = [sys.executable, __file__, "--train", key, without, str(int(quick))]
+    command = [sys.executable, __file__, "--train", key, str(int(quick))]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -134,6 +113,6 @@ def main():
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--train"]:
-        train(sys.argv[2], sys.argv[3], bool(int(sys.argv[4])))
+        train(sys.argv[2], bool(int(sys.argv[3])))
     else:
         main()

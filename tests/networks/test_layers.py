@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from skcnn.networks import BatchNorm2d, Dropout, Linear, Standardize
+from skcnn.networks import BatchNorm2d, Dropout, Standardize
 from skcnn.networks.pooling import FlattenChannelsLast, GlobalMaxPool2d, MaxPool2x2
 
 RNG = np.random.default_rng(0)
@@ -111,50 +111,6 @@ def test_evaluation_normalises_by_the_running_statistics_and_leaves_them():
     assert layer.num_batches_tracked == 1
     for name, value in layer.state_dict().items():
         assert torch.equal(value, before[name])
-
-
-# --- Linear ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", ["training", "evaluation", "gradients"])
-@pytest.mark.parametrize("n_images", [0, 1, 5, 16, 40])
-def test_linear_is_a_matrix_product(mode, n_images):
-    layer = Linear(20, 3).train(mode == "training")
-    features = random(n_images, 20)
-    with torch.set_grad_enabled(mode != "evaluation"):
-        found = layer(features)
-    expected = features.double() @ layer.weight.double().T + layer.bias.double()
-    assert found.shape == (n_images, 3)
-    assert found.requires_grad == (mode != "evaluation")
-    assert_allclose(found.detach(), expected.detach(), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("n_images", "sizes", "dtype"),
-    [
-        (64, (20, 3), torch.float32),
-        (65, (20, 3), torch.bfloat16),
-        (2, (2048, 1024), torch.float32),
-        (2, (2049, 1024), torch.bfloat16),
-    ],
-)
-def test_small_products_stay_in_float32_under_autocast(n_images, sizes, dtype):
-    layer, features = Linear(*sizes), random(n_images, sizes[0])
-    with torch.autocast("cpu", torch.bfloat16):
-        found = layer(features.bfloat16())
-    assert found.dtype == dtype
-    assert_allclose(found.float().detach(), layer(features).detach(), rtol=0.05, atol=0.05)
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_linear_has_the_gradients_of_pytorch(training):
-    layer, plain = Linear(20, 3).train(training), nn.Linear(20, 3)
-    plain.load_state_dict(layer.state_dict())
-    features = random(5, 20)
-    for module in (layer, plain):
-        module(features).pow(2).sum().backward()
-    assert_array_equal(layer.weight.grad, plain.weight.grad)
-    assert_array_equal(layer.bias.grad, plain.bias.grad)
 
 
 # --- Dropout -----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn import functional
 
-from skcnn.networks import NETWORKS, BatchNorm2d, Linear, PlainNetwork, automatic_channels
+from skcnn.networks import NETWORKS, BatchNorm2d, PlainNetwork, automatic_channels
 from skcnn.networks.plain import ACTIVATIONS, POOLINGS
 
 FUNCTIONS = {
@@ -295,4 +295,6 @@ def test_batch_norm_takes_the_place_of_the_bias():
 
 def test_the_table_of_names():
     assert NETWORKS["plain"] is PlainNetwork
-    assert all(isinstance(m, Linear) for m in PlainNetwork(1, 8, 8, 2).dense if hasattr(m, "bias"))
+    assert all(
+        isinstance(m, nn.Linear) for m in PlainNetwork(1, 8, 8, 2).dense if hasattr(m, "bias")
+    )

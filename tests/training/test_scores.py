@@ -8,7 +8,6 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score, r2_score
 
-from skcnn.training import scores
 from skcnn.training.scores import R2, SCORES, Accuracy, RunningScores
 
 RNG = np.random.default_rng(0)
@@ -98,16 +97,14 @@ def draw_outputs_and_targets(target_type, n_images, n_outputs):
 def test_running_scores_equal_scores_of_all_images(target_type, n_images, n_outputs, batch_size):
     outputs, y = draw_outputs_and_targets(target_type, n_images, n_outputs)
     losses = RNG.uniform(size=n_images).astype(np.float32)
-    running, largest = RunningScores(target_type), 0
+    running = RunningScores(target_type)
     for start in range(0, n_images, batch_size):
         rows = slice(start, start + batch_size)
         loss = torch.tensor(losses[rows].mean(), requires_grad=True)
         running.add(loss, torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-        largest = max(largest, running.n_buffered)
     loss, found = running.means()
     assert type(loss) is type(found) is float
     assert_allclose(loss, losses.mean(), rtol=1e-5)
-    assert largest <= max(batch_size, 2**16 // n_outputs)
     right = {
         "multiclass": lambda: accuracy_score(y, outputs.argmax(axis=1)),
         "multilabel": lambda: accuracy_score(y, outputs > 0),
@@ -122,16 +119,3 @@ def test_running_scores_during_an_epoch():
     for n_batches in range(1, 4):
         running.add(torch.tensor(float(n_batches)), torch.eye(2), torch.tensor([0, 0]))
         assert running.means() == ((n_batches + 1) / 2, 0.5)
-
-
-@pytest.mark.parametrize("limit", [0, 50, 10**6])
-@pytest.mark.parametrize("target_type", SCORES)
-def test_running_scores_do_not_depend_on_the_storage_limit(monkeypatch, limit, target_type):
-    outputs, y = draw_outputs_and_targets(target_type, 60, 3)
-    monkeypatch.setattr(scores, "_MAX_VALUES", limit)
-    running, once = RunningScores(target_type), SCORES[target_type]()
-    for start in range(0, 60, 6):
-        rows = slice(start, start + 6)
-        running.add(torch.tensor(2.0), torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-        once.update(torch.tensor(outputs[rows]), torch.tensor(y[rows]))
-    assert_allclose(running.means(), (2.0, once.value()), rtol=1e-9)
