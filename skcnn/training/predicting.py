@@ -111,7 +111,8 @@ def prediction_module(module, device):
         Module with the same weights.
     """
     tensors = [*module.parameters(), *module.buffers()]
-    on_device = all(tensor.device == torch.empty(0, device=device).device for tensor in tensors)
+    target = torch.empty(0, device=device).device  # "cuda" without an index is the current device
+    on_device = all(tensor.device == target for tensor in tensors)
     if on_device and not any(part.training for part in module.modules()):
         return module
     return copy.deepcopy(module).to(device).eval()
