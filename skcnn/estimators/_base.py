@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
 from skcnn.estimators._checks import (
     check_callbacks,
@@ -21,21 +19,21 @@ from skcnn.estimators._checks import (
     check_weights,
     rows_with_weight,
 )
+from skcnn.estimators._fitted import FittedNetwork
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.pixels import channel_statistics
 from skcnn.training.callbacks import Lookahead, ReportEpochs, RestoreBest, schedule_callback
-from skcnn.training.device import available_device, resolve_device, seeded
+from skcnn.training.device import resolve_device, seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
-from skcnn.training.predicting import predict_outputs
 from skcnn.training.state import restore_on_failure
 
 _MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
 
 
-class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
+class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
     """Base of the estimators that train a network.
 
     A subclass describes the network (``_network_spec``), encodes targets (``_encode``, which sets
@@ -52,16 +50,6 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
     weight_scale_ : float
         Mean of the weights of images before scaling. Weights are divided by it, so that their mean
         is 1 in the last `fit`, or in the first `partial_fit`.
-    net_ : skorch.NeuralNet
-        Trained net of skorch.
-    module_ : torch.nn.Module
-        Module of the net, including the standardization of its input.
-    history_ : list of dict
-        One record per epoch: "epoch", "train_loss", "train_score", "seconds", and "valid_loss" and
-        "valid_score" if there are validation images. The training score, accuracy or R squared, is
-        computed from the outputs in train mode. Losses are weighted, scores are not.
-    n_epochs_ : int
-        Number of epochs for which the network was trained.
     """
 
     @with_callbacks
@@ -292,38 +280,6 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, BaseEstimator):
             callbacks.append(RestoreBest(self.patience))
         return callbacks
 
-    # --------------------------------------------------------------------------------------------
-    # Predict
-
-    def _outputs(self, X):
-        """Compute the outputs of the network: a float64 array of shape (n_images, n_outputs)."""
-        check_is_fitted(self)
-        dataset = ImageDataset(check_images(self, X, reset=False)).clean()
-        device = available_device(self.device)
-        outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)
-        return outputs.double().numpy()
-
-    @property
-    def module_(self) -> nn.Module:
-        """The trained module, including the standardization of its input."""
-        check_is_fitted(self)
-        return self.net_.module_
-
-    @property
-    def history_(self) -> list[dict]:
-        """One record per epoch."""
-        check_is_fitted(self)
-        return [_record(epoch) for epoch in self.net_.history]
-
-    @property
-    def n_epochs_(self) -> int:
-        """Number of epochs for which the network was trained."""
-        check_is_fitted(self)
-        return len(self.net_.history)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "net_")
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
@@ -334,12 +290,6 @@ def _fit_data(X, y, sample_weight):
     """Return the data of a fit as scikit-learn's callbacks expect it."""
     metadata = None if sample_weight is None else {"sample_weight": sample_weight}
     return {"X": X, "y": y, "metadata": metadata}
-
-
-def _record(epoch):
-    """Return the record of an epoch in skorch's history under the names of `history_`."""
-    names = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score")
-    return {**{name: epoch[name] for name in names if name in epoch}, "seconds": epoch["dur"]}
 
 
 def _predict_batch_size(image_shape):

@@ -1,0 +1,68 @@
+"""Fitted attributes of the estimators that train a network, and the outputs of the network."""
+
+from __future__ import annotations
+
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skcnn.images import check_images
+from skcnn.training.device import available_device
+from skcnn.training.loader import ImageDataset
+from skcnn.training.net import ImageNeuralNet
+from skcnn.training.predicting import predict_outputs
+
+
+class FittedNetwork(BaseEstimator):
+    """Fitted attributes and outputs of an estimator with a trained net.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        Trained net of skorch.
+    module_ : torch.nn.Module
+        Module of the net, including the standardization of its input.
+    history_ : list of dict
+        One record per epoch: "epoch", "train_loss", "train_score", "seconds", and "valid_loss" and
+        "valid_score" if there are validation images. The training score, accuracy or R squared, is
+        computed from the outputs in train mode. Losses are weighted, scores are not.
+    n_epochs_ : int
+        Number of epochs for which the network was trained.
+    """
+
+    net_: ImageNeuralNet
+
+    def _outputs(self, X):
+        """Compute the outputs of the network: a float64 array of shape (n_images, n_outputs)."""
+        check_is_fitted(self)
+        dataset = ImageDataset(check_images(self, X, reset=False)).clean()
+        device = available_device(self.device)
+        outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)
+        return outputs.double().numpy()
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained module, including the standardization of its input."""
+        check_is_fitted(self)
+        return self.net_.module_
+
+    @property
+    def history_(self) -> list[dict]:
+        """One record per epoch."""
+        check_is_fitted(self)
+        return [_record(epoch) for epoch in self.net_.history]
+
+    @property
+    def n_epochs_(self) -> int:
+        """Number of epochs for which the network was trained."""
+        check_is_fitted(self)
+        return len(self.net_.history)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+
+def _record(epoch):
+    """Return the record of an epoch in skorch's history under the names of `history_`."""
+    names = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score")
+    return {**{name: epoch[name] for name in names if name in epoch}, "seconds": epoch["dur"]}
