@@ -42,7 +42,11 @@ class PositiveInts(Options):
         )
 
     def __str__(self) -> str:
-        return f"a tuple of positive integers {' or '.join(self.names)}".rstrip()
+        examples = {1: "(32,)", 2: "(32, 32)", 3: "(32, 32, 3)"}
+        example = examples[min(self.lengths, default=1)]
+        return f"a tuple of positive integers {' or '.join(self.names)}".rstrip() + (
+            f", such as {example}"
+        )
 
 
 class Fractions(Options):
@@ -68,7 +72,7 @@ class Fractions(Options):
         return isinstance(val, (tuple, list)) and all(map(interval.is_satisfied_by, val))
 
     def __str__(self) -> str:
-        return "a tuple of floats in the range [0, 1)"
+        return "a tuple of floats in the range [0, 1), such as (0.2, 0.5)"
 
 
 LAYERS = PositiveInts()

@@ -12,14 +12,16 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_consistent_length, check_random_state
 
-from skcnn.estimators._checks import (
-    check_callbacks,
-    check_progressive_resizing,
-    check_same_network,
+from skcnn.estimators._callbacks import check_callbacks
+from skcnn.estimators._checks import check_progressive_resizing, check_same_network
+from skcnn.estimators._fitted import FittedNetwork
+from skcnn.estimators._numbers import check_numbers
+from skcnn.estimators._weights import (
     check_weights,
+    divide_weights,
+    mean_weight,
     rows_with_weight,
 )
-from skcnn.estimators._fitted import FittedNetwork
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.pixels import channel_statistics
@@ -99,9 +101,10 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
             images, targets, weights = self._check_and_encode(
-                X, y, sample_weight, net=net, reset_weight_scale=True
+                X, y, sample_weight, net=net, source="fit"
             )
             rows = rows_with_weight(weights, images)
+            self._warn_about_targets(targets[rows], partial=False)
             valid = None
             if not (X_val is None and y_val is None and sample_weight_val is None):
                 valid = self._check_valid(X_val, y_val, sample_weight_val)
@@ -130,9 +133,11 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
         with all_or_nothing(self):
             net = getattr(self, "net_", None)
             images, targets, weights = self._check_and_encode(
-                X, y, sample_weight, net=net, reset_weight_scale=net is None, classes=classes
+                X, y, sample_weight, net=net, source="partial_fit", classes=classes
             )
             rows = rows_with_weight(weights, images)
+            if net is None:
+                self._warn_about_targets(targets[rows], partial=True)
             self._train(
                 ImageDataset(images, targets, weights, rows),
                 None,
@@ -147,7 +152,11 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
     # --------------------------------------------------------------------------------------------
     # Check and encode
 
-    def _check_and_encode(self, X, y, sample_weight, *, net, reset_weight_scale, classes=None):
+    def _validate_params(self):
+        check_numbers(self)
+        super()._validate_params()
+
+    def _check_and_encode(self, X, y, sample_weight, *, net, source, classes=None):
         """Return checked images, encoded targets and the weights of the losses."""
         check_callbacks(self.callbacks, self.schedule)
         if y is None:
@@ -158,18 +167,22 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
         images = check_images(self, X, reset=net is None, min_samples=2)
         weights = check_weights(sample_weight, images)
         check_consistent_length(images, y)
-        targets = self._encode(y, reset=net is None, sample_weight=weights, classes=classes)
+        targets = self._encode(
+            y, reset=net is None, sample_weight=weights, classes=classes, source=source
+        )
         spec = self._network_spec(self.image_shape_, self._n_outputs())
         if net is not None:
             check_same_network(spec, net.spec)
         self._fit_class_weights(targets, weights)
         weights = self._apply_class_weights(targets, weights)
-        if reset_weight_scale:  # later calls of partial_fit keep the scale of the first
+        if source == "fit" or net is None:  # later calls of partial_fit keep the scale of the first
             rows = rows_with_weight(weights, images)
-            self.weight_scale_ = 1.0 if weights is None else weights[rows].mean()
+            self.weight_scale_ = 1.0 if weights is None else mean_weight(weights[rows])
         if weights is None and self.weight_scale_ != 1:
             weights = np.ones(len(images))
-        return images, targets, None if weights is None else weights / self.weight_scale_
+        if weights is not None:
+            weights = divide_weights(weights, self.weight_scale_)
+        return images, targets, weights
 
     def _check_valid(self, X_val, y_val, sample_weight_val):
         """Return the validation dataset."""
@@ -186,10 +199,10 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             ) from None
         weights = check_weights(sample_weight_val, images)
         check_consistent_length(images, y_val)
-        targets = self._encode(y_val, reset=False)
+        targets = self._encode(y_val, reset=False, source="validation")
         weights = self._apply_class_weights(targets, weights)
         if weights is not None:
-            weights = weights / weights.mean()
+            weights = divide_weights(weights, mean_weight(weights))
         return ImageDataset(images, targets, weights).clean()
 
     def _fit_class_weights(self, targets, sample_weight):
@@ -198,6 +211,9 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
     def _apply_class_weights(self, targets, weights):
         """Multiply the weights of images by those of their classes; None means equal weights."""
         return weights
+
+    def _warn_about_targets(self, targets, *, partial):
+        """Warn about targets of the training images that are probably a mistake."""
 
     def _split(self, rows, targets, seed):
         """Split the rows into training and validation rows."""

@@ -1,76 +1,12 @@
-"""Checks of parameters and weights that `_parameter_constraints` does not cover."""
+"""Checks of the network whose training begins or continues."""
 
 from __future__ import annotations
 
 import copy
 
-import numpy as np
 import torch
-from sklearn.callback import FitCallback
-from sklearn.utils.validation import _check_sample_weight
-from skorch.callbacks import Callback, LRScheduler
 
 from skcnn.training.transforms import resize
-
-
-def check_weights(sample_weight, images):
-    """Check the weights of images.
-
-    Parameters
-    ----------
-    sample_weight : array-like of shape (n_images,) or None
-        Weights given by the user.
-    images : array or LazyImages of shape (n_images, ...)
-        Images.
-
-    Returns
-    -------
-    weights : float64 array of shape (n_images,) or None
-        None if `sample_weight` is None.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative, or all are zero.
-    """
-    if sample_weight is None:
-        return None
-    return _check_sample_weight(
-        sample_weight,
-        np.empty(len(images)),  # only its length is used
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
-
-
-def rows_with_weight(weights, images):
-    """Return the rows of the images with a positive weight.
-
-    Parameters
-    ----------
-    weights : float64 array of shape (n_images,) or None
-        Weights. None means equal weights.
-    images : array or LazyImages of shape (n_images, ...)
-        Images.
-
-    Returns
-    -------
-    rows : int array of shape (n_rows,)
-        Rows in ascending order.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two.
-    """
-    rows = np.arange(len(images)) if weights is None else np.flatnonzero(weights)
-    if len(rows) < 2:
-        raise ValueError(
-            f"{len(rows)} of {len(images)} images have a weight above 0 (class_weight included), "
-            "and at least 2 are needed"
-        )
-    return rows
 
 
 def check_same_network(spec, fitted):
@@ -97,44 +33,6 @@ def check_same_network(spec, fitted):
                 f"the network was built with {name}={before.get(name)!r} and its training cannot "
                 f"continue with {after.get(name)!r}: clone the estimator to train a new network"
             )
-
-
-def check_callbacks(callbacks, schedule):
-    """Raise an error if a callback is not skorch's, or sets the learning rate despite a schedule.
-
-    Parameters
-    ----------
-    callbacks : sequence or None
-        Parameter `callbacks` of an estimator.
-    schedule : str or None
-        Its parameter `schedule`.
-
-    Raises
-    ------
-    TypeError
-        If an element is not a callback of skorch.
-    ValueError
-        If there are both an LRScheduler and a `schedule`.
-    """
-    for item in callbacks or []:
-        callback = item[1] if isinstance(item, tuple) else item
-        if isinstance(callback, LRScheduler) and schedule is not None:
-            raise ValueError(
-                f"callbacks contains an LRScheduler, but schedule={schedule!r} also sets the "
-                "learning rate: use schedule=None"
-            )
-        if isinstance(callback, Callback):
-            continue
-        if isinstance(callback, FitCallback) and not isinstance(callback, type):
-            name = type(callback).__name__
-            raise TypeError(
-                f"{name} is a callback of scikit-learn, but the parameter callbacks takes those of "
-                f"skorch: use set_callbacks({name}(...))"
-            )
-        raise TypeError(
-            "callbacks must contain instances of skorch.callbacks.Callback, or pairs of a name and "
-            f"one, got {callback!r}"
-        )
 
 
 def check_progressive_resizing(start, image_shape, module):

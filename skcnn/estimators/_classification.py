@@ -12,12 +12,27 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, check_array, column_or_1d, compute_class_weight
+from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted
 
 from skcnn.estimators._base import TrainedEstimator
+from skcnn.estimators._labels import (
+    check_classes,
+    check_labels,
+    class_weights,
+    warn_about_one_hot,
+    warn_about_single_class,
+)
+from skcnn.estimators._weights import scaled_weights
 from skcnn.training.losses import LOSSES
+
+_UNKNOWN_LABELS = {
+    "fit": "with warm_start=True, fit continues the training of a network for these classes; use "
+    "warm_start=False to train a new network for the labels of y",
+    "partial_fit": "partial_fit takes all labels as classes in its first call",
+    "validation": "y_val can contain only labels of y",
+}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -154,41 +169,65 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         outputs = self._outputs(X)
         return log_expit(outputs) if self._is_multilabel else log_softmax(outputs, axis=1)
 
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the accuracy: the fraction of images with correct labels.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images with the height, width and channels seen in fit.
+        y : array-like of shape (n_images,) or (n_images, n_labels)
+            Correct labels. For indicators of labels, an image counts if all of them are correct.
+        sample_weight : array-like of shape (n_images,), default=None
+            Weights of the images. None gives all images the same weight.
+
+        Returns
+        -------
+        score : float
+            Accuracy, from 0 to 1.
+        """
+        check_is_fitted(self)
+        check_labels(y)
+        return super().score(X, y, scaled_weights(sample_weight))
+
     @property
     def _is_multilabel(self):
         return self.target_type_ == "multilabel"
 
-    def _encode(self, y, *, reset, sample_weight=None, classes=None):
+    def _encode(self, y, *, reset, sample_weight=None, classes=None, source="fit"):
         """Convert labels to class indices, or indicators of labels to float32."""
-        y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=None, input_name="y")
-        check_classification_targets(y)
-        multilabel = type_of_target(y) == "multilabel-indicator"
+        name = "y_val" if source == "validation" else "y"
+        y, multilabel = check_labels(y, name)
         if reset:
             self.target_type_ = "multilabel" if multilabel else "multiclass"
-            self.classes_ = np.arange(y.shape[1]) if multilabel else np.unique(y)
-        if reset and classes is not None:
-            self.classes_ = np.unique(classes)
-        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
-            raise ValueError(
-                f"classes={list(classes)} differs from the classes of the first partial_fit, "
-                f"{self.classes_.tolist()}"
-            )
-        return self._encode_indicators(y) if multilabel else self._encode_labels(y)
+            self.classes_ = check_classes(classes, y, multilabel)
+        elif classes is not None:
+            classes = check_classes(classes, y, multilabel)
+            if not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes.tolist()} differs from the classes of the first "
+                    f"partial_fit, {self.classes_.tolist()}"
+                )
+        if multilabel:
+            return self._encode_indicators(y, name)
+        return self._encode_labels(y, name, source)
 
-    def _encode_labels(self, y):
+    def _encode_labels(self, y, name, source):
         if self._is_multilabel:
-            raise ValueError("y contains single labels, but fit was given an indicator matrix")
+            raise ValueError(
+                f"{name} contains single labels, but fit was given an indicator matrix"
+            )
         y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(y, self.classes_)
         if len(unknown):
             raise ValueError(
-                f"y contains labels that were not seen in fit: {unknown.tolist()}; the classes are "
-                f"{self.classes_.tolist()}: partial_fit takes all labels as classes in its first "
-                "call"
+                f"{name} contains labels that were not seen in fit: {unknown.tolist()}; the "
+                f"classes are {self.classes_.tolist()}: {_UNKNOWN_LABELS[source]}"
             )
         return np.searchsorted(self.classes_, y)
 
-    def _encode_indicators(self, y):
+    def _encode_indicators(self, y, name):
         if self.class_weight is not None:
             raise ValueError(
                 "class_weight is not supported for an indicator matrix of labels: use "
@@ -196,39 +235,31 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             )
         if not self._is_multilabel or y.shape[1] != len(self.classes_):
             raise ValueError(
-                f"y has indicators of {y.shape[1]} labels, but fit was given {len(self.classes_)} "
-                f"{'labels' if self._is_multilabel else 'classes'}"
+                f"{name} has indicators of {y.shape[1]} labels, but fit was given "
+                f"{len(self.classes_)} {'labels' if self._is_multilabel else 'classes'}"
             )
         return y.astype(np.float32)
 
     def _fit_class_weights(self, targets, sample_weight):
-        self.class_weight_ = np.ones(len(self.classes_))
-        if self.class_weight is None:
-            return
-        if sample_weight is not None:
-            targets, sample_weight = targets[sample_weight > 0], sample_weight[sample_weight > 0]
-        # "balanced" does not define the weight of a class without images.
-        balanced = self.class_weight == "balanced"
-        weighted = np.unique(targets) if balanced else np.arange(len(self.classes_))
-        self.class_weight_[weighted] = compute_class_weight(
-            self.class_weight,
-            classes=self.classes_[weighted],
-            y=self.classes_[targets],
-            sample_weight=sample_weight,
-        )
-        if not (np.isfinite(self.class_weight_).all() and min(self.class_weight_) >= 0):
-            raise ValueError(
-                f"class_weight={self.class_weight} contains a weight that is negative or not finite"
-            )
+        self.class_weight_ = class_weights(self.class_weight, self.classes_, targets, sample_weight)
 
     def _apply_class_weights(self, targets, weights):
         if self.class_weight is None:
             return weights
         image_weights = self.class_weight_[targets]
-        weights = image_weights if weights is None else image_weights * weights
+        with np.errstate(over="ignore"):
+            weights = image_weights if weights is None else image_weights * weights
+        if not np.isfinite(weights).all():
+            raise ValueError("class_weight times sample_weight is too large: use smaller weights")
         if not weights.any():
             raise ValueError(f"class_weight={self.class_weight} gives every image a weight of 0")
         return weights
+
+    def _warn_about_targets(self, targets, *, partial):
+        if self._is_multilabel:
+            warn_about_one_hot(targets)
+        elif len(self.classes_) == 1 or (not partial and (targets == targets[0]).all()):
+            warn_about_single_class(self.classes_.tolist()[targets[0]])
 
     def _split(self, rows, targets, seed):
         """Split the rows into training and validation rows, stratified by class."""

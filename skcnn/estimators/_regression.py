@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.callback import with_callbacks
+from sklearn.metrics import r2_score
 from sklearn.utils import Tags, check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
 from skcnn.estimators._base import TrainedEstimator
+from skcnn.estimators._weights import scaled_weights
 from skcnn.training.losses import LOSSES
+
+_MAX_TARGET = 1e300  # sums and differences of targets are finite
+_MAX_STANDARDIZED = 1e15  # a batch of squared errors is finite in float32
+_LARGE = 1e100  # the sum of smaller squares is finite
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -92,22 +98,55 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         outputs = self._outputs(X)
         return outputs.reshape(-1, *self.y_mean_.shape) * self.y_scale_ + self.y_mean_
 
-    def _encode(self, y, *, reset, sample_weight=None, classes=None):
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the coefficient of determination R squared, averaged over the targets.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images with the height, width and channels seen in fit.
+        y : array-like of shape (n_images,) or (n_images, n_outputs)
+            True targets.
+        sample_weight : array-like of shape (n_images,), default=None
+            Weights of the images. None gives all images the same weight.
+
+        Returns
+        -------
+        score : float
+            At most 1.
+        """
+        predicted = self.predict(X)
+        targets = check_targets(y, "y")
+        largest = max(abs(targets).max(initial=0.0), abs(predicted).max(initial=0.0))
+        if largest > _LARGE or 0 < largest < 1 / _LARGE:  # squares would overflow or underflow
+            targets, predicted = targets / largest, predicted / largest
+        return r2_score(targets, predicted, sample_weight=scaled_weights(sample_weight))
+
+    def _encode(self, y, *, reset, sample_weight=None, classes=None, source="fit"):
         """Standardize the targets: a float32 array of shape (n_images, n_outputs)."""
-        y = check_array(y, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name="y")
-        y = y if y.ndim == 2 else column_or_1d(y)
+        name = "y_val" if source == "validation" else "y"
+        y = check_targets(y, name)
         if reset:
             self.target_type_ = "continuous"
             self.y_mean_, self.y_scale_ = _mean_and_scale(y, sample_weight)
         if y.shape[1:] != self.y_mean_.shape:
             raise ValueError(
-                f"y has shape {y.shape}, but in fit the target of an image had shape "
+                f"{name} has shape {y.shape}, but in fit the target of an image had shape "
                 f"{self.y_mean_.shape}"
             )
         if sample_weight is not None:  # targets of images with weight 0 are ignored
             counts = (sample_weight > 0).reshape(-1, *(1,) * (y.ndim - 1))
             y = np.where(counts, y, self.y_mean_)
-        return ((y - self.y_mean_) / self.y_scale_).reshape(len(y), -1).astype(np.float32)
+        with np.errstate(over="ignore"):
+            standardized = (y - self.y_mean_) / self.y_scale_
+        if abs(standardized).max(initial=0.0) > _MAX_STANDARDIZED:
+            value = y.flat[abs(standardized).argmax()]
+            raise ValueError(
+                f"{name} contains {value:g}, which is more than {_MAX_STANDARDIZED:g} times the "
+                "standard deviation of the targets of fit from their mean: correct or remove it"
+            )
+        return standardized.reshape(len(y), -1).astype(np.float32)
 
     def _n_outputs(self):
         return self.y_mean_.size
@@ -118,10 +157,53 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         return tags
 
 
+def check_targets(y, name):
+    """Check the targets of a regressor, and convert them to an array.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_images,) or (n_images, n_outputs)
+        Targets.
+    name : str
+        Name of the argument in error messages.
+
+    Returns
+    -------
+    y : float64 array of shape (n_images,) or (n_images, n_outputs)
+        Targets.
+
+    Raises
+    ------
+    ValueError
+        If a target is not a number, or larger than 1e300 in absolute value.
+    """
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # the sum may overflow
+            y = check_array(
+                y, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name=name
+            )
+    except (OverflowError, TypeError) as error:
+        if isinstance(error, TypeError) and "NoneType" not in str(error):
+            raise  # such as sparse matrices, with a message of scikit-learn
+        problem = "None, a missing target" if isinstance(error, TypeError) else "a number too large"
+        raise ValueError(
+            f"{name} contains {problem}: targets must be numbers of at most {_MAX_TARGET:g} in "
+            "absolute value"
+        ) from error
+    largest = abs(y).max(initial=0.0)
+    if largest > _MAX_TARGET:
+        raise ValueError(
+            f"{name} contains {largest:g} in absolute value, and targets can be at most "
+            f"{_MAX_TARGET:g}: divide them by a constant"
+        )
+    return y if y.ndim == 2 else column_or_1d(y)
+
+
 def _mean_and_scale(y, sample_weight):
     """Compute the weighted mean and standard deviation of each target, 1 for a constant one."""
     if sample_weight is not None:
         y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
+        sample_weight = sample_weight / sample_weight.max()  # the sum of weights may overflow
     mean = np.average(y, axis=0, weights=sample_weight)
     offset = y - mean
     largest = abs(offset).max(axis=0)

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from skcnn.training.loader import Batch
 
+_MIN_ALPHA, _MAX_ALPHA = 0.01, 1e6  # PyTorch samples the Beta distribution accurately in between
 _GROWTH_FRACTION = 0.75  # fraction of the epochs in which progressive resizing enlarges images
 
 
@@ -96,7 +97,7 @@ class Mixup:
         self.alpha = alpha
 
     def __call__(self, batch, net, progress):  # noqa: D102
-        ratio = float(Beta(self.alpha, self.alpha).sample())
+        ratio = self._draw_ratio()
         permutation = torch.randperm(len(batch.y))
         images = batch.images.float()
         mixed = [(ratio * weight, *target) for weight, *target in batch.weighted_targets]
@@ -110,6 +111,12 @@ class Mixup:
         ]
         images = ratio * images + (1 - ratio) * images[permutation]
         return batch.replace(images=images, weighted_targets=mixed)
+
+    def _draw_ratio(self):
+        if self.alpha < _MIN_ALPHA:  # the limit for small alpha is 0 or 1
+            return float(torch.randint(2, ()))
+        alpha = min(float(self.alpha), _MAX_ALPHA)  # the limit for large alpha is 1/2
+        return float(Beta(alpha, alpha).sample())
 
 
 def batch_transforms(options):

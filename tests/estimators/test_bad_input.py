@@ -257,11 +257,31 @@ def test_lambda_as_network_fits_but_does_not_pickle():
     [
         ([ProgressBar()], r"ProgressBar is a callback of scikit-learn.*set_callbacks\(ProgressBar"),
         ([print], "instances of skorch.callbacks.Callback"),
+        ([()], r"callbacks contains \(\), but each item must be .* a pair \(name, callback\)"),
+        ([("a",)], r"callbacks contains \('a',\), but each item"),
+        ([(1, Callback())], r"callbacks contains \(1, .*whose name is a str"),
+        ([(Callback(), "a")], "whose name is a str"),
+        ([("a", Callback(), 3)], "callbacks contains .* a pair"),
+        ([Callback], r"contains the class Callback: pass an instance, Callback\(...\)"),
+        ([("a", EpochScoring)], r"contains the class EpochScoring: pass an instance"),
+        ([ProgressBar], r"contains the class ProgressBar: pass an instance"),
+        ([None], "instances of skorch.callbacks.Callback.*got None"),
+        (["a"], "instances of skorch.callbacks.Callback.*got 'a'"),
     ],
 )
 def test_callbacks_must_be_skorch_callbacks(callbacks, message):
     with pytest.raises(TypeError, match=message):
         quick_classifier(callbacks=callbacks).fit(X, y)
+
+
+def test_callbacks_given_twice():
+    callback = Callback()
+    for callbacks in ([callback, callback], [("a", callback), ("b", callback)]):
+        with pytest.raises(ValueError, match="the same Callback twice"):
+            quick_classifier(callbacks=callbacks).fit(X, y)
+    with pytest.raises(ValueError, match="contains the name 'a' twice: use unique names"):
+        quick_classifier(callbacks=[("a", callback), ("a", Callback())]).fit(X, y)
+    quick_classifier(callbacks=[callback, Callback(), ("a", Callback())]).fit(X, y)
 
 
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
