@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import Standardize
 from skcnn.networks.plain import PlainNetwork
@@ -84,8 +84,9 @@ class NetworkSpec:
         TypeError
             If a callable given as `name` does not return a module.
         ValueError
-            If a callable given as `name` fails, or if its module fails on images or does not return
-            `n_outputs` outputs; if the name of the network or of the weights is unknown.
+            If a callable given as `name` fails, or if its module fails on images, does not return
+            `n_outputs` outputs or cannot be trained; if the network is too large for the memory; if
+            the name of the network or of the weights is unknown.
         """
         standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
         network = self._build_named() if isinstance(self.name, str) else self._build_custom()
@@ -98,30 +99,29 @@ class NetworkSpec:
         if self.weights is not None:
             raise ValueError(f"the network {self.name!r} has no weights named {self.weights!r}")
         sizes = [getattr(self, name) for name in _SIZES]
-        return NETWORKS[self.name](*sizes, **(self.options or {}))
+        try:
+            return NETWORKS[self.name](*sizes, **(self.options or {}))
+        except RuntimeError as error:  # of PyTorch, which cannot allocate the weights
+            raise ValueError(
+                f"the network {self.name!r} with {self.options} is too large for the memory: use "
+                f"fewer or smaller layers ({str(error).splitlines()[0]})"
+            ) from error
 
     def _build_custom(self):
         """Call the user's callable, and check what it returns."""
         sizes = {name: getattr(self, name) for name in _SIZES}
         call = f"network({', '.join(f'{name}={size}' for name, size in sizes.items())})"
         try:
-            # A copy, since a callable may return the same module again.
-            network = copy.deepcopy(self.name(*sizes.values(), **(self.options or {})))
+            network = self.name(*sizes.values(), **(self.options or {}))
             if not isinstance(network, nn.Module):
                 raise TypeError(
                     f"it gives {type(network).__name__}, and must give a torch.nn.Module"
                 )
-            images = torch.zeros(2, self.in_channels, self.height, self.width)
-            with torch.no_grad():
-                outputs = network.float().eval()(images)
+            network = copy_network(network, self.in_channels, self.height, self.width)
+            check_network(network, *sizes.values())
         except Exception as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{call} failed: {error}") from error
-        if tuple(outputs.shape) != (2, self.n_outputs):
-            raise ValueError(
-                f"{call} gives outputs of shape {tuple(outputs.shape)} for 2 images, but must give "
-                f"(2, {self.n_outputs})"
-            )
         return network
 
 
