@@ -23,11 +23,18 @@ class FittedNetwork(BaseEstimator):
     module_ : torch.nn.Module
         Module of the net, including the standardization of its input.
     history_ : list of dict
-        One record per epoch: "epoch", "train_loss", "train_score", "seconds", and "valid_loss" and
-        "valid_score" if there are validation images. The training score, accuracy or R squared, is
-        computed from the outputs in train mode. Losses are weighted, scores are not.
+        One record per epoch: "epoch", "train_loss", "train_score", "seconds", and if there are
+        validation images "valid_loss", "valid_score" and "best", which is True for the best epoch
+        of the last `fit`. The training score, accuracy or R squared, is computed from the outputs
+        in train mode. Losses are weighted, scores are not.
     n_epochs_ : int
         Number of epochs for which the network was trained.
+    best_epoch_ : int
+        Epoch of the last `fit` with the smallest validation loss, whose weights are kept with
+        `early_stopping`. It counts from 1, as "epoch" in `history_` does. There is no such
+        attribute without validation images.
+    best_score_ : float
+        Validation score in that epoch, accuracy or R squared.
     """
 
     net_: ImageNeuralNet
@@ -38,6 +45,14 @@ class FittedNetwork(BaseEstimator):
         dataset = ImageDataset(check_images(self, X, reset=False)).clean()
         device = available_device(self.device)
         outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)
+        finite = outputs.isfinite().all(dim=1)
+        if not finite.all():
+            rows = (~finite).nonzero()[:, 0].tolist()
+            raise ValueError(
+                f"the outputs of the network are NaN or infinite for {len(rows)} of {len(finite)} "
+                f"images, first for image {rows[0]}: its pixel values are too far from those of "
+                "fit, or the network divides by zero"
+            )
         return outputs.double().numpy()
 
     @property
@@ -58,11 +73,30 @@ class FittedNetwork(BaseEstimator):
         check_is_fitted(self)
         return len(self.net_.history)
 
+    @property
+    def best_epoch_(self) -> int:
+        """Epoch with the smallest validation loss."""
+        return self._best_record("best_epoch_")["epoch"]
+
+    @property
+    def best_score_(self) -> float:
+        """Validation score in the best epoch."""
+        return self._best_record("best_score_")["valid_score"]
+
+    def _best_record(self, name):
+        for record in self.history_:
+            if record.get("best"):
+                return record
+        raise AttributeError(
+            f"there is no {name}, because the last training had no validation images: pass X_val "
+            "and y_val to fit, or use early_stopping=True"
+        )
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
 
 
 def _record(epoch):
     """Return the record of an epoch in skorch's history under the names of `history_`."""
-    names = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score")
+    names = ("epoch", "train_loss", "train_score", "valid_loss", "valid_score", "best")
     return {**{name: epoch[name] for name in names if name in epoch}, "seconds": epoch["dur"]}

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
+import numpy as np
+
+from skcnn.training.loader import ImageDataset
+from skcnn.training.predicting import predict_outputs
 from skcnn.training.scores import RunningScores
 
+_N_CHECKED = 16  # images whose outputs are checked after training
 _DATASETS = {"train": "training", "valid": "validation"}
 
 
@@ -59,6 +65,52 @@ def run_epoch(net, batches, step, *, training, prefix):
     history.record(prefix + "_score", score)
 
 
+def check_trained(net, dataset):
+    """Raise an error if a trained network cannot predict.
+
+    The last step can make the weights infinite, and finite weights or statistics of batch
+    normalization can still lead to outputs that are not finite.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Net at the end of its training, with the module in eval mode.
+    dataset : ImageDataset
+        Training data. The outputs are computed for the first images.
+
+    Raises
+    ------
+    ValueError
+        If a weight, a buffer or an output is not finite.
+    """
+    tensors = chain(net.module_.parameters(), net.module_.buffers())
+    if not all(tensor.isfinite().all() for tensor in tensors):
+        raise divergence_error(net, "weights", math.nan)
+    first = ImageDataset(dataset.images, rows=_rows(dataset)[:_N_CHECKED]).clean()
+    outputs = predict_outputs(net, first)
+    if not outputs.isfinite().all():
+        value = float(outputs[~outputs.isfinite()][0])
+        raise divergence_error(net, "output of the network in eval mode", value)
+
+
+def mark_best_epoch(history, n_epochs_before):
+    """Record in "best" which epoch of a training has the smallest validation loss.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        History of the net.
+    n_epochs_before : int
+        Number of epochs of earlier trainings, which are no longer marked.
+    """
+    records = [record for record in list(history)[n_epochs_before:] if "valid_loss" in record]
+    for record in list(history):
+        record.pop("best", None)
+    best = min(records, key=lambda record: record["valid_loss"], default=None)
+    for record in records:
+        record["best"] = record is best
+
+
 def divergence_error(net, name, value):
     """Return the error for a loss or weights that are not finite.
 
@@ -76,7 +128,19 @@ def divergence_error(net, name, value):
     error : ValueError
         Error that proposes a smaller learning rate.
     """
+    decay = net.options.weight_decay
+    has_decay = decay not in ("auto", 0)
     return ValueError(
-        f"the {name} became {value} in epoch {len(net.history)} with learning_rate={net.lr}: "
-        f"a smaller learning rate, such as {net.lr / 10:g}, should help"
+        f"the {name} became {value} in epoch {len(net.history)} with learning_rate={net.lr}"
+        f"{f' and weight_decay={decay}' if has_decay else ''}: a smaller learning rate, such as "
+        f"{net.lr / 10:g}{', or a smaller weight decay' if has_decay else ''}, should help"
+        f"{'' if _is_ours(net) else ', unless the network itself computes such values'}"
     )
+
+
+def _is_ours(net):
+    return net.spec is not None and isinstance(net.spec.name, str)
+
+
+def _rows(dataset):
+    return np.arange(len(dataset.images)) if dataset.rows is None else dataset.rows

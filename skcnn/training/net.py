@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import copy
-import math
 from functools import partial
-from itertools import chain
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer, PrintLog
+from skorch.callbacks import EpochTimer
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
 from skcnn.networks.inference import prediction_function
 from skcnn.training.callbacks import overrides
 from skcnn.training.device import autocast
-from skcnn.training.epochs import divergence_error, run_epoch
+from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.optimizers import parameter_groups
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
+from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
 
@@ -84,7 +83,7 @@ class ImageNeuralNet(NeuralNet):
     def _default_callbacks(self):
         return [
             ("epoch_timer", EpochTimer()),
-            *([("print_log", PrintLog())] if self.verbose else []),
+            *([("print_log", PrintEpochs())] if self.verbose else []),
         ]
 
     def train(self, dataset, valid=None, epochs=None, *, own_callbacks=(), callbacks=None):
@@ -116,6 +115,8 @@ class ImageNeuralNet(NeuralNet):
                 self.notify("on_train_begin", X=dataset, y=None)
                 self.fit_loop(dataset, epochs=epochs)
                 self.notify("on_train_end", X=dataset, y=None)
+                check_trained(self, dataset)
+            mark_best_epoch(self.history, self._n_epochs_before)
         finally:
             # They refer to training data, validation data and a copy of the weights.
             self.callbacks = self.train_split = None
@@ -168,10 +169,12 @@ class ImageNeuralNet(NeuralNet):
             if "dur" not in self.history[-1]:  # the epoch was not completed
                 del self.history[-1]
         self._set_training(False)
-        tensors = chain(self.module_.parameters(), self.module_.buffers())
-        if not all(tensor.isfinite().all() for tensor in tensors):
-            raise divergence_error(self, "weights", math.nan)
         return self
+
+    @property
+    def n_epochs(self):
+        """Maximum number of epochs of the current training."""
+        return self._n_epochs
 
     def _start_training(self, n_epochs_before, n_epochs):
         self._n_epochs_before, self._n_epochs = n_epochs_before, n_epochs

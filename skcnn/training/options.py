@@ -90,7 +90,8 @@ class TrainingParameters:
         Seed of the initial weights, the order of the images, dropout, mixup and the validation
         split. Pass an int for reproducible results across calls.
     verbose : int, default=0
-        Whether to print one line per epoch.
+        Whether to print one line per epoch: losses, scores, duration and, from the second epoch on,
+        the time left.
     """
 
     image_shape: Sequence[int] | None = None
