@@ -25,7 +25,13 @@ from skcnn.estimators._weights import (
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.pixels import channel_statistics
-from skcnn.training.callbacks import Lookahead, ReportEpochs, RestoreBest, schedule_callback
+from skcnn.training.callbacks import (
+    FreezeBatchNorm,
+    Lookahead,
+    ReportEpochs,
+    RestoreBest,
+    schedule_callback,
+)
 from skcnn.training.device import resolve_device, seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
@@ -135,7 +141,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             images, targets, weights = self._check_and_encode(
                 X, y, sample_weight, net=net, source="partial_fit", classes=classes
             )
-            rows = rows_with_weight(weights, images)
+            rows = rows_with_weight(weights, images, minimum=2 if net is None else 1)
             if net is None:
                 self._warn_about_targets(targets[rows], partial=True)
             self._train(
@@ -164,7 +170,9 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        images = check_images(self, X, reset=net is None, min_samples=2)
+        # The statistics of the first images need more than one of them.
+        n_min = 1 if source == "partial_fit" and net is not None else 2
+        images = check_images(self, X, reset=net is None, min_samples=n_min)
         weights = check_weights(sample_weight, images)
         check_consistent_length(images, y)
         targets = self._encode(
@@ -245,9 +253,10 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             if net is not None:
                 stack.enter_context(restore_on_failure(net))
             net = self._prepare_net(net, dataset, seed, device)
-            own_callbacks = self._training_callbacks(
-                epochs * len(net.get_iterator(dataset, training=True)), schedule, context, data
-            )
+            n_batches = epochs * len(net.get_iterator(dataset, training=True))
+            own_callbacks = self._training_callbacks(n_batches, schedule, context, data)
+            if len(dataset) == 1:
+                own_callbacks.append(FreezeBatchNorm())
             net.train(dataset, valid, epochs, own_callbacks=own_callbacks, callbacks=self.callbacks)
         self.net_ = net
         context.call_on_fit_task_end(

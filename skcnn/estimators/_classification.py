@@ -83,7 +83,8 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         """Train for one epoch, starting from the current weights.
 
         The statistics that standardize the input are those of the first call. The learning rate is
-        constant.
+        constant. A call after the first one accepts a single image, which batch normalization
+        normalizes with its running statistics, without a change of them.
 
         Parameters
         ----------

@@ -57,7 +57,8 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         """Train for one epoch, starting from the current weights.
 
         The statistics that standardize the input and the targets are those of the first call. The
-        learning rate is constant.
+        learning rate is constant. A call after the first one accepts a single image, which batch
+        normalization normalizes with its running statistics, without a change of them.
 
         Parameters
         ----------

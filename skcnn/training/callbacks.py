@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.utils import noop
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 
 from skcnn.training.interrupts import StopTraining
@@ -88,6 +89,19 @@ class Lookahead(Callback):
         for mean, param in zip(self.means_, self.params_, strict=True):
             mean.lerp_(param, 1 - momentum)
             param.copy_(mean)
+
+
+class FreezeBatchNorm(Callback):
+    """Normalize with the running statistics in training, and keep them.
+
+    For batches of one image: its own statistics are poor estimates, and PyTorch refuses to compute
+    them from maps of one pixel.
+    """
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        for layer in net.module_.modules():
+            if isinstance(layer, _BatchNorm):
+                layer.eval()
 
 
 class ReportEpochs(Callback):

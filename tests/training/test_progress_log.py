@@ -94,8 +94,8 @@ def test_format_seconds(seconds, text):
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("train_loss", 0.5, "0.5000"), ("valid_score", 1.0, "1.000"), ("valid_loss", 1e30, "1.000e+30"),
-        ("train_score", -123456.0, "-1.235e+05"),
+        ("train_loss", 0.5, "0.5000"), ("valid_score", 1.0, "1.000"),
+        ("valid_loss", 1e30, "1.000e+30"), ("train_score", -123456.0, "-1.235e+05"),
     ],
 )  # fmt: skip
 def test_format_value(name, value, text):
