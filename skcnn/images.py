@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 
 from skcnn.lazy import LazyImages
 from skcnn.operations import Reshape
+from skcnn.values import check_pixel_values, native, no_overflow, refuse_masked
 
 MAX_ROW_OF_PIXELS = 64  # more features, unless a square number, need `image_shape`
 MAX_CHANNELS_ON_SIGHT = 4  # a longer last axis after 1, 3 or 4 is not that of the channels
@@ -41,7 +41,8 @@ def check_images(estimator, X, *, reset, min_samples=1):
     Returns
     -------
     images : array or LazyImages of shape (n_images, height, width, n_channels)
-        Images of the dtype of `X`; arrays are not copied.
+        Images of the dtype of `X`, in the byte order of the machine; arrays of this byte order are
+        not copied.
 
     Raises
     ------
@@ -69,7 +70,7 @@ def check_images(estimator, X, *, reset, min_samples=1):
             f"Found {len(X)} image(s) (X of shape {X.shape}) while a minimum of {min_samples} is "
             f"required by {name}."
         )
-    _check_pixels(X, name)
+    _check_pixels(X)
     image_shape = (*X.shape[1:], 1)[:3]
     _check_axes(X, image_shape, estimator, reset=reset)
     if reset:
@@ -114,18 +115,20 @@ def inspect_images(X):
         Form of the collection. "flat" includes everything that scikit-learn's own validation
         handles: frames, sparse matrices, one-dimensional numbers.
     X : object
-        The collection: lists and array-likes of numbers as an array, paths and ragged images as a
-        one-dimensional object array, anything else unchanged.
+        The collection: lists and array-likes of numbers as an array in the byte order of the
+        machine, paths and ragged images as a one-dimensional object array, anything else unchanged.
 
     Raises
     ------
     TypeError
         If its elements are not numbers, images or paths.
     ValueError
-        If it has more than four axes.
+        If it has more than four axes, or masked values.
     """
     if isinstance(X, LazyImages):
+        _check_ndim(X)
         return "lazy", X
+    refuse_masked(X, "X")
     if issparse(X):
         return "flat", X
     if isinstance(X, Mapping):
@@ -138,13 +141,8 @@ def inspect_images(X):
         if values is None or values.dtype.kind not in "OUT":
             return "flat", X
         X = values
-    if not isinstance(X, np.ndarray):
-        X = _as_array(X)
-    if X.ndim > 4:
-        raise ValueError(
-            f"X has {X.ndim} axes (shape {X.shape}): images are of shape (n_images, height, width) "
-            "or (n_images, height, width, n_channels)"
-        )
+    X = native(_as_array(X))
+    _check_ndim(X)
     column = X[:, 0] if X.ndim == 2 and X.shape[1] == 1 else X
     if X.dtype.kind in "OUT" and column.ndim == 1 and len(column):
         if all(map(_is_path, column)):
@@ -155,8 +153,17 @@ def inspect_images(X):
         if X.ndim == 1:
             _raise_unknown_object(column)
     if X.ndim > 2 and X.dtype.kind == "O":
-        X = X.astype(np.float64)
+        with no_overflow("X"):
+            X = X.astype(np.float64)
     return ("array" if X.ndim > 2 else "flat"), X
+
+
+def _check_ndim(X):
+    if X.ndim > 4:
+        raise ValueError(
+            f"X has {X.ndim} axes (shape {X.shape}): images are of shape (n_images, height, width) "
+            "or (n_images, height, width, n_channels)"
+        )
 
 
 def _raise_unknown_object(items):
@@ -218,10 +225,11 @@ def _check_rows(estimator, X, *, reset, min_samples):
     else:
         if not reset and np.shape(X) == estimator.image_shape_[:2] != (1, estimator.n_features_in_):
             _raise_one_image(X)
-        rows = validate_data(
-            estimator, X, reset=reset, ensure_min_samples=min_samples, order=None, copy=False
-        )
-        _check_range(rows, type(estimator).__name__)
+        with no_overflow("X"):
+            rows = validate_data(
+                estimator, X, reset=reset, ensure_min_samples=min_samples, order=None, copy=False
+            )
+        check_pixel_values(rows, range(len(rows)), "X")
     if reset:
         _remember(estimator, image_shape_of_rows(rows.shape[1], image_shape))
     return reshape_images(rows, estimator.image_shape_)
@@ -283,27 +291,20 @@ def _raise_one_image(X):
     )
 
 
-def _check_pixels(X, name):
+def _check_pixels(X):
     """Raise an error if values are not pixels; those of a lazy view are checked when read."""
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: X must hold real pixel values")
     if X.dtype.kind not in "buif":
         raise ValueError(f"X has dtype {X.dtype}, but pixels must be numbers")
     if not isinstance(X, LazyImages):
-        assert_all_finite(X, input_name="X")
-        _check_range(X, name)
-
-
-def _check_range(X, name):
-    """Raise an error if finite values are too large for the float32 of a network."""
-    if X.dtype.kind == "f" and X.dtype.itemsize > 4 and X.size:
-        limit = np.finfo(np.float32).max
-        if max(X.max(), -X.min()) > limit:
-            raise ValueError(f"Input X contains a value too large for {name}'s float32 ({limit})")
+        check_pixel_values(X, range(len(X)), "X")
 
 
 def _as_array(X):
     """Return a list or array-like as an array, of objects if the sizes differ."""
+    if isinstance(X, np.ndarray):
+        return X if isinstance(X, np.memmap) else np.asarray(X)  # not another subclass
     if isinstance(X, (list, tuple)):  # of Pillow images, for example
         X = [np.asarray(item) if _is_array_like_image(item) else item for item in X]
     if isinstance(X, list) and len(X) and (_is_path(X[0]) or _is_image(X[0])):

@@ -6,7 +6,17 @@ from math import prod
 
 import numpy as np
 
+from skcnn._lazy_arguments import (
+    as_indices,
+    check_epoch,
+    check_keys,
+    check_n_jobs,
+    check_operations,
+    check_part_size,
+    check_source,
+)
 from skcnn.threads import read_ahead
+from skcnn.values import check_pixel_values, native, native_dtype, refuse_masked
 
 _READ = 2_000_000  # number of values that a thread reads at a time in np.asarray(view)
 
@@ -67,15 +77,15 @@ class LazyImages:
     __slots__ = ("_epoch", "_keys", "_n_jobs", "_operations", "_rows", "_source")
 
     def __init__(self, source, operations=(), *, rows=None, keys=None, epoch=0, n_jobs="auto"):
+        check_source(source)
         self._source = source
-        self._operations = tuple(operations)
-        self._rows = _read_only(np.arange(source.shape[0]) if rows is None else rows)
-        if keys is not None and len(keys) != len(self._rows):
-            raise ValueError(f"there are {len(keys)} keys, but {len(self._rows)} images")
-        same = keys is None or np.array_equal(keys, self._rows)
+        self._operations = check_operations(operations)
+        n_images = source.shape[0]
+        self._rows = _read_only(np.arange(n_images) if rows is None else as_indices(rows, n_images))
+        same = keys is None or np.array_equal(check_keys(keys, len(self._rows)), self._rows)
         self._keys = None if same else _read_only(keys)  # kept only where needed: small pickles
-        self._epoch = epoch
-        self._n_jobs = n_jobs
+        self._epoch = check_epoch(epoch)
+        self._n_jobs = check_n_jobs(n_jobs)
 
     source = property(lambda self: self._source, doc="Source of the images.")
     operations = property(lambda self: self._operations, doc="Operations applied to each batch.")
@@ -89,10 +99,10 @@ class LazyImages:
         return self._rows if self._keys is None else self._keys
 
     def _output(self):
-        shape, dtype = tuple(self._source.shape[1:]), np.dtype(self._source.dtype)
+        shape, dtype = tuple(self._source.shape[1:]), native_dtype(self._source.dtype)
         for operation in self._operations:
             shape, dtype = operation.output(shape, dtype)
-        return tuple(shape), np.dtype(dtype)
+        return tuple(shape), native_dtype(dtype)
 
     @property
     def shape(self):
@@ -132,13 +142,11 @@ class LazyImages:
                     "read the values with np.asarray first"
                 )
             key = key[0]
-        if not isinstance(key, slice):
-            key = np.asarray(key) if np.size(key) else np.zeros(0, dtype=int)
-            if key.ndim == 0 and key.dtype != bool:
-                return self._select(key.reshape(1)).read()[0]
-            if key.ndim != 1:
-                raise IndexError(f"LazyImages takes indices of one axis, got shape {key.shape}")
-        return self._select(key)
+        if isinstance(key, slice):
+            return self._select(key)
+        if np.ndim(key) == 0:
+            return self._select(as_indices([key], len(self))).read()[0]
+        return self._select(as_indices(key, len(self)))
 
     def _select(self, key):
         keys = None if self._keys is None else self._keys[key]
@@ -165,15 +173,35 @@ class LazyImages:
         -------
         images : array of shape (n_images, ...) or list of arrays
             Images; a list where they differ in size.
+
+        Raises
+        ------
+        ValueError
+            If a pixel is NaN, infinite or too large for float32.
         """
+        images = self._read()
+        check_pixel_values(images, self._rows, "the source")
+        return images
+
+    def _read(self):
         n_sizing = self._n_sizing_operations()
         sizing, others = self._operations[:n_sizing], self._operations[n_sizing:]
         if not sizing or not len(self):
-            return self._apply(others, self._source[self._rows])
+            return self._apply(others, self._read_source())
         # Photos may be large, so each is brought to the common size before the next is read.
         parts = (self[row : row + 1] for row in range(len(self)))
-        images = [part._apply(sizing, self._source[part._rows]) for part in parts]
+        images = [part._apply(sizing, part._read_source()) for part in parts]
         return self._apply(others, np.concatenate(images))
+
+    def _read_source(self):
+        """Read the images of the source, in the byte order of the machine."""
+        images = self._source[self._rows]
+        if len(images) != len(self):
+            raise ValueError(
+                f"the source {self._source!r} returned {len(images)} image(s) for {len(self)} rows"
+            )
+        refuse_masked(images, "the source of LazyImages")
+        return list(map(native, images)) if isinstance(images, list) else native(images)
 
     def read_parts(self, n_images):
         """Read images part by part, while threads read the next parts.
@@ -183,16 +211,21 @@ class LazyImages:
         n_images : int
             Number of images in a part.
 
-        Yields
-        ------
-        images : array of shape (n_images, ...) or list of arrays
-            Next images, as `read` returns them; the last part may be smaller.
+        Returns
+        -------
+        parts : iterator of arrays of shape (n_images, ...) or of lists of arrays
+            Parts, as `read` returns them; the last one may be smaller.
         """
+        return self._read_parts(min(check_part_size(n_images), max(1, len(self))))
+
+    def _read_parts(self, n_images):
         parts = [self[start : start + n_images] for start in range(0, len(self), n_images)]
         yield from read_ahead(LazyImages.read, parts, self._n_jobs)
 
     def _apply(self, operations, batch):
         for operation in operations:
+            if getattr(operation, "needs_finite", False):
+                check_pixel_values(batch, self._rows, "the source")
             batch = operation(batch, self.keys, self._epoch)
         return batch
 
@@ -219,7 +252,7 @@ class LazyImages:
         view : LazyImages
             View with the operation.
         """
-        return self._replace(operations=(*self._operations, operation))
+        return self._replace(operations=(*self._operations, *check_operations([operation])))
 
     def clean(self):
         """Remove the random operations.
@@ -229,7 +262,7 @@ class LazyImages:
         view : LazyImages
             View without random operations.
         """
-        return self._replace(operations=[op for op in self._operations if not op.random])
+        return self._replace(operations=tuple(op for op in self._operations if not op.random))
 
     def at_epoch(self, epoch):
         """Set the realization of the random operations.
@@ -244,17 +277,19 @@ class LazyImages:
         view : LazyImages
             View of the variants of this epoch.
         """
-        return self._replace(epoch=epoch)
+        return self._replace(epoch=check_epoch(epoch))
 
     def _replace(self, *, operations=None, rows=None, keys=None, epoch=None):
-        return LazyImages(
-            self._source,
-            self._operations if operations is None else operations,
-            rows=self._rows if rows is None else rows,
-            keys=self._keys if rows is None else keys,
-            epoch=self._epoch if epoch is None else epoch,
-            n_jobs=self._n_jobs,
-        )
+        view = object.__new__(LazyImages)  # the parts are validated already
+        view._source = self._source
+        view._operations = self._operations if operations is None else operations
+        view._rows = self._rows if rows is None else _read_only(rows)
+        keys = self._keys if rows is None else keys
+        same = keys is None or np.array_equal(keys, view._rows)
+        view._keys = None if same else _read_only(keys)
+        view._epoch = self._epoch if epoch is None else epoch
+        view._n_jobs = self._n_jobs
+        return view
 
     def __reduce__(self):
         whole = np.array_equal(self._rows, np.arange(self._source.shape[0]))

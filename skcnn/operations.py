@@ -103,9 +103,13 @@ class Operation(ABC):
     random : bool
         Whether the result depends on the key of an image and on the epoch. A clean view leaves
         random operations out.
+    needs_finite : bool
+        Whether `LazyImages` refuse pixels that are not finite float32 numbers before the operation.
+        They always do so after the last one.
     """
 
     random = False
+    needs_finite = False
 
     @abstractmethod
     def __call__(self, batch: Any, keys: NDArray[np.integer], epoch: int) -> NDArray:

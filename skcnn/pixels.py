@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import assert_all_finite
 
 from skcnn.lazy import LazyImages
+from skcnn.values import native_dtype
 
 _CHUNK = 250_000  # values per step: 2 MB as float64, which stay in the cache of a CPU core
 _ROUNDING = 10  # smaller multiples of the machine precision are rounding errors
@@ -23,7 +23,6 @@ def channel_statistics(
     max_images: int | None = None,
     *,
     float32: bool = False,
-    name: str | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute the mean and the standard deviation of the pixel values of each channel.
 
@@ -43,8 +42,6 @@ def channel_statistics(
         Maximum number of images to use. Of more, this many evenly spaced ones are used.
     float32 : bool, default=False
         Whether to raise an error where float32 cannot represent how the values of a channel vary.
-    name : str, default=None
-        Name of the estimator, for the error message about NaN and infinity.
 
     Returns
     -------
@@ -56,7 +53,7 @@ def channel_statistics(
     Raises
     ------
     ValueError
-        If images of a lazy view hold NaN or infinity, or for `float32`.
+        If images of a lazy view hold values that are not finite float32 numbers, or for `float32`.
 
     References
     ----------
@@ -72,7 +69,7 @@ def channel_statistics(
         weights = weights[rows]
     origin = None
     total, start = 0.0, 0
-    for chunk in _chunks(images, rows, name):
+    for chunk in _chunks(images, rows):
         if origin is None:
             origin = chunk[0, 0, 0].astype(np.float64)
             mean = squares = np.zeros_like(origin)
@@ -120,15 +117,13 @@ def _mean_and_scale(origin, mean, variance, *, float32):
     return mean, scale
 
 
-def pixel_range(images: Any, name: str | None = None) -> tuple[float, float]:
+def pixel_range(images: Any) -> tuple[float, float]:
     """Return the smallest and the largest pixel value.
 
     Parameters
     ----------
     images : array or LazyImages of shape (n_images, height, width, n_channels)
         Images. Random operations of a lazy view are left out.
-    name : str, default=None
-        Name of the estimator, for the error message about NaN and infinity.
 
     Returns
     -------
@@ -138,13 +133,14 @@ def pixel_range(images: Any, name: str | None = None) -> tuple[float, float]:
     Raises
     ------
     ValueError
-        If images of a lazy view hold NaN or infinity.
+        If images of a lazy view hold values that are not finite float32 numbers.
     """
     limits = dtype_range(images.dtype)
     if limits is not None:
         return limits
-    extremes = [(chunk.min(), chunk.max()) for chunk in _chunks(images, None, name)]
-    return min(low for low, _ in extremes).item(), max(high for _, high in extremes).item()
+    extremes = [(chunk.min(), chunk.max()) for chunk in _chunks(images, None)]
+    low, high = min(low for low, _ in extremes).item(), max(high for _, high in extremes).item()
+    return +low, +high  # numbers, also for bool
 
 
 def dtype_range(dtype: Any) -> tuple[int, int] | None:
@@ -160,19 +156,17 @@ def dtype_range(dtype: Any) -> tuple[int, int] | None:
     limits : tuple of (int, int) or None
         Smallest and largest value of uint8 and uint16, None for any other dtype.
     """
-    if np.dtype(dtype) not in (np.uint8, np.uint16):
+    if native_dtype(dtype) not in (np.uint8, np.uint16):
         return None
     return 0, int(np.iinfo(dtype).max)
 
 
-def _chunks(images, rows, name) -> Iterator[NDArray]:
+def _chunks(images, rows) -> Iterator[NDArray]:
     """Yield images as arrays of about `_CHUNK` values, of a lazy view those of the clean one."""
     step = max(1, _CHUNK // max(1, prod(images.shape[1:])))
     if isinstance(images, LazyImages):
         view = images.clean() if rows is None else images.clean()[rows]
-        for chunk in view.read_parts(step):
-            assert_all_finite(chunk, estimator_name=name, input_name="X")
-            yield chunk
+        yield from view.read_parts(step)
         return
     for start in range(0, len(images) if rows is None else len(rows), step):
         part = slice(start, start + step)

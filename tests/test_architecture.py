@@ -20,6 +20,7 @@ ROOT = Path(skcnn.__file__).parent
 # pairs of PEERS. The longest matching prefix decides, so that `robustness` can have two levels.
 
 LEVELS = {
+    "skcnn._lazy_arguments": 0,
     "skcnn._validation": 0,
     "skcnn.images": 0,
     "skcnn.lazy": 0,
@@ -27,6 +28,7 @@ LEVELS = {
     "skcnn.operations": 0,
     "skcnn.pixels": 0,
     "skcnn.threads": 0,
+    "skcnn.values": 0,
     "skcnn.networks": 0,
     "skcnn.preprocessing": 1,
     "skcnn.training": 1,
@@ -45,9 +47,13 @@ MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
 PEERS = {
     ("skcnn.images", "skcnn.lazy"),
     ("skcnn.images", "skcnn.operations"),
-    ("skcnn.lazy", "skcnn.operations"),
+    ("skcnn._lazy_arguments", "skcnn.values"),
+    ("skcnn.lazy", "skcnn._lazy_arguments"),
+    ("skcnn.images", "skcnn.values"),
     ("skcnn.lazy", "skcnn.threads"),
+    ("skcnn.lazy", "skcnn.values"),
     ("skcnn.pixels", "skcnn.lazy"),
+    ("skcnn.pixels", "skcnn.values"),
     ("skcnn.inspection", "skcnn.pipeline_graph"),
     ("skcnn.export", "skcnn.pipeline_graph"),
     ("skcnn.imbalance", "skcnn.pipeline_graph"),

@@ -297,6 +297,8 @@ def with_value(value, dtype=float, shape=GRAY.shape):
     return images.reshape(shape)
 
 
+TOO_LARGE = r"too large for float32 \(-?1e\+39\), in image 3 of X"
+
 REFUSED = {
     "NaN": (with_value(np.nan), ValueError, "X contains NaN"),
     "NaN in rows": (with_value(np.nan, shape=(6, 64)), ValueError, "X contains NaN"),
@@ -304,10 +306,10 @@ REFUSED = {
     "None": (with_value(None, object), ValueError, "X contains NaN"),
     "infinity": (with_value(np.inf, "f4"), ValueError, "X contains infinity"),
     "minus infinity": (with_value(-np.inf), ValueError, "X contains infinity"),
-    "too large": (with_value(1e39), ValueError, "too large for Anyone's float32"),
-    "too small": (with_value(-1e39), ValueError, "too large for Anyone's float32"),
-    "too large, rows": (with_value(1e39, shape=(6, 64)), ValueError, "too large for Anyone"),
-    "too large, long": (with_value(1e39, "longdouble"), ValueError, "too large for Anyone"),
+    "too large": (with_value(1e39), ValueError, TOO_LARGE),
+    "too small": (with_value(-1e39), ValueError, TOO_LARGE),
+    "too large, rows": (with_value(1e39, shape=(6, 64)), ValueError, TOO_LARGE),
+    "too large, long": (with_value(1e39, "longdouble"), ValueError, TOO_LARGE),
     "channels first": (
         np.moveaxis(COLOR, -1, 1),
         ValueError,

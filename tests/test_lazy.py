@@ -171,12 +171,12 @@ def test_a_view_of_a_view(key, second):
         (10, "out of bounds"),
         (-11, "out of bounds"),
         ([3, 10], "out of bounds"),
-        (np.ones(9, dtype=bool), "boolean index did not match"),
+        (np.ones(9, dtype=bool), "a mask with a value for each of the 10 images"),
         (1.0, "integer"),
         ([1.0, 2.0], "integer"),
         ("a", "integer"),
         (None, "integer"),
-        (True, "indices of one axis"),
+        (True, "indexed by integers, .* got"),
         (np.array([[0, 1]]), r"indices of one axis, got shape \(1, 2\)"),
     ],
     ids=str,
@@ -184,6 +184,105 @@ def test_a_view_of_a_view(key, second):
 def test_bad_keys(key, message):
     with pytest.raises(IndexError, match=message):
         LazyImages(IMAGES)[key]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (10**400, "indexed by integers"),
+        ([10**30], "indexed by integers"),
+        ({1}, "indexed by integers"),
+        (np.array([1], dtype=object), "indexed by integers"),
+        ([-11], "index -11 is out of bounds for LazyImages of 10 images"),
+        (np.array([2**64 - 1], dtype=np.uint64), "out of bounds"),
+    ],
+    ids=lambda value: str(value)[:10],
+)
+def test_other_bad_keys(key, message):
+    with pytest.raises(IndexError, match=message):
+        LazyImages(IMAGES)[key]
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        (list(IMAGES), TypeError, "takes an array, .*got list: convert images of one size"),
+        ([1, 2], TypeError, "got list"),
+        (None, TypeError, "got NoneType"),
+        ("images", TypeError, "got str"),
+        (np.array(3), ValueError, "got a single number"),
+        (IMAGES.astype(object), TypeError, "real numbers, got dtype object"),
+        (IMAGES * 1j, TypeError, "real numbers, got dtype complex128"),
+        (LazyImages(IMAGES), TypeError, "got LazyImages: use the view itself"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_bad_sources(source, error, message):
+    with pytest.raises(error, match=message):
+        LazyImages(source)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"rows": [True] * 3}, IndexError, "a mask with a value for each of the 10 images"),
+        ({"rows": [0.0, 1.0]}, IndexError, r"indexed by integers, .*got \[0.0, 1.0\]"),
+        ({"rows": ["a"]}, IndexError, "indexed by integers"),
+        ({"rows": [None]}, IndexError, "indexed by integers"),
+        ({"rows": 5}, IndexError, "indices of one axis"),
+        ({"rows": [[0, 1]]}, IndexError, r"indices of one axis, got shape \(1, 2\)"),
+        ({"rows": [10]}, IndexError, "index 10 is out of bounds for LazyImages of 10 images"),
+        ({"rows": [3, -11]}, IndexError, "index -11 is out of bounds"),
+        ({"rows": [10**400]}, IndexError, "indexed by integers"),
+        ({"keys": [True] * 10}, ValueError, "keys must be one integer for each of the 10 images"),
+        ({"keys": np.arange(10.0)}, ValueError, "dtype float64"),
+        ({"keys": [10**400] * 10}, ValueError, "keys must be one integer"),
+        ({"keys": np.zeros((10, 2), int)}, ValueError, r"of shape \(10, 2\)"),
+        ({"keys": 5}, ValueError, r"of shape \(\)"),
+        ({"operations": 1}, TypeError, "instances of skcnn.operations.Operation, got 1"),
+        ({"operations": ["flip"]}, TypeError, "got 'flip'"),
+        ({"operations": [Halve]}, TypeError, "got <class"),
+        ({"epoch": 1.5}, TypeError, "epoch must be an integer, got 1.5"),
+        ({"epoch": None}, TypeError, "epoch must be an integer"),
+        ({"n_jobs": 0}, ValueError, 'n_jobs must be an integer other than 0, "auto" or None'),
+        ({"n_jobs": 1.5}, ValueError, "n_jobs must be"),
+        ({"n_jobs": "all"}, ValueError, "n_jobs must be .*got 'all'"),
+    ],
+    ids=str,
+)
+def test_bad_arguments(arguments, error, message):
+    with pytest.raises(error, match=message):
+        LazyImages(IMAGES, **arguments)
+
+
+def test_bad_arguments_of_methods():
+    view = LazyImages(IMAGES)
+    for n_images in (-1, 0, 1.5, "a", None, True):
+        with pytest.raises(ValueError, match="n_images must be an integer of at least 1, got"):
+            view.read_parts(n_images)  # before the first part is asked for
+    with pytest.raises(TypeError, match="epoch must be an integer, got 'a'"):
+        view.at_epoch("a")
+    with pytest.raises(TypeError, match=r"instances of skcnn.operations.Operation, got 'flip'"):
+        view.then("flip")
+    assert [len(part) for part in view.read_parts(10**400)] == [10]
+
+
+@pytest.mark.parametrize("rows", [[-1, 2], np.arange(10) % 9 == 2, np.array([9, 2], ">u2"), []])
+def test_rows_are_stored_as_indices_from_zero(rows):
+    view = LazyImages(IMAGES, rows=rows)
+    expected = np.arange(10)[rows] if len(rows) else []
+    assert_array_equal(view.rows, expected)
+    assert_array_equal(view.keys, expected)
+    assert view.shape == (len(expected), 4, 5, 3)
+
+
+def test_a_source_that_returns_another_number_of_images():
+    class Short(Counted):
+        def __getitem__(self, rows):
+            return self.images[rows[:-1]]
+
+    with pytest.raises(ValueError, match=r"returned 9 image\(s\) for 10 rows"):
+        LazyImages(Short(IMAGES)).read()
 
 
 def test_iteration():

@@ -37,6 +37,7 @@ from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.state import restore_on_failure
+from skcnn.values import check_arguments, check_parameter_sizes
 
 _MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
 
@@ -164,6 +165,8 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
 
     def _check_and_encode(self, X, y, sample_weight, *, net, source, classes=None):
         """Return checked images, encoded targets and the weights of the losses."""
+        check_parameter_sizes(self)
+        check_arguments(y=y, sample_weight=sample_weight, classes=classes)
         check_callbacks(self.callbacks, self.schedule)
         if y is None:
             raise ValueError(
@@ -205,6 +208,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
                 f"X_val cannot be used. {error} (a Pipeline does not transform X_val unless its "
                 'parameter is transform_input=["X_val"])'
             ) from None
+        check_arguments(y_val=y_val, sample_weight_val=sample_weight_val)
         weights = check_weights(sample_weight_val, images)
         check_consistent_length(images, y_val)
         targets = self._encode(y_val, reset=False, source="validation")

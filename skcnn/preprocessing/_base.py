@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.operations import Operation
+from skcnn.values import check_parameter_sizes
 
 
 class ImageTransformer(
@@ -46,6 +47,7 @@ class ImageTransformer(
             The fitted transformer.
         """
         with all_or_nothing(self):
+            check_parameter_sizes(self)
             self._fit(X)
         return self
 
@@ -66,6 +68,7 @@ class ImageTransformer(
             The transformed images.
         """
         with all_or_nothing(self):
+            check_parameter_sizes(self)
             return self._wrap_rows(self._fit_transform(X), X)
 
     def transform(self, X: Any) -> Any:

@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skcnn.images import check_images
@@ -81,10 +81,7 @@ class FeatureExtractor(ImageTransformer):
         return rows
 
     def _describe_part(self, part):
-        if isinstance(part, LazyImages):  # arrays are validated before
-            part = np.asarray(part.read())
-            assert_all_finite(part, estimator_name=type(self).__name__, input_name="X")
-        return self._describe(part)
+        return self._describe(part.read() if isinstance(part, LazyImages) else part)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from skcnn.preprocessing._blas import one_blas_thread
+from skcnn.values import native_dtype
 
 _BLOCK = 16  # output pixels that share a dense block of the banded matrix
 _CHUNK = 200_000  # values per step: few enough to stay in the cache of a CPU core
@@ -50,7 +51,7 @@ def resize_images(images, size, aspect="stretch", out=None):
         out[...] = images
         return out
     n_images, height, width = images.shape[:3]
-    dtype = np.float64 if images.dtype == np.float64 else np.float32
+    dtype = np.float64 if native_dtype(images.dtype) == np.float64 else np.float32
     (vertical, horizontal) = (
         axis_blocks(*axis, np.dtype(dtype)) for axis in scaled_axes((height, width), size, aspect)
     )
@@ -80,7 +81,8 @@ def resized_dtype(dtype):
     dtype : numpy.dtype
         The dtype of the images if it is uint8, uint16, float32 or float64, otherwise float32.
     """
-    return np.dtype(dtype if dtype in _KEPT_DTYPES else np.float32)
+    dtype = native_dtype(dtype)
+    return dtype if dtype in _KEPT_DTYPES else np.dtype(np.float32)
 
 
 def scaled_axes(shape, size, aspect):

@@ -21,6 +21,8 @@ class Resize(Operation):
         Treatment of the ratio of height to width: see `ImageResizer`.
     """
 
+    needs_finite = True
+
     def __init__(self, size, aspect):
         self.size = tuple(size)
         self.aspect = aspect

@@ -202,7 +202,7 @@ class ImageAugmenter(ImageTransformer):
 
     def _fit(self, X: Any) -> LazyImages | np.ndarray:
         images = check_images(self, X, reset=True)
-        self.pixel_range_ = pixel_range(images, type(self).__name__)
+        self.pixel_range_ = pixel_range(images)
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return images
 

@@ -145,7 +145,7 @@ class ColorHistogramExtractor(FeatureExtractor):
                 "color_space='rgb', or remove transparency with X[..., :3]"
             )
         self.n_bins_ = self._count_bins(channels)
-        low, high = map(float, pixel_range(images, type(self).__name__))
+        low, high = map(float, pixel_range(images))
         if high == low:  # bins need a width
             high = max(low + 1, float(np.nextafter(low, np.inf)))
         self.pixel_range_ = (low, high)

@@ -17,6 +17,7 @@ from skcnn.lazy import LazyImages
 from skcnn.operations import Operation
 from skcnn.pixels import channel_statistics, pixel_range
 from skcnn.preprocessing._base import ImageTransformer
+from skcnn.values import native_dtype
 
 
 class ImageNormalizer(ImageTransformer):
@@ -112,9 +113,9 @@ class ImageNormalizer(ImageTransformer):
     def _fit(self, X):
         images = check_images(self, X, reset=True)
         if self.method == "standardize":
-            self.mean_, self.scale_ = channel_statistics(images, name=type(self).__name__)
+            self.mean_, self.scale_ = channel_statistics(images)
         else:
-            low, high = pixel_range(images, type(self).__name__)
+            low, high = pixel_range(images)
             n_channels = images.shape[3]
             self.mean_ = np.full(n_channels, low, np.float64)
             self.scale_ = np.full(n_channels, (high - low) or 1, np.float64)
@@ -147,6 +148,8 @@ class Normalize(Operation):
         Mean and scale of each channel.
     """
 
+    needs_finite = True
+
     def __init__(self, mean, scale):
         self.mean = mean
         self.scale = scale
@@ -161,7 +164,7 @@ class Normalize(Operation):
         return result.astype(dtype, copy=False).reshape(batch.shape)
 
     def output(self, shape, dtype):  # noqa: D102
-        return shape, np.dtype(np.float64 if dtype == np.float64 else np.float32)
+        return shape, np.dtype(np.float64 if native_dtype(dtype) == np.float64 else np.float32)
 
     def to_torch(self, shape, dtype):  # noqa: D102
         return _TorchNormalize(self.mean, self.scale)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.utils import Tags, assert_all_finite, gen_even_slices
+from sklearn.utils import Tags, gen_even_slices
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -229,8 +229,6 @@ class ImageResizer(ImageTransformer):
             return reshape_images(self._resize_when_read(images, read_often), image_shape)
         out = np.empty((len(images), *self.size, *images.shape[3:]), dtype=dtype)
         self._fill(out, images)
-        if lazy:  # arrays are validated before
-            assert_all_finite(out, estimator_name="ImageResizer", input_name="X")
         return reshape_images(out, image_shape)
 
     def _resize_when_read(self, images, read_often):

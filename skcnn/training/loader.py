@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from sklearn.utils import assert_all_finite
 from torch.utils.data import Dataset
 
 from skcnn.images import reshape_images
@@ -66,7 +65,6 @@ class ImageDataset(Dataset):
         rows = rows if self.rows is None else self.rows[rows]
         if isinstance(self.images, LazyImages):
             images = self.images.at_epoch(epoch)[rows].read()
-            assert_all_finite(images, input_name="X")
         else:
             images = self.images[rows]
         # skorch needs a target, also for prediction.

@@ -33,7 +33,11 @@ def quick_classifier(**parameters):
 INVALID_IN_FIT = {
     "NaN": (images_with_value(np.nan), y, "contains NaN"),
     "infinity": (images_with_value(np.inf), y, "contains infinity"),
-    "too large": (images_with_value(1e300), y, "too large for CNNClassifier's float32"),
+    "too large": (
+        images_with_value(1e300),
+        y,
+        r"too large for float32 \(1e\+300\), in image \d+ of X",
+    ),
     "ragged list": ([X[0], X[1, :5]], y[:2], "images of different sizes: put an ImageResizer"),
     "ragged array": (
         np.array([X[0], X[1, :5]], dtype=object),

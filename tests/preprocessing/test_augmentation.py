@@ -406,14 +406,47 @@ def test_an_empty_batch_stays_empty():
     [
         (lambda images, generators: images[:, 1:], r"shape \(12, 4, 5, 1\) for images of shape"),
         (lambda images, generators: images.mean(), r"of shape \(\)"),
-        (lambda images, generators: images * np.nan, "not finite real numbers"),
-        (lambda images, generators: images.astype(str), "not finite real numbers"),
+        (
+            lambda images, generators: images * np.nan,
+            "not finite real numbers, .* position 0",
+        ),
+        (
+            lambda images, generators: images.astype(str),
+            "dtype <U.*must be a real number",
+        ),
         (lambda images, generators: None, r"of shape \(\)"),
+        (lambda images, generators: images * 1j, "dtype complex64, .*must be a real number"),
+        (lambda images, generators: images.astype(object), "dtype object, .*must be a real number"),
+        (lambda images, generators: np.ma.masked_less(images, 100), "function is a masked array"),
     ],
 )
 def test_what_a_function_gives_is_checked(function, message):
     with pytest.raises(ValueError, match=message):
         Augment(Ranges(), function, (0, 255), 0)(photos((5, 5, 1)), np.arange(12), 0)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "i8", "longdouble"])
+def test_the_dtype_that_a_function_gives_makes_no_difference(dtype):
+    images, keys = photos((5, 5, 1)), np.arange(12)
+    found = Augment(Ranges(), lambda images, _: images.astype(dtype), (0, 255), 0)(images, keys, 0)
+    assert found.dtype == np.uint8
+    assert_array_equal(found, images)
+
+
+def test_what_a_function_gives_is_clipped_even_where_float32_would_be_infinite():
+    operation = Augment(Ranges(), lambda images, _: images.astype(float) + 1e39, (0, 255), 0)
+    with np.errstate(all="raise"):
+        assert (operation(photos((5, 5, 1)), np.arange(12), 0) == 255).all()
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "u8"])
+def test_the_largest_integers_do_not_overflow(dtype):
+    limits = np.iinfo(dtype)
+    images = np.array([limits.min, limits.max], dtype).reshape(1, 1, 2, 1).repeat(4, axis=2)
+    operation = Augment(Ranges(rotation=1e-9), None, (limits.min, limits.max), 0)
+    found = operation(images, np.arange(1), 0)
+    assert found.dtype == dtype
+    assert_allclose(found.astype(float), images.astype(float), rtol=2.0**-23)
 
 
 def test_repr_says_what_is_enabled():

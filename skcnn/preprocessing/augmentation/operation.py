@@ -19,6 +19,7 @@ from skcnn.preprocessing.augmentation.variants import (
     draw_flips,
     draw_variants,
 )
+from skcnn.values import native, refuse_masked
 
 _CHUNK = 2**20  # values per step, which limits the memory for large images
 
@@ -39,6 +40,7 @@ class Augment(Operation):
     """
 
     random = True
+    needs_finite = True
 
     def __init__(self, ranges: Ranges, function: Callable | None, pixel_range: tuple, seed: int):
         self.ranges = ranges
@@ -57,12 +59,13 @@ class Augment(Operation):
         for start in range(0, len(batch), step):
             part = slice(start, start + step)
             part_variants = Variants(*(values[part] for values in drawn))
-            variants[part] = self._variants(
-                batch[part], states[part], part_variants, are_integers=variants.dtype.kind in "iu"
-            )
+            changed = self._variants(batch[part], states[part], part_variants)
+            if variants.dtype.kind in "iu" and changed.dtype == np.float32:
+                changed = round_to_integers(changed, variants.dtype)
+            variants[part] = changed
         return variants
 
-    def _variants(self, images, states, drawn, *, are_integers):
+    def _variants(self, images, states, drawn):
         ranges, (height, width) = self.ranges, images.shape[1:3]
         if ranges.warps:
             if ranges.counts_pixels:
@@ -80,7 +83,7 @@ class Augment(Operation):
             if self.function is not None:
                 images = call_function(self.function, images, states)
             images = np.clip(images, *self.pixel_range)
-        return np.rint(images) if are_integers and images.dtype == np.float32 else images
+        return images
 
     def output(self, shape, dtype):  # noqa: D102
         # bool cannot hold the values between False and True
@@ -122,15 +125,48 @@ def call_function(function, images, states):
     ValueError
         If the result has another shape, or values that are not finite.
     """
-    changed = np.asarray(function(images, generators(states, FUNCTION)))
+    changed = function(images, generators(states, FUNCTION))
+    refuse_masked(changed, "the result of function")
+    changed = native(np.asarray(changed))
     if changed.shape != images.shape:
         raise ValueError(
             f"function returned an array of shape {changed.shape} for images of shape "
             f"{images.shape}: it must return as many images of the same shape"
         )
-    if changed.dtype.kind not in "buif" or not np.isfinite(changed).all():
+    if changed.dtype.kind not in "buif":
         raise ValueError(
-            f"function returned an array of dtype {changed.dtype} with values that are not finite "
-            "real numbers: every pixel must be one"
+            f"function returned an array of dtype {changed.dtype}, but every pixel must be a real "
+            "number"
         )
-    return changed.astype(np.float32, copy=False)
+    if changed.dtype.kind == "f" and not np.isfinite(changed).all():
+        position = int(np.argmin(np.isfinite(changed).reshape(len(changed), -1).all(axis=1)))
+        raise ValueError(
+            "function returned values that are not finite real numbers, for the image at position "
+            f"{position} of a batch: every pixel must be one"
+        )
+    limit = np.finfo(np.float32).max  # the values are clipped to the pixel range afterwards
+    return np.clip(changed, -limit, limit).astype(np.float32, copy=False)
+
+
+def round_to_integers(values, dtype):
+    """Round values to an integer dtype.
+
+    Parameters
+    ----------
+    values : float32 array of any shape
+        Values; changed in place.
+    dtype : dtype
+        Integer dtype.
+
+    Returns
+    -------
+    integers : array of the same shape
+        The nearest integers. Values beyond the dtype become the nearest one that float32 can
+        represent.
+    """
+    limits = np.iinfo(dtype)
+    high = np.float32(limits.max)
+    if int(high) > limits.max:
+        high = np.nextafter(high, np.float32(0))
+    np.rint(values, out=values)
+    return np.clip(values, np.float32(limits.min), high, out=values).astype(dtype)
