@@ -15,6 +15,7 @@ from skcnn._lazy_arguments import (
     check_part_size,
     check_source,
 )
+from skcnn.settings import fixed_settings
 from skcnn.threads import read_ahead
 from skcnn.values import check_pixel_values, native, native_dtype, refuse_masked
 
@@ -179,7 +180,8 @@ class LazyImages:
         ValueError
             If a pixel is NaN, infinite or too large for float32.
         """
-        images = self._read()
+        with fixed_settings():
+            images = self._read()
         check_pixel_values(images, self._rows, "the source")
         return images
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -18,6 +17,8 @@ from skcnn.operations import AffineMap, Operation, Reshape
 from skcnn.pixels import dtype_range
 from skcnn.preprocessing._resize_operation import Resize
 from skcnn.preprocessing.normalizer import Normalize
+from skcnn.settings import fixed_settings
+from skcnn.values import native_dtype
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TorchPipeline:
     pixel_range: tuple[float, float] | None
 
 
+@fixed_settings()
 def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> TorchPipeline:
     """Return a fitted pipeline as a torch module.
 
@@ -95,7 +97,7 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
         raise TypeError(
             f"a pipeline has a torch form if it ends in an estimator of skcnn, not in {name}"
         )
-    shape, dtype = tuple(map(int, image_shape)), np.dtype(dtype)
+    shape, dtype = tuple(map(int, image_shape)), native_dtype(dtype)
     if len(shape) not in (2, 3):
         raise ValueError(
             f"image_shape={image_shape} must be (height, width) or (height, width, n_channels)"

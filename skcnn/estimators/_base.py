@@ -25,6 +25,7 @@ from skcnn.estimators._weights import (
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.pixels import channel_statistics
+from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import (
     FreezeBatchNorm,
     Lookahead,
@@ -104,7 +105,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             If the input is not valid, or the loss diverges. The estimator keeps the results of
             the previous fit then.
         """
-        with all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self):
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
             images, targets, weights = self._check_and_encode(
@@ -137,7 +138,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
                 "partial_fit makes one pass without validation data: it does not support "
                 "early_stopping=True"
             )
-        with all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self):
             net = getattr(self, "net_", None)
             images, targets, weights = self._check_and_encode(
                 X, y, sample_weight, net=net, source="partial_fit", classes=classes

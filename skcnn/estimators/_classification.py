@@ -25,6 +25,7 @@ from skcnn.estimators._labels import (
     warn_about_single_class,
 )
 from skcnn.estimators._weights import scaled_weights
+from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
 
 _UNKNOWN_LABELS = {
@@ -151,7 +152,8 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             labels, whose probabilities are independent.
         """
         outputs = self._outputs(X)
-        return expit(outputs) if self._is_multilabel else softmax(outputs, axis=1)
+        with fixed_settings():
+            return expit(outputs) if self._is_multilabel else softmax(outputs, axis=1)
 
     def predict_log_proba(self, X: Any) -> NDArray:
         """Predict the logarithm of the probability of each class.
@@ -168,7 +170,8 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             Log probabilities, which are finite even if a probability underflows to 0.
         """
         outputs = self._outputs(X)
-        return log_expit(outputs) if self._is_multilabel else log_softmax(outputs, axis=1)
+        with fixed_settings():
+            return log_expit(outputs) if self._is_multilabel else log_softmax(outputs, axis=1)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the accuracy: the fraction of images with correct labels.

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skcnn.images import check_images
+from skcnn.settings import fixed_settings
 from skcnn.training.device import available_device
 from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
@@ -42,6 +43,10 @@ class FittedNetwork(BaseEstimator):
     def _outputs(self, X):
         """Compute the outputs of the network: a float64 array of shape (n_images, n_outputs)."""
         check_is_fitted(self)
+        with fixed_settings():
+            return self._compute_outputs(X)
+
+    def _compute_outputs(self, X):
         dataset = ImageDataset(check_images(self, X, reset=False)).clean()
         device = available_device(self.device)
         outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)

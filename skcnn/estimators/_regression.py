@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from skcnn.estimators._base import TrainedEstimator
 from skcnn.estimators._weights import scaled_weights
+from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
 
 _MAX_TARGET = 1e300  # sums and differences of targets are finite
@@ -97,7 +98,8 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
             Predicted targets, in the units of `y` in fit.
         """
         outputs = self._outputs(X)
-        return outputs.reshape(-1, *self.y_mean_.shape) * self.y_scale_ + self.y_mean_
+        with fixed_settings():
+            return outputs.reshape(-1, *self.y_mean_.shape) * self.y_scale_ + self.y_mean_
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the coefficient of determination R squared, averaged over the targets.

@@ -16,6 +16,7 @@ from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import Standardize
 from skcnn.networks.plain import PlainNetwork
+from skcnn.settings import fixed_settings
 
 NETWORKS = {"fast": FastNetwork, "plain": PlainNetwork}
 _SIZES = ("in_channels", "height", "width", "n_outputs")
@@ -70,6 +71,7 @@ class NetworkSpec:
         options = {name: _plain(value) for name, value in (self.options or {}).items()}
         object.__setattr__(self, "options", options)
 
+    @fixed_settings()
     def build(self) -> nn.Module:
         """Build the module with random weights.
 

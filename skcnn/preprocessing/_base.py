@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.operations import Operation
+from skcnn.settings import fixed_settings
 from skcnn.values import check_parameter_sizes
 
 
@@ -46,7 +47,7 @@ class ImageTransformer(
         self : object
             The fitted transformer.
         """
-        with all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self):
             check_parameter_sizes(self)
             self._fit(X)
         return self
@@ -67,7 +68,7 @@ class ImageTransformer(
         images : array, frame or LazyImages of shape (n_images, ...)
             The transformed images.
         """
-        with all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self):
             check_parameter_sizes(self)
             return self._wrap_rows(self._fit_transform(X), X)
 
@@ -85,7 +86,8 @@ class ImageTransformer(
             The transformed images.
         """
         check_is_fitted(self)
-        return self._wrap_rows(self._transform(X), X)
+        with fixed_settings():
+            return self._wrap_rows(self._transform(X), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the output features.

@@ -17,6 +17,7 @@ from skcnn.lazy import LazyImages
 from skcnn.operations import Operation
 from skcnn.pixels import channel_statistics, pixel_range
 from skcnn.preprocessing._base import ImageTransformer
+from skcnn.settings import fixed_settings
 from skcnn.values import native_dtype
 
 
@@ -108,7 +109,8 @@ class ImageNormalizer(ImageTransformer):
             Floating-point images on the original scale, in the form of `X`.
         """
         check_is_fitted(self)
-        return self._apply(X, Normalize(-self.mean_ / self.scale_, 1 / self.scale_))
+        with fixed_settings():
+            return self._apply(X, Normalize(-self.mean_ / self.scale_, 1 / self.scale_))
 
     def _fit(self, X):
         images = check_images(self, X, reset=True)

@@ -12,6 +12,7 @@ from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
 from skcnn.networks.inference import prediction_function
+from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides
 from skcnn.training.device import autocast
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
@@ -329,6 +330,7 @@ class ImageNeuralNet(NeuralNet):
         """Return plain data and arrays, with the optimizer only if training is to continue."""
         return net_state(self, {name: getattr(self, name) for name in _ARGUMENTS})
 
+    @fixed_settings()
     def __setstate__(self, state):
         module, spec = module_and_spec(state)
         self.__init__(module, spec=spec, **state["arguments"], **state["changed"])

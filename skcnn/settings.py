@@ -1,0 +1,117 @@
+"""Global settings of PyTorch and NumPy, fixed while this package computes."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Lock, get_ident
+from typing import Any
+
+import numpy as np
+import torch
+
+# Defaults of NumPy: an underflow to zero is no error.
+_FLOATING_POINT = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+@contextmanager
+def fixed_settings() -> Iterator[None]:
+    """Set what a caller may change globally to its default, and restore it at the end.
+
+    Results then depend neither on the default dtype and device of PyTorch nor on reduced precision
+    of float32 products. Tensors that are made are no inference tensors, so that they can be
+    trained, and NumPy raises no FloatingPointError. The context may be used as a decorator.
+
+    The default dtype and the precision belong to the process: they are set when the first of
+    several threads enters, and restored when the last one leaves. The other settings belong to the
+    thread.
+
+    Yields
+    ------
+    None
+    """
+    inference: Any = nullcontext()
+    device: Any = nullcontext()
+    if torch.is_inference_mode_enabled():
+        inference = torch.inference_mode(False)
+    if torch.get_default_device().type != "cpu":
+        device = torch.device("cpu")
+    with np.errstate(**_FLOATING_POINT), inference, device:  # type: ignore[arg-type]
+        _process.enter()
+        try:
+            yield
+        finally:
+            _process.leave()
+
+
+class _ProcessSettings:
+    """Settings of the whole process, fixed while any thread is inside."""
+
+    def __init__(self):
+        self._lock = Lock()
+        self._inside = Counter()  # contexts of each thread
+        self._changed = []  # pairs of a setter and the former value
+
+    def enter(self):
+        with self._lock:
+            if not self._inside:
+                self._fix()
+            self._inside[get_ident()] += 1
+
+    def leave(self):
+        with self._lock:
+            thread = get_ident()
+            self._inside[thread] -= 1
+            if not self._inside[thread]:
+                del self._inside[thread]
+            if not self._inside:
+                self._restore()
+
+    def renew(self):
+        """Forget the threads that do not exist in a forked process."""
+        self._lock = Lock()
+        self._inside = Counter({k: n for k, n in self._inside.items() if k == get_ident()})
+        if not self._inside:
+            self._restore()
+
+    def _fix(self):
+        for get, set_value, expected in _SETTINGS:
+            before = get()
+            if before not in expected:
+                set_value(expected[0])
+                self._changed.append((set_value, before))
+
+    def _restore(self):
+        while self._changed:
+            set_value, before = self._changed.pop()
+            set_value(before)
+
+
+def _process_settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], None], tuple]]:
+    """Yield a getter, a setter and the values that are left as they are, the default first."""
+    yield torch.get_default_dtype, torch.set_default_dtype, (torch.float32,)
+    backends: Any = torch.backends
+    yield _attribute(backends.mkldnn, "enabled", (True,))
+    if hasattr(getattr(backends.mkldnn, "matmul", None), "fp32_precision"):  # PyTorch 2.9
+        for holder in (backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul):
+            yield _attribute(holder, "fp32_precision", ("ieee", "none"))
+    else:
+        get, set_value = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+        yield get, set_value, ("highest",)
+
+
+def _attribute(holder, name, expected):
+    return (
+        lambda: getattr(holder, name),
+        lambda value: setattr(holder, name, value),
+        expected,
+    )
+
+
+_SETTINGS = tuple(_process_settings())
+_process = _ProcessSettings()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.renew)
