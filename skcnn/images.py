@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from skcnn.lazy import LazyImages
 from skcnn.operations import Reshape
+from skcnn.pillow_images import is_pillow_image, pillow_images_to_arrays
 from skcnn.values import check_pixel_values, native, no_overflow, refuse_masked
 
 MAX_ROW_OF_PIXELS = 64  # more features, unless a square number, need `image_shape`
@@ -145,6 +146,8 @@ def inspect_images(X):
     _check_ndim(X)
     column = X[:, 0] if X.ndim == 2 and X.shape[1] == 1 else X
     if X.dtype.kind in "OUT" and column.ndim == 1 and len(column):
+        if any(map(is_pillow_image, column)):
+            return inspect_images(list(column))
         if all(map(_is_path, column)):
             return "paths", column.astype(object)
         if all(map(_is_image, column)):
@@ -305,8 +308,10 @@ def _as_array(X):
     """Return a list or array-like as an array, of objects if the sizes differ."""
     if isinstance(X, np.ndarray):
         return X if isinstance(X, np.memmap) else np.asarray(X)  # not another subclass
-    if isinstance(X, (list, tuple)):  # of Pillow images, for example
-        X = [np.asarray(item) if _is_array_like_image(item) else item for item in X]
+    if isinstance(X, (list, tuple)):
+        X = pillow_images_to_arrays(X)
+    elif is_pillow_image(X):
+        raise ValueError("X is one Pillow image: pass a list of one, [image]")
     if isinstance(X, list) and len(X) and (_is_path(X[0]) or _is_image(X[0])):
         shapes = {np.shape(item) for item in X}
         if _is_image(X[0]) and len(shapes) == 1:
@@ -336,10 +341,6 @@ def _is_image(item):
         and all(isinstance(axis, Integral) for axis in shape)
         and getattr(getattr(item, "dtype", None), "kind", "f") != "O"
     )
-
-
-def _is_array_like_image(item):
-    return hasattr(item, "__array_interface__") and not hasattr(item, "shape")
 
 
 def _first(X):

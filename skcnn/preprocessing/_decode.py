@@ -1,22 +1,28 @@
-"""Decoding of image files: formats, depths, palettes, transparency and orientation."""
+"""Decoding of image files: which formats are opened, and what errors say."""
 
 from __future__ import annotations
 
 import os
+import struct
 
 import numpy as np
-import tifffile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, as in Pillow and JPEG
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_BITS_PER_SAMPLE = 258  # TIFF's tag
-_WHITE = 255
-# values of the tag "Orientation" after which rows and columns are exchanged, then mirrored
-_TRANSPOSED, _MIRRORED_ROWS, _MIRRORED_COLUMNS = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
+from skcnn.pillow_images import MAX_PIXELS, UnreadableImageError, check_size, pixels_of, to_mode
+from skcnn.preprocessing._paths import find_problem
+from skcnn.preprocessing._tiff import DeepTiff, is_tiff
+
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
+_BITS_PER_SAMPLE = 258
 
 
-def read_image(path, mode="RGB"):
+def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     """Read one image file.
 
     Parameters
@@ -25,6 +31,10 @@ def read_image(path, mode="RGB"):
         Image file.
     mode : {"RGB", "L", "I;16"}, default="RGB"
         Color mode of the result: see `ImageReader`.
+    max_pixels : int or None, default=MAX_PIXELS
+        Maximum number of pixels, checked before the image is decoded.
+    report_frames : callable, default=None
+        Called as ``report_frames(path, n_frames)`` if the file has several pages or frames.
 
     Returns
     -------
@@ -33,132 +43,201 @@ def read_image(path, mode="RGB"):
 
     Raises
     ------
-    FileNotFoundError
-        If the file does not exist.
+    OSError
+        If the file does not exist, or the system does not allow or fails to read it.
     ValueError
-        If it is empty, damaged or not an image.
+        If it is empty, damaged, too large, not an image, or of a kind that is not supported.
     """
-    if not os.path.isfile(path):
-        what = "is a folder, not an image file" if os.path.isdir(path) else "does not exist"
-        raise FileNotFoundError(f"the image file {str(path)!r} {what}")
-    if not os.path.getsize(path):
-        raise ValueError(f"the image file {str(path)!r} is empty (0 bytes)")
+    return _named(path, lambda: _decode(path, mode, max_pixels, report_frames))
+
+
+def check_image(path, max_pixels=MAX_PIXELS):
+    """Raise the error of `read_image`, as far as the header of the file shows it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Image file.
+    max_pixels : int or None, default=MAX_PIXELS
+        Maximum number of pixels.
+    """
+
+    def check():
+        with open(path, "rb") as file:
+            _open(file, max_pixels)
+
+    _named(path, check)
+
+
+def _named(path, read):
+    """Return ``read()``, with errors that name the file and say what is wrong with it."""
+    path = str(path)
+    error_type, _, problem = find_problem(path)
+    if error_type is not None:
+        raise error_type(f"the image file {path!r} {problem}")
     try:
-        pixels = _to_mode(_decode(path), mode)
-    except UnidentifiedImageError as error:
-        raise ValueError(
-            f"the file {str(path)!r} is not an image, or its format is not supported (JPEG, PNG, "
-            "GIF, BMP, TIFF and WebP are)"
-        ) from error
+        return read()
+    except UnreadableImageError as error:
+        raise ValueError(f"the file {path!r} {error}") from error
     except MemoryError:
         raise
-    except Exception as error:  # decoders raise many, and each must name the file
+    except Image.DecompressionBombError as error:  # raised below max_pixels for some formats
         raise ValueError(
-            f"the image file {str(path)!r} is damaged or truncated, or cannot be read: {error}"
+            f"the file {path!r} is too large for Pillow: set PIL.Image.MAX_IMAGE_PIXELS to read it "
+            f"({error})"
         ) from error
-    return np.ascontiguousarray(pixels)
+    except PermissionError as error:
+        raise PermissionError(
+            f"the image file {path!r} may not be read: permission denied"
+        ) from error
+    except Exception as error:  # decoders raise many, and each must name the file
+        if isinstance(error, OSError) and error.strerror is not None:  # of the system
+            raise OSError(f"the image file {path!r} cannot be read: {error.strerror}") from error
+        if "MAX_TEXT" in str(error):  # Pillow's limits
+            raise ValueError(
+                f"the file {path!r} is not read, because its compressed text or color profile is "
+                f"too large: {error}"
+            ) from error
+        raise ValueError(
+            f"the image file {path!r} is damaged or truncated, or cannot be read: {error}"
+        ) from error
 
 
-def _decode(path):
-    """Read gray or RGB values at the depth of the file, upright, transparency shown on white."""
+def _decode(path, mode, max_pixels, report_frames):
+    """Read a file in a color mode, and report its number of frames if there are several."""
     with open(path, "rb") as file:
-        is_tiff = file.read(4) in _TIFF_STARTS
-    if is_tiff and (deep := _decode_deep_tiff(path)) is not None:
-        return deep
-    with Image.open(path) as image:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        if image.mode.startswith(("I", "F")):
-            n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0] if is_tiff else 16
-            return _to_16_bits(np.array(image), n_bits)
-        if image.has_transparency_data:
-            # composed in Pillow, which knows the colors of a palette
-            shown = image.convert("RGBA")
-            white = Image.new("RGBA", shown.size, (_WHITE,) * 4)
-            color = Image.alpha_composite(white, shown).convert("RGB")
-            return np.array(color.convert("L") if image.mode in ("LA", "L") else color)
-        if image.mode not in ("L", "RGB"):
-            image = image.convert("L" if image.mode == "1" else "RGB")
-        return np.array(image)
-
-
-def _decode_deep_tiff(path):
-    """Read a TIFF of more than 8 bits a value, of which Pillow reads no color; None for others."""
-    try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages.first
-            if page.dtype is None or page.dtype.itemsize < 2 or page.photometric > 2:
-                return None
-            pixels = page.asarray()
-            orientation = page.tags.valueof("Orientation", 1)
-            if page.axes.startswith("S"):
-                pixels = np.moveaxis(pixels, 0, -1)
-            pixels = _to_16_bits(pixels, page.bitspersample)
-            if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and pixels.dtype.kind == "u":
-                pixels = np.iinfo(pixels.dtype).max - pixels
-    except Exception:  # Pillow may read it, or raise an error
-        return None
-    if pixels.ndim not in (2, 3):
-        return None
-    return _upright(_without_alpha(pixels), orientation)
-
-
-def _upright(pixels, orientation):
-    """Apply the tag "Orientation" of a file that Pillow cannot read."""
-    if orientation in _TRANSPOSED:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in _MIRRORED_ROWS:
-        pixels = pixels[::-1]
-    if orientation in _MIRRORED_COLUMNS:
-        pixels = pixels[:, ::-1]
+        image, pixels = _open(file, max_pixels), None
+        if isinstance(image, DeepTiff) and (pixels := _pixels_of_tiff(image)) is None:
+            image = _open_in_pillow(file, max_pixels)
+        if pixels is None:
+            pixels = _scale_to_16_bits(pixels_of(image, max_pixels), image)
+        pixels = np.ascontiguousarray(to_mode(pixels, mode))
+        n_frames = 1 if report_frames is None else _count_frames(image)
+    if n_frames > 1:
+        report_frames(path, n_frames)
     return pixels
 
 
-def _to_16_bits(pixels, n_bits):
-    """Scale uint16 values of 9 to 15 bits to the range of uint16."""
-    if pixels.dtype != np.uint16 or n_bits >= 16:
+def _open(file, max_pixels):
+    """Read the header of a file of one of the supported formats."""
+    if is_tiff(_start(file)) and (deep := DeepTiff.open(file, max_pixels)) is not None:
+        return deep
+    return _open_in_pillow(file, max_pixels)
+
+
+def _pixels_of_tiff(image):
+    """Return the pixels of a TIFF, None if it is left to Pillow, which reads or explains it."""
+    try:
+        return image.read()
+    except (MemoryError, UnreadableImageError):
+        raise
+    except Exception:  # tifffile raises many
+        return None
+
+
+def _start(file):
+    """Return the first bytes of a file, and leave it at its start."""
+    file.seek(0)
+    start = file.read(16)
+    file.seek(0)
+    return start
+
+
+def _open_in_pillow(file, max_pixels):
+    """Read the header of a file with Pillow's class for its format.
+
+    The class is called directly. `PIL.Image.open` would choose among all formats, some of which
+    start other programs, and would apply a limit of its own.
+    """
+    image_class = _image_class(_start(file))
+    if size_of := _SIZES.get(image_class):
+        check_size(*size_of(file), max_pixels)
+        file.seek(0)
+    try:
+        image = image_class(file)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ValueError(f"its kind of {image_class.format} is not supported ({error})") from error
+    check_size(image.height, image.width, max_pixels)
+    if image_class is TiffImageFile:
+        tile = [image.tag_v2.get(tag, 1) for tag in (_TILE_LENGTH, _TILE_WIDTH)]
+        check_size(*tile, max_pixels)
+    return image
+
+
+def _image_class(start):
+    """Return the class of Pillow for a file that starts with some bytes."""
+    if start.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PngImageFile
+    if start.startswith((b"GIF87a", b"GIF89a")):
+        return GifImageFile
+    if start.startswith(b"BM"):
+        return BmpImageFile
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return WebPImageFile
+    if is_tiff(start):
+        return TiffImageFile
+    raise UnreadableImageError(
+        "is not an image, or its format is not supported (JPEG, PNG, GIF, BMP, TIFF and WebP are, "
+        "whatever the name of the file)"
+    )
+
+
+def _webp_size(file):
+    """Return the height and the width of a WebP file, for which Pillow reserves memory on opening.
+
+    The first chunk holds the size: "VP8X" of the canvas, "VP8L" and "VP8 " of the only image.
+    """
+    header = file.read(30)
+    if header[12:16] == b"VP8X":
+        return 1 + int.from_bytes(header[27:30], "little"), 1 + int.from_bytes(
+            header[24:27], "little"
+        )
+    if header[12:16] == b"VP8L":
+        bits = int.from_bytes(header[21:25], "little")
+        return 1 + (bits >> 14 & 0x3FFF), 1 + (bits & 0x3FFF)
+    return tuple(int.from_bytes(header[k : k + 2], "little") & 0x3FFF for k in (28, 26))
+
+
+def _gif_size(file):
+    """Return the height and the width of a GIF file, which grows with its first frame.
+
+    Pillow reserves memory for some frames on opening.
+    """
+    header = file.read(13).ljust(13, b"\0")
+    width, height = struct.unpack("<2H", header[6:10])
+    if header[10] & 0x80:
+        file.seek(3 << (header[10] & 7) + 1, os.SEEK_CUR)  # the palette
+    while (kind := file.read(1)) not in (b"", b";", b","):
+        if kind == b"!":
+            file.read(1)
+            while (length := file.read(1)) > b"\0":
+                file.seek(length[0], os.SEEK_CUR)
+    if kind == b"," and len(frame := file.read(8)) == 8:
+        left, top, frame_width, frame_height = struct.unpack("<4H", frame)
+        width, height = max(width, left + frame_width), max(height, top + frame_height)
+    return height, width
+
+
+_SIZES = {WebPImageFile: _webp_size, GifImageFile: _gif_size}
+
+
+def _scale_to_16_bits(pixels, image):
+    """Scale the values of a TIFF of 9 to 15 bits to the range of uint16."""
+    if pixels.dtype != np.uint16 or image.format != "TIFF":
+        return pixels
+    n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
+    if n_bits >= 16:
         return pixels
     return np.rint(pixels * (65535 / (2**n_bits - 1))).astype(np.uint16)
 
 
-def _without_alpha(pixels):
-    """Apply samples after the first (gray) or the third (RGB) as opacity on white."""
-    if pixels.ndim == 2 or pixels.shape[-1] in (1, 3):
-        return pixels[..., 0] if pixels.shape[-1] == 1 and pixels.ndim == 3 else pixels
-    if pixels.dtype.kind != "u":
-        raise ValueError(f"{pixels.shape[-1]} channels of {pixels.dtype} values")
-    n_colors = 1 if pixels.shape[-1] == 2 else 3
-    white = np.iinfo(pixels.dtype).max
-    opacity = pixels[..., n_colors : n_colors + 1] / white
-    shown = np.rint(opacity * pixels[..., :n_colors] + (1 - opacity) * white)
-    return (shown[..., 0] if n_colors == 1 else shown).astype(pixels.dtype)
-
-
-def _to_mode(pixels, mode):
-    """Convert gray or RGB values of any depth to a color mode."""
-    depth = np.uint16 if mode == "I;16" else np.uint8
-    if mode == "RGB":
-        pixels = _to_depth(pixels, depth)
-        return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
-    if pixels.ndim == 3:
-        pixels = _to_depth(pixels, pixels.dtype if pixels.dtype.kind == "u" else np.uint16)
-        pixels = np.rint(pixels @ _LUMA).astype(pixels.dtype)
-    return _to_depth(pixels, depth)
-
-
-def _to_depth(pixels, depth):
-    """Scale values to the range of uint8 or uint16, without clipping."""
-    if pixels.dtype == depth:
-        return pixels
-    if pixels.dtype == np.uint8:
-        return pixels.astype(np.uint16) * 257
-    low, high = pixels.min(), pixels.max()
-    if pixels.dtype.kind == "f":
-        if not (low >= 0 and high <= 1):
-            raise ValueError(f"it holds values from {low} to {high}, but only 0 to 1 are supported")
-        return np.rint(pixels * float(np.iinfo(depth).max)).astype(depth)
-    if low < 0 or high > 65535:
-        raise ValueError(f"it holds values from {low} to {high}, but only 0 to 65535 are supported")
-    if depth == np.uint16:
-        return pixels.astype(np.uint16)
-    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+def _count_frames(image):
+    """Return the number of pages or frames of a file, 1 if they cannot be counted."""
+    try:
+        return image.n_frames if getattr(image, "is_animated", False) else 1
+    except MemoryError:
+        raise
+    except Exception:  # the first frame has been read
+        return 1

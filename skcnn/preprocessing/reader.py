@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils import Tags
-from sklearn.utils._param_validation import StrOptions
+from joblib import Parallel, delayed
+from sklearn.utils import Tags, gen_even_slices
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from skcnn._validation import N_JOBS
 from skcnn.images import inspect_images
 from skcnn.lazy import LazyImages
+from skcnn.pillow_images import MAX_PIXELS
 from skcnn.preprocessing._base import ImageTransformer
-from skcnn.preprocessing._decode import read_image
+from skcnn.preprocessing._decode import check_image, read_image
+from skcnn.preprocessing._image_files import ImageFiles
+from skcnn.preprocessing._paths import check_missing_values, find_problem, holds_text
+from skcnn.threads import count_threads
 
 
 class ImageReader(ImageTransformer):
     """Read images from files, when they are needed.
 
     JPEG, PNG, GIF (the first frame), BMP, TIFF (the first page) and WebP files of 1 to 16 bits per
-    value are supported, with or without a palette. The orientation in EXIF is applied.
+    value are supported, with or without a palette. The orientation in EXIF is applied. Files of any
+    other format are never opened, whatever their names.
 
     Parameters
     ----------
@@ -32,6 +39,13 @@ class ImageReader(ImageTransformer):
         ITU-R 601-2. Values are scaled between 8 and 16 bits so that black and white are preserved.
         Floating-point files must hold values from 0 to 1. Transparent pixels are shown on white,
         as in ``skimage.color.rgba2rgb``.
+    root : str or path-like, default=None
+        Folder of relative paths; a leading ``~`` is the user's home folder. None is the working
+        folder. Absolute paths do not depend on it.
+    max_pixels : int or None, default=120_000_000
+        Maximum number of pixels (height x width) of an image. A larger file raises an error before
+        it is decoded, because a small file can hold an image that fills the memory. Reading takes
+        up to 20 bytes per pixel in every thread. None sets no limit.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads that read files ahead, when the images are read part by part. "auto" means
         all CPU cores, or one thread in a worker process of something parallel such as
@@ -50,10 +64,13 @@ class ImageReader(ImageTransformer):
     TypeError
         If `X` holds anything but paths.
     ValueError
-        If there are no paths, or several columns of them. When an image is read, if its file is
-        empty, damaged or not an image.
+        If there are no paths, missing values among them, several columns of them, or empty files.
+        When an image is read, if its file is damaged, too large, not an image, or of a kind that is
+        not supported.
     FileNotFoundError
         If a file does not exist. `transform` checks all of them.
+    PermissionError
+        If a file may not be read. `transform` checks all of them.
 
     See Also
     --------
@@ -85,11 +102,22 @@ class ImageReader(ImageTransformer):
 
     _parameter_constraints: ClassVar[dict] = {
         "mode": [StrOptions({"RGB", "L", "I;16"})],
+        "root": [str, os.PathLike, None],
+        "max_pixels": [Interval(Integral, 1, None, closed="left"), None],
         "n_jobs": N_JOBS,
     }
 
-    def __init__(self, mode: str = "RGB", *, n_jobs: int | str | None = "auto"):
+    def __init__(
+        self,
+        mode: str = "RGB",
+        *,
+        root: str | os.PathLike[str] | None = None,
+        max_pixels: int | None = MAX_PIXELS,
+        n_jobs: int | str | None = "auto",
+    ):
         self.mode = mode
+        self.root = root
+        self.max_pixels = max_pixels
         self.n_jobs = n_jobs
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -108,6 +136,60 @@ class ImageReader(ImageTransformer):
         check_is_fitted(self)
         return _check_feature_names_in(self, input_features)
 
+    def find_errors(self, X: Any, *, decode: bool = False) -> np.ndarray:
+        """Find all files that cannot be read.
+
+        Nothing is raised for a file, so that images and targets can be selected together. The
+        reader need not be fitted.
+
+        Parameters
+        ----------
+        X : paths of shape (n_images,)
+            Paths of the files.
+        decode : bool, default=False
+            False reads only the headers, which finds missing files, files that are not images, and
+            images that are too large. True decodes all images, which also finds damaged ones and
+            takes as long as reading them.
+
+        Returns
+        -------
+        errors : object array of shape (n_images,)
+            The message of each file that cannot be read, and "" for all others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_sample_images
+        >>> from skcnn import ImageReader
+        >>> paths = np.array([*load_sample_images().filenames, "lost.png"])
+        >>> errors = ImageReader().find_errors(paths)
+        >>> errors[-1]
+        "the image file 'lost.png' does not exist"
+        >>> len(paths[errors == ""])
+        2
+        """
+        self._validate_params()
+        paths = self._paths(X)
+        n_threads = count_threads(self.n_jobs)
+        parts = Parallel(n_jobs=n_threads, require="sharedmem")(
+            delayed(self._errors)(paths[rows], decode)
+            for rows in gen_even_slices(len(paths), min(len(paths), 8 * n_threads))
+        )
+        return np.concatenate(parts)
+
+    def _errors(self, paths, decode):
+        """Return the messages of files that cannot be read, and "" for others."""
+        errors = np.full(len(paths), "", dtype=object)
+        for row, path in enumerate(paths):
+            try:
+                if decode:
+                    read_image(path, self.mode, self.max_pixels)
+                else:
+                    check_image(path, self.max_pixels)
+            except (OSError, ValueError) as error:
+                errors[row] = str(error)
+        return errors
+
     def _fit(self, X):
         self._check(X, reset=True)
 
@@ -119,6 +201,16 @@ class ImageReader(ImageTransformer):
 
     def _check(self, X, *, reset):
         """Validate paths, and return them as a list of `str`."""
+        paths = self._paths(X)
+        # names and number of columns only, as scikit-learn's array validation is for numbers
+        validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
+        if reset:
+            self.n_features_in_ = 1
+        return paths
+
+    def _paths(self, X):
+        """Return paths as a list of `str`, relative ones joined to the root."""
+        check_missing_values(X)
         form, given = inspect_images(X)
         shape = given.shape
         if not shape:
@@ -128,7 +220,7 @@ class ImageReader(ImageTransformer):
             )
         if not shape[0]:
             raise ValueError("Found 0 paths while a minimum of 1 is required by ImageReader.")
-        if form == "flat" and len(shape) == 2 and shape[1] != 1 and _holds_text(given):
+        if form == "flat" and len(shape) == 2 and shape[1] != 1 and holds_text(given):
             raise ValueError(
                 f"ImageReader takes one column of file paths, but X has {shape[1]} columns (shape "
                 f"{shape}): select one, X[[name]], or use a ColumnTransformer"
@@ -139,21 +231,32 @@ class ImageReader(ImageTransformer):
                 f"ImageReader takes file paths (str or pathlib.Path), but X of shape {shape} holds "
                 f"{what}: remove the reader, or pass the paths of the files"
             )
-        # names and number of columns only, as scikit-learn's array validation is for numbers
-        validate_data(self, X, reset=reset, skip_check_array=True, ensure_2d=False)
-        if reset:
-            self.n_features_in_ = 1
-        return [str(path) for path in given]
+        if self.root is None:
+            return [str(path) for path in given]
+        root = os.path.expanduser(self.root)
+        if not os.path.isdir(root):
+            raise FileNotFoundError(
+                f"root={str(self.root)!r} of ImageReader is not an existing folder: pass the "
+                "folder that the paths are relative to"
+            )
+        return [os.path.join(root, path) for path in given]
 
     def _read(self, paths):
-        missing = [path for path in paths if not os.path.isfile(path)]
-        if missing:
-            what = "is a folder" if os.path.isdir(missing[0]) else "does not exist"
-            raise FileNotFoundError(
-                f"the image file {missing[0]!r} {what} (missing files: {len(missing)} of "
-                f"{len(paths)}): paths are relative to the working folder, {os.getcwd()!r}"
+        problems = [(path, *found) for path in paths if (found := find_problem(path))[0]]
+        if problems:
+            path, error, kind, problem = problems[0]
+            n_same = sum(other[2] == kind for other in problems)
+            message = (
+                f"the image file {path!r} {problem} ({kind} files: {n_same} of {len(paths)}): "
+                "ImageReader.find_errors lists all files that cannot be read"
             )
-        return LazyImages(ImageFiles(paths, self.mode), n_jobs=self.n_jobs)
+            if error is FileNotFoundError and not os.path.isabs(path):
+                message += (
+                    f"; relative paths start from the working folder, {os.getcwd()!r}, or from "
+                    "the folder root=..."
+                )
+            raise error(message)
+        return LazyImages(ImageFiles(paths, self.mode, self.max_pixels), n_jobs=self.n_jobs)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -162,33 +265,3 @@ class ImageReader(ImageTransformer):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = False
         return tags
-
-
-class ImageFiles:
-    """A source of `LazyImages` that holds paths and reads their files.
-
-    Parameters
-    ----------
-    paths : list of str
-        Paths of the files.
-    mode : {"RGB", "L", "I;16"}
-        Color mode: see `ImageReader`.
-    """
-
-    def __init__(self, paths, mode):
-        self.paths = paths
-        self.mode = mode
-        self.shape = (len(paths), None, None, *((3,) if mode == "RGB" else ()))
-        self.dtype = np.dtype(np.uint16 if mode == "I;16" else np.uint8)
-
-    def __getitem__(self, rows):
-        return [read_image(self.paths[row], self.mode) for row in rows]
-
-    def __repr__(self):
-        return f"ImageFiles(n_images={len(self.paths)}, mode={self.mode!r})"
-
-
-def _holds_text(X):
-    """Return whether an array or a frame of several columns has paths in one of them."""
-    values = np.asarray(X)
-    return values.dtype.kind in "OUT" and any(isinstance(v, (str, os.PathLike)) for v in values[0])

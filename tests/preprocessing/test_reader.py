@@ -326,14 +326,15 @@ def test_bad_input(X, error, match, photo_files):
 
 def test_parameters():
     reader = ImageReader(mode="L")
-    assert reader.get_params() == {"mode": "L", "n_jobs": "auto"}
+    defaults = {"root": None, "max_pixels": 120_000_000, "n_jobs": "auto"}
+    assert reader.get_params() == {"mode": "L", **defaults}
     assert clone(reader).get_params() == reader.get_params()
     assert reader.set_params(mode="I;16") is reader
     assert repr(reader) == "ImageReader(mode='I;16')"
     assert "ImageReader" in reader._repr_html_()
     assert ImageReader().mode == "RGB"
     assert ImageReader().n_jobs == "auto"
-    assert set(vars(ImageReader())) == {"mode", "n_jobs"}
+    assert set(vars(ImageReader())) == {"mode", *defaults}
     with pytest.raises(ValueError, match="Invalid parameter 'color'"):
         reader.set_params(color=True)
 
@@ -369,7 +370,7 @@ def test_fit(photo_files):
     reader = ImageReader("L")
     before = list(photo_files)
     assert reader.fit(photo_files) is reader
-    assert reader.get_params() == {"mode": "L", "n_jobs": "auto"}
+    assert reader.get_params() == ImageReader("L").get_params()
     assert photo_files == before
     assert reader.n_features_in_ == 1
     fitted = dict(vars(reader))
