@@ -2,25 +2,57 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import validate_params
 
-EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+from skcnn.datasets._folder_contents import (
+    EXTENSIONS,
+    LeftOut,
+    class_images,
+    is_image,
+    list_folder,
+)
 
 
-def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
+@validate_params(
+    {
+        "root": [str, os.PathLike],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "return_X_y": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_image_folder(
+    root: str | os.PathLike[str],
+    *,
+    shuffle: bool = True,
+    random_state: int | np.random.RandomState | None = 0,
+    return_X_y: bool = False,
+) -> Any:
     """Find the images in a folder that has one sub-folder for each class.
 
-    The images are not opened: `ImageReader` reads them. Hidden files and folders, and files
-    without the extension of an image, are ignored. Folders inside a class folder are not searched.
+    The images are not opened: `ImageReader` reads them. Hidden files and folders, and those that
+    operating systems make (`Thumbs.db`, `__MACOSX` and others), are ignored. Folders inside a class
+    folder are not searched.
 
     Parameters
     ----------
-    root : str or Path
+    root : str or path-like
         The folder. A leading ``~`` is the user's home folder.
+    shuffle : bool, default=True
+        Whether to shuffle the images, as `sklearn.datasets.load_files` does. False sorts them by
+        class and file name, and then a cross-validation that takes consecutive images, such as
+        ``KFold(5)`` or `learning_curve`, trains on some of the classes only.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the shuffling. An integer gives the same order in every call. See scikit-learn's
+        :term:`glossary <random_state>`.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
 
@@ -30,7 +62,7 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
         A dictionary-like object with the attributes
 
         data : object array of shape (n_images,)
-            Paths of the files as `str`, sorted by class and file name.
+            Paths of the files as `str`.
         target : str array of shape (n_images,)
             Class name of each image, which is the name of its folder.
         target_names : str array of shape (n_classes,)
@@ -42,11 +74,21 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     ------
     FileNotFoundError
         If the folder does not exist.
+    PermissionError
+        If the folder or one of a class may not be read.
     ValueError
         If the folder has no sub-folders, or a sub-folder has no images.
 
+    Warns
+    -----
+    UserWarning
+        If images in nested folders or outside the class folders, files with other suffixes than
+        .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff and .webp, or broken links are left out. One
+        warning counts them by kind.
+
     See Also
     --------
+    ImageReader : Read the images.
     sklearn.datasets.load_files : Load text files with one sub-folder for each class.
 
     Examples
@@ -55,59 +97,86 @@ def load_image_folder(root: str | Path, *, return_X_y: bool = False) -> Any:
     >>> from pathlib import Path
     >>> from skcnn import load_image_folder
     >>> with tempfile.TemporaryDirectory() as root:
-    ...     for name in ("dog/rex.png", "cat/tom.jpg", "cat/notes.txt"):
+    ...     for name in ("dog/rex.png", "cat/tom.jpg", "cat/kit.png"):
     ...         path = Path(root, name)
     ...         path.parent.mkdir(exist_ok=True)
     ...         path.touch()
     ...     images = load_image_folder(root)
     >>> images.filenames.tolist(), images.target.tolist()
-    (['cat/tom.jpg', 'dog/rex.png'], ['cat', 'dog'])
+    (['dog/rex.png', 'cat/tom.jpg', 'cat/kit.png'], ['dog', 'cat', 'cat'])
     """
-    root = Path(root).expanduser()
-    if not root.is_dir():
-        problem = "is a file, not a folder" if root.exists() else "does not exist"
-        raise FileNotFoundError(
-            f"the image folder {str(root)!r} {problem}: pass a folder that has one sub-folder for "
-            "each class"
-        )
-    folders = _visible(root, Path.is_dir)
+    given, root = root, Path(os.path.expanduser(root))
+    _check_root(root, given)
+    folders, files, links = list_folder(root)
     if not folders:
         raise ValueError(
             f"the folder {str(root)!r} has no sub-folders, whose names are the classes: "
             "put the images of each class into a sub-folder named after the class"
         )
-    files = [(folder.name, file) for folder in folders for file in _images(folder)]
-    paths = np.array([str(file) for _, file in files], dtype=object)
-    target = np.array([name for name, _ in files])
+    left_out = LeftOut()
+    for link in links:
+        left_out.add("link", link.name)
+    for file in filter(is_image, files):
+        left_out.add("outside", file.name)
+    found = [(folder.name, file) for folder in folders for file in _images(folder, root, left_out)]
+    if description := left_out.describe():
+        warnings.warn(f"not loaded from {str(root)!r}: {description}", stacklevel=3)
+    order = np.arange(len(found))
+    if shuffle:
+        check_random_state(random_state).shuffle(order)
+    found = [found[row] for row in order]
+    paths = np.array([str(file) for _, file in found], dtype=object)
+    target = np.array([name for name, _ in found])
     if return_X_y:
         return paths, target
     return Bunch(
         data=paths,
         target=target,
         target_names=np.array([folder.name for folder in folders]),
-        filenames=np.array([file.relative_to(root).as_posix() for _, file in files], dtype=object),
+        filenames=np.array([file.relative_to(root).as_posix() for _, file in found], dtype=object),
     )
 
 
-def _visible(folder, is_kind):
-    """List the visible files or folders in a folder, in the same order on every machine."""
-    entries = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return sorted((entry for entry in entries if is_kind(entry)), key=lambda entry: entry.name)
+def _check_root(root, given):
+    """Raise an error that says why a folder cannot be loaded."""
+    try:
+        root.stat()
+    except PermissionError as error:
+        raise PermissionError(
+            f"the image folder {str(root)!r} may not be read: permission denied"
+        ) from error
+    except (OSError, ValueError):  # ValueError: a null character in the name
+        problem = f"is a broken link to {os.readlink(root)!r}" if root.is_symlink() else ""
+        if str(root).startswith("~"):
+            problem = f"does not exist: no user is named {root.parts[0][1:]!r}"
+        raise FileNotFoundError(
+            f"the image folder {str(given)!r} {problem or 'does not exist'}: pass a folder that "
+            "has one sub-folder for each class"
+        ) from None
+    if not os.path.isdir(root):
+        raise FileNotFoundError(
+            f"the image folder {str(root)!r} is a file, not a folder: pass a folder that has one "
+            "sub-folder for each class"
+        )
 
 
-def _images(folder):
-    """List the images of a class."""
-    files = [file for file in _visible(folder, Path.is_file) if file.suffix.lower() in EXTENSIONS]
-    if files:
-        return files
-    within = _visible(folder, Path.is_dir)
-    raise ValueError(
-        f"the folder {str(folder)!r} of class {folder.name!r} has no images "
-        f"({', '.join(EXTENSIONS)}): "
-        + (
+def _images(folder, root, left_out):
+    """List the images of a class, or raise an error that says what its folder has instead."""
+    n_others = left_out.counts["suffix"]
+    images, within = class_images(folder, root, left_out)
+    if images:
+        return images
+    n_others = left_out.counts["suffix"] - n_others
+    if within:
+        advice = (
             f"it has the sub-folders {', '.join(repr(f.name) for f in within[:3])}..., so perhaps "
             f"{str(folder)!r} is the folder to load"
-            if within
-            else "remove it, or put images into it"
         )
+    else:
+        advice = "remove it, or put images into it"
+    if n_others:
+        advice += f" (it has {n_others} file(s) with other suffixes)"
+    raise ValueError(
+        f"the folder {str(folder)!r} of class {folder.name!r} has no images "
+        f"({', '.join(EXTENSIONS)}): {advice}"
     )
