@@ -62,7 +62,7 @@ def load(name, data):
     size, held_out = {"caltech101": (80, "validation"), "blood_cells": (64, "test")}[name]
     parts = []
     for part, most in (("train", 1200), (held_out, 1000)):
-        folder = load_image_folder(data / name / part)
+        folder = load_image_folder(data / name / part, shuffle=False)
         rows = rng.permutation(len(folder.data))[:most]
         photos = ImageReader().fit_transform(folder.data[rows])
         parts += [ImageResizer((size, size)).fit_transform(photos), folder.target[rows]]

@@ -30,7 +30,7 @@ def load(name, data, quick):
         return [part[:500] for part in parts] if quick else parts
     parts = []
     for part in ("train", "validation"):
-        folder = load_image_folder(data / "caltech101" / part)
+        folder = load_image_folder(data / "caltech101" / part, shuffle=False)
         rows = np.arange(len(folder.data))[:: 10 if quick else 1]
         photos = ImageReader().fit_transform(folder.data[rows])
         parts += [ImageResizer((64, 64)).fit_transform(photos), folder.target[rows]]

@@ -80,7 +80,7 @@ def memory_rows(arguments):
 
 def peak(folder, number):
     """Fit and predict in this process, and return its peak memory in MB."""
-    paths, labels = load_image_folder(folder, return_X_y=True)
+    paths, labels = load_image_folder(folder, shuffle=False, return_X_y=True)
     some = np.random.default_rng(0).permutation(len(paths))[: int(number)]
     model = make_pipeline(
         *lazy_steps(get_network(NETWORK).shape[:2], cache_size=CACHE_SIZE), classifier(epochs=2)
@@ -92,7 +92,7 @@ def peak(folder, number):
 
 def speed_rows(keras, arguments):
     """Train from the same photos in each way, and return rows of the speed."""
-    paths, labels = load_image_folder(arguments.data, return_X_y=True)
+    paths, labels = load_image_folder(arguments.data, shuffle=False, return_X_y=True)
     if arguments.quick:
         paths, labels = paths[::50], labels[::50]
     size = get_network(NETWORK).shape[:2]

@@ -106,7 +106,7 @@ def data_of(task, folder, seed):
     folder = folder / FOLDERS[task]
     if task == "Caltech-101":
         return [str(folder / "train"), str(folder / "validation")]
-    paths, labels = load_image_folder(folder / "train", return_X_y=True)
+    paths, labels = load_image_folder(folder / "train", shuffle=False, return_X_y=True)
     parts = train_test_split(paths, labels, test_size=0.2, stratify=labels, random_state=seed)
     return [part.tolist() for part in (parts[0], parts[2], parts[1], parts[3])]
 
@@ -120,7 +120,9 @@ def train_and_test(network, epochs, n_images, task, seed, data):
                 file[k][:n_images] for k in ("X_train", "y_train", "X_test", "y_test")
             )
     elif len(data) == 2:
-        (X, y), (X_test, y_test) = (load_image_folder(path, return_X_y=True) for path in data)
+        (X, y), (X_test, y_test) = (
+            load_image_folder(path, shuffle=False, return_X_y=True) for path in data
+        )
     else:
         X, y, X_test, y_test = data
     steps = []
