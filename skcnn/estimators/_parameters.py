@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields
 from numbers import Integral, Real
 from typing import ClassVar
 
@@ -16,6 +16,9 @@ from skcnn.networks.activations import ACTIVATIONS
 from skcnn.networks.plain import POOLINGS
 from skcnn.networks.spec import option_names
 
+# What a plain network without convolutions does not have.
+_CONVOLUTIONS = ("kernel_size", "stride", "padding", "pooling", "pool_size", "batch_norm")
+
 
 @dataclass(eq=False, repr=False)
 class NetworkParameters:
@@ -27,7 +30,8 @@ class NetworkParameters:
         Name in `skcnn.networks.NETWORKS`, or a callable ``(in_channels, height, width,
         n_outputs)`` that returns a `torch.nn.Module`. The module maps a float32 tensor of shape
         (n_images, in_channels, height, width) to outputs of shape (n_images, n_outputs): logits
-        for a classifier, standardized targets for a regressor.
+        for a classifier, standardized targets for a regressor. A parameter from `channels` to
+        `hidden_units` that the network does not use must have its default value.
     channels : "auto" or sequence of int, default="auto"
         Number of channels of each convolution of the plain network, or of each block of the fast
         network. ``()`` makes the plain network a dense network. "auto" is (64, 256, 256) for the
@@ -90,6 +94,8 @@ class NetworkParameters:
         ------
         TypeError
             If `network` is a module instead of a callable that builds one.
+        ValueError
+            If a parameter that the network does not use is set.
         """
         if isinstance(self.network, nn.Module):
             raise TypeError(
@@ -97,6 +103,43 @@ class NetworkParameters:
                 "continue the training of the previous one: give a callable (in_channels, height, "
                 "width, n_outputs) that builds one"
             )
+        self._check_unused()
         height, width, n_channels = image_shape
         options = {name: getattr(self, name) for name in option_names(self.network)}
         return NetworkSpec(self.network, n_channels, height, width, n_outputs, options)
+
+    def _check_unused(self):
+        """Raise an error if a parameter that the network does not use is set."""
+        defaults = {field.name: field.default for field in fields(self)}
+        names = [field.name for field in fields(NetworkParameters) if field.name != "network"]
+        used, network = self._used_parameters()
+        unused = [
+            name
+            for name in names
+            if name not in used and _comparable(getattr(self, name)) != defaults[name]
+        ]
+        if unused:
+            given = " and ".join(f"{name}={getattr(self, name)!r}" for name in unused)
+            verb, pronoun = ("has", "it") if len(unused) == 1 else ("have", "them")
+            raise ValueError(
+                f"{given} {verb} no effect on {network}: remove {pronoun}, or choose a network "
+                f"that uses {pronoun}"
+            )
+
+    def _used_parameters(self):
+        """Return the names of the parameters that the network uses, and a description of it."""
+        used = option_names(self.network)
+        if callable(self.network):
+            return used, "a network that is a callable"
+        if self.network == "plain" and len(self.channels) == 0:
+            off = [name for name in _CONVOLUTIONS if getattr(self, name) in (None, False)]
+            used = tuple(name for name in used if name not in _CONVOLUTIONS or name in off)
+            return used, f"network={self.network!r} with channels={self.channels!r}"
+        if self.network == "plain" and self.pooling is None:
+            used = tuple(name for name in used if name != "pool_size")
+            return used, f"network={self.network!r} with pooling=None"
+        return used, f"network={self.network!r}"
+
+
+def _comparable(value):
+    return tuple(value) if isinstance(value, list) else value

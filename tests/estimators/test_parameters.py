@@ -3,8 +3,11 @@
 from dataclasses import fields
 from inspect import cleandoc, signature
 
+import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torch import nn
 
 from skcnn import CNNClassifier, CNNRegressor
 from skcnn.estimators._docs import inherit_documentation
@@ -66,7 +69,8 @@ def test_shared_parameters_are_documented_once():
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_training_options_come_from_the_parameters(cls):
-    estimator = cls(learning_rate=0.5, mixup=0.25, warm_start=True)
+    given = {"optimizer": "sgd", "learning_rate": 0.5, "schedule": None, "batch_size": 7}
+    estimator = cls(**given, max_epochs=3, mixup=0.25, warm_start=True)
     options = TrainingOptions.of(estimator)
     for field in fields(TrainingOptions):
         expected = getattr(estimator, field.name, 0.0)
@@ -80,3 +84,83 @@ def test_document_class_without_a_docstring():
 
     Bare.__doc__ = None
     assert inherit_documentation(Bare).__doc__ is None
+
+
+# --- parameters that the network does not use --------------------------------------------------
+
+NOT_DEFAULT = {
+    "channels": (4, 4),
+    "kernel_size": 5,
+    "stride": 2,
+    "padding": "valid",
+    "pooling": "avg",
+    "pool_size": 3,
+    "activation": "tanh",
+    "batch_norm": False,
+    "dropout": 0.9,
+    "hidden_units": (7,),
+}
+IMAGES = np.random.default_rng(0).random((30, 6, 6))
+TARGETS = np.arange(30) % 2
+QUICK = {"max_epochs": 1, "random_state": 0}
+
+
+def linear(in_channels, height, width, n_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * height * width, n_outputs))
+
+
+CONVOLUTIONS = ["kernel_size", "stride", "padding", "pooling", "pool_size"]
+UNUSED = {
+    "fast": ({"network": "fast"}, list(NOT_DEFAULT)[1:], r"network='fast'"),
+    "callable": ({"network": linear}, list(NOT_DEFAULT), "a network that is a callable"),
+    "dense": ({"channels": ()}, CONVOLUTIONS, r"network='plain' with channels=\(\)"),
+    "no pooling": ({"pooling": None}, ["pool_size"], "network='plain' with pooling=None"),
+}
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("parameters", "name", "network"),
+    [(given, name, text) for given, names, text in UNUSED.values() for name in names],
+)
+def test_parameter_that_the_network_does_not_use_is_an_error(cls, parameters, name, network):
+    value = NOT_DEFAULT[name]
+    estimator = cls(**QUICK, **parameters, **{name: value})
+    for fit in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(ValueError, match=f"^{name}=.* has no effect on {network}: remove it"):
+            fit(IMAGES, TARGETS)
+    assert not hasattr(estimator, "net_")
+
+
+def test_all_unused_parameters_are_named():
+    estimator = CNNClassifier("fast", dropout=0.9, kernel_size=7)
+    message = r"kernel_size=7 and dropout=0\.9 have no effect on network='fast': remove them"
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(IMAGES, TARGETS)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"network": "fast", "channels": (4,), "dropout": np.float64(0.3), "hidden_units": [128]},
+        {"network": linear, "channels": "auto", "stride": np.int64(1)},
+        {"channels": [], "batch_norm": False, "pooling": None},  # it has neither
+        {**NOT_DEFAULT, "padding": "same", "network": "plain"},
+    ],
+)
+def test_default_values_and_used_parameters_are_accepted(cls, parameters):
+    fitted = cls(**QUICK, **parameters).fit(IMAGES, TARGETS)
+    assert fitted.n_epochs_ == 1
+
+
+def test_grid_search_over_networks_with_their_own_parameters():
+    grid = [
+        {"network": ["plain"], "dropout": [0.0, 0.5], "channels": [(4,)]},
+        {"network": ["fast"], "channels": [(4,), (4, 8)]},
+    ]
+    search = GridSearchCV(CNNClassifier(**QUICK), grid, cv=2, error_score="raise")
+    assert np.isfinite(search.fit(IMAGES, TARGETS).cv_results_["mean_test_score"]).all()
+    wrong = GridSearchCV(CNNClassifier("fast", **QUICK), {"dropout": [0.1]}, cv=2)
+    with pytest.raises(ValueError, match=r"dropout=0\.1 has no effect on network='fast'"):
+        wrong.fit(IMAGES, TARGETS)

@@ -186,26 +186,6 @@ def test_fast_network_and_muon_on_digits():
     assert [block.conv1.out_channels for block in cnn.module_.network.blocks] == [16, 32]
 
 
-PLAIN_NETWORK_ONLY = {
-    "kernel_size": 5,
-    "stride": 2,
-    "padding": "valid",
-    "pooling": "avg",
-    "pool_size": 3,
-    "activation": "tanh",
-    "batch_norm": False,
-    "dropout": 0.9,
-    "hidden_units": (7,),
-}
-
-
-def test_fast_network_ignores_options_of_the_plain_network(task):
-    estimator, X, y = task
-    expected = estimator(**QUICK, **FAST).fit(X, y).predict(X)
-    found = estimator(**QUICK, **FAST, **PLAIN_NETWORK_ONLY).fit(X, y).predict(X)
-    assert_array_equal(found, expected)
-
-
 @pytest.mark.parametrize(
     "shape", [(20, 1, 1), (20, 2, 5), (20, 9, 7, 3), (20, 28, 28, 1), (20, 1, 12, 3)]
 )
