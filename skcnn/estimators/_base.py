@@ -31,7 +31,7 @@ from skcnn.training.callbacks import (
     Lookahead,
     ReportEpochs,
     RestoreBest,
-    schedule_callback,
+    Schedule,
 )
 from skcnn.training.device import resolve_device, seeded
 from skcnn.training.loader import ImageDataset
@@ -301,13 +301,14 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
         """Return the callbacks of one training."""
         callbacks = []
         if schedule is not None:
-            callbacks.append(schedule_callback(schedule, n_batches))
+            callbacks.append(Schedule(schedule, n_batches))
         if self.lookahead:
             callbacks.append(Lookahead(n_batches))
+        scheduled = [] if schedule is None else callbacks.copy()
         if hasattr(self, "_skl_callbacks"):
             callbacks.append(ReportEpochs(self, context, lambda net: {"net_": net}, data))
         if self.early_stopping:
-            callbacks.append(RestoreBest(self.patience))
+            callbacks.append(RestoreBest(self.patience, scheduled))
         return callbacks
 
     def __sklearn_tags__(self) -> Tags:

@@ -31,9 +31,9 @@ class FittedNetwork(BaseEstimator):
     n_epochs_ : int
         Number of epochs for which the network was trained.
     best_epoch_ : int
-        Epoch of the last `fit` with the smallest validation loss, whose weights are kept with
-        `early_stopping`. It counts from 1, as "epoch" in `history_` does. There is no such
-        attribute without validation images.
+        Epoch of the last `fit` whose weights were kept by `early_stopping`, or else the epoch with
+        the smallest validation loss. It counts from 1, as "epoch" in `history_` does. There is no
+        such attribute without validation images.
     best_score_ : float
         Validation score in that epoch, accuracy or R squared.
     """
@@ -80,7 +80,7 @@ class FittedNetwork(BaseEstimator):
 
     @property
     def best_epoch_(self) -> int:
-        """Epoch with the smallest validation loss."""
+        """Epoch whose weights were kept, or that of the smallest validation loss."""
         return self._best_record("best_epoch_")["epoch"]
 
     @property

@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
-from skorch.utils import noop
+from skorch.callbacks import Callback
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.lr_scheduler import LambdaLR
 
 from skcnn.training.interrupts import StopTraining
 from skcnn.training.schedules import SCHEDULES
 
+_LAST_QUARTER = 0.75  # fraction of the training at which the last quarter begins
 
-def schedule_callback(schedule, n_batches):
-    """Return a callback that sets the learning rate before every batch.
+
+class Schedule(Callback):
+    """Set the learning rate before every batch.
 
     Parameters
     ----------
     schedule : str
         Name in `SCHEDULES`.
     n_batches : int
-        Number of batches of the training.
-
-    Returns
-    -------
-    callback : skorch.callbacks.LRScheduler
-        Callback.
+        Number of batches of the training. It may change during the training.
     """
-    factor = SCHEDULES[schedule]
-    return LRScheduler(
-        LambdaLR,
-        step_every="batch",
-        event_name=None,
-        last_epoch=-1,
-        lr_lambda=lambda batch: factor(batch / n_batches),
-    )
+
+    def __init__(self, schedule, n_batches):
+        self.schedule = schedule
+        self.n_batches = n_batches
+
+    def on_train_begin(self, net, **kwargs):  # noqa: D102
+        self.batch_ = 0
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+        self._set_learning_rates(net)
+
+    def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        self._set_learning_rates(net)  # `n_batches` may have changed
+
+    def on_batch_end(self, net, training=False, **kwargs):  # noqa: D102
+        if training:
+            self.batch_ += 1
+            self._set_learning_rates(net)
+
+    def _set_learning_rates(self, net):
+        factor = SCHEDULES[self.schedule](self.batch_ / self.n_batches)
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = rate * factor
 
 
 def overrides(callback, method):
@@ -140,21 +151,68 @@ class ReportEpochs(Callback):
             raise StopTraining
 
 
-class RestoreBest(EarlyStopping):
-    """Early stopping on the validation loss, which restores the weights of the best epoch.
+class RestoreBest(Callback):
+    """Early stopping, which restores the weights of the best epoch.
+
+    When the validation loss has not improved for `patience` epochs, the training ends. With a
+    schedule it first skips to the last quarter of the schedule, because the weights are better
+    after the learning rate has decreased: N epochs are followed by N / 3 more, as in the cool-down
+    of Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations",
+    NeurIPS 2024 (arXiv 2405.18392).
+
+    The best epoch is the one of the lowest validation loss; in the last quarter of a schedule, it
+    is the one of the highest validation score. There, the loss increases when the network becomes
+    more confident, although fewer of its predictions are wrong.
+
+    The weights of the last of several equally good epochs are restored. Its record in the history
+    of the net has the item "restored".
 
     Parameters
     ----------
     patience : int
-        Number of epochs without improvement after which training ends.
+        Number of epochs without improvement.
+    scheduled : sequence of Callback, default=()
+        Callbacks with an attribute `n_batches`, such as `Schedule`, which is reduced when the
+        training skips to the last quarter. Empty if there is no schedule.
     """
 
-    def __init__(self, patience):
-        super().__init__(
-            monitor="valid_loss", patience=patience, threshold=0.0, load_best=True, sink=noop
-        )
+    def __init__(self, patience, scheduled=()):
+        self.patience = patience
+        self.scheduled = scheduled
+
+    def on_train_begin(self, net, **kwargs):  # noqa: D102
+        self.best_ = self.best_record_ = self.best_weights_ = None
+        self.n_without_improvement_ = 0
+        self.in_last_quarter_ = self.shortened_ = False
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        record = net.history[-1]
+        n_done, n_epochs = net.progress.epoch + 1, net.progress.n_epochs
+        if self.scheduled and n_done > _LAST_QUARTER * n_epochs:
+            self.in_last_quarter_ = True
+        merit = record["valid_score"] if self.in_last_quarter_ else -record["valid_loss"]
+        merit = (self.in_last_quarter_, merit)  # epochs of the last quarter come first
+        self.n_without_improvement_ += 1
+        if self.best_ is None or merit > self.best_:
+            self.n_without_improvement_ = 0
+        if self.best_ is None or merit >= self.best_:
+            self.best_, self.best_record_ = merit, record
+            self.best_weights_ = copy.deepcopy(net.module_.state_dict())
+        if self.shortened_ and n_done == n_epochs:
+            raise StopTraining
+        if self.n_without_improvement_ >= self.patience and not self.in_last_quarter_:
+            if not self.scheduled:
+                raise StopTraining
+            self._skip_to_last_quarter(net, n_done, n_epochs)
 
     def on_train_end(self, net, **kwargs):  # noqa: D102
-        # EarlyStopping restores the weights only if it stops the training itself.
-        if self.best_model_weights_ is not None:
-            net.module_.load_state_dict(self.best_model_weights_)
+        if self.best_weights_ is not None:
+            self.best_record_["restored"] = True
+            net.module_.load_state_dict(self.best_weights_)
+
+    def _skip_to_last_quarter(self, net, n_done, n_epochs):
+        self.in_last_quarter_ = self.shortened_ = True
+        n_shortened = min(n_epochs, n_done + max(1, n_done // 3))
+        for callback in self.scheduled:
+            callback.n_batches = callback.n_batches * n_shortened // n_epochs
+        net.shorten_training(n_shortened)

@@ -94,7 +94,9 @@ def check_trained(net, dataset):
 
 
 def mark_best_epoch(history, n_epochs_before):
-    """Record in "best" which epoch of a training has the smallest validation loss.
+    """Record in "best" which epoch of a training is the best one.
+
+    It is the epoch whose weights were restored, or else that of the smallest validation loss.
 
     Parameters
     ----------
@@ -106,7 +108,8 @@ def mark_best_epoch(history, n_epochs_before):
     records = [record for record in list(history)[n_epochs_before:] if "valid_loss" in record]
     for record in list(history):
         record.pop("best", None)
-    best = min(records, key=lambda record: record["valid_loss"], default=None)
+    restored = [record for record in records if record.pop("restored", False)]
+    best = min(restored or records, key=lambda record: record["valid_loss"], default=None)
     for record in records:
         record["best"] = record is best
 

@@ -172,17 +172,27 @@ class ImageNeuralNet(NeuralNet):
         self._set_training(False)
         return self
 
-    @property
-    def n_epochs(self):
-        """Maximum number of epochs of the current training."""
-        return self._n_epochs
-
     def _start_training(self, n_epochs_before, n_epochs):
         self._n_epochs_before, self._n_epochs = n_epochs_before, n_epochs
         self._transforms = batch_transforms(self.options)
         self._autocast = autocast(torch.device(self.device), self.options.precision)
         self._interrupts = InterruptMonitor()
         self._calls_on_grad_computed = True
+
+    @property
+    def progress(self):
+        """Position in the current training."""
+        return Progress(len(self.history) - 1 - self._n_epochs_before, self._n_epochs)
+
+    def shorten_training(self, n_epochs):
+        """Reduce the number of epochs that the progress of the current training refers to.
+
+        Parameters
+        ----------
+        n_epochs : int
+            New number of epochs, after which the caller stops the training.
+        """
+        self._n_epochs = n_epochs
 
     def any_callback_overrides(self, *methods):
         """Return whether a callback overrides one of some methods.
@@ -239,9 +249,8 @@ class ImageNeuralNet(NeuralNet):
         if not self.module_.training:
             self._set_training(True)
         batch = batch.to(torch.device(self.device))
-        progress = Progress(len(self.history) - 1 - self._n_epochs_before, self._n_epochs)
         for transform in self._transforms:
-            batch = transform(batch, self, progress)
+            batch = transform(batch, self, self.progress)
         with self._autocast:
             outputs = self.infer(batch.images, **fit_params).float()
             loss = self._loss(outputs, batch)

@@ -30,7 +30,7 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
         self.ends_.append(time.monotonic())
         record = net.history[-1]
-        n_done, n_epochs = len(net.history) - self.n_epochs_before_, net.n_epochs
+        n_done, n_epochs = len(net.history) - self.n_epochs_before_, net.progress.n_epochs
         parts = [
             f"{name.replace('_', ' ')} {format_value(name, record[name])}"
             for name in (*_NAMES, *_further_names(record))

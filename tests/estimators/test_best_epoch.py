@@ -32,7 +32,7 @@ class KeepWeights(Callback):
 @pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_best_epoch_has_the_smallest_validation_loss(estimator, early_stopping):
-    fitted = small(estimator, early_stopping=early_stopping, learning_rate=0.02)
+    fitted = small(estimator, early_stopping=early_stopping, schedule=None)
     fitted.fit(X, y, X_val=X[::-1], y_val=y)
     losses = [record["valid_loss"] for record in fitted.history_]
     expected = int(np.argmin(losses)) + 1
@@ -46,7 +46,13 @@ def test_best_epoch_has_the_smallest_validation_loss(estimator, early_stopping):
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch():
     KeepWeights.weights.clear()
-    cnn = small(early_stopping=True, learning_rate=0.05, max_epochs=10, callbacks=[KeepWeights()])
+    cnn = small(
+        early_stopping=True,
+        learning_rate=0.05,
+        schedule=None,
+        max_epochs=10,
+        callbacks=[KeepWeights()],
+    )
     cnn.fit(X, y, X_val=X[::-1], y_val=y)
     assert 1 <= cnn.best_epoch_ < cnn.n_epochs_
     expected = KeepWeights.weights[cnn.best_epoch_ - 1]

@@ -1,15 +1,19 @@
-"""The lookahead callback against a naive moving average."""
+"""Lookahead against a naive moving average, and early stopping against scripted losses."""
 
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from torch import nn
 
 from skcnn import CNNClassifier
-from skcnn.training.callbacks import Lookahead
+from skcnn.training.callbacks import Lookahead, RestoreBest, Schedule
+from skcnn.training.interrupts import StopTraining
+from skcnn.training.schedules import SCHEDULES
+from skcnn.training.transforms import Progress
 
 X, y = load_digits(return_X_y=True)
 
@@ -47,3 +51,132 @@ def test_lookahead_does_not_change_frozen_weights():
 def test_network_learns_with_lookahead():
     cnn = CNNClassifier(channels=(8, 16), max_epochs=20, lookahead=True, random_state=0)
     assert cnn.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
+
+
+# --- early stopping ----------------------------------------------------------------------------
+
+N_BATCHES = 6  # batches of one epoch
+
+
+class ScriptedNet:
+    """A net whose only weight is the number of the epoch, with given losses and scores."""
+
+    def __init__(self, n_epochs, losses, scores):
+        self.n_epochs, self.losses, self.scores = n_epochs, losses, scores
+        self.module_ = nn.Linear(1, 1, bias=False)
+        self.optimizer_ = torch.optim.SGD(self.module_.parameters(), lr=0.5)
+        self.history, self.rates = [], []
+
+    @property
+    def progress(self):
+        return Progress(len(self.history) - 1, self.n_epochs)
+
+    def shorten_training(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    @torch.no_grad()
+    def train(self, callbacks):
+        for callback in callbacks:
+            callback.on_train_begin(self)
+        try:
+            for epoch in range(self.n_epochs):
+                self.history.append(
+                    {"valid_loss": self.losses[epoch], "valid_score": self.scores[epoch]}
+                )
+                for callback in callbacks:
+                    callback.on_epoch_begin(self)
+                for _ in range(N_BATCHES):
+                    self.rates.append(self.optimizer_.param_groups[0]["lr"])
+                    for callback in callbacks:
+                        callback.on_batch_end(self, training=True)
+                self.module_.weight.fill_(epoch)
+                for callback in callbacks:
+                    callback.on_epoch_end(self)
+        except StopTraining:
+            pass
+        for callback in callbacks:
+            callback.on_train_end(self)
+        return self
+
+    @property
+    def restored(self):
+        epoch = self.module_.weight.item()
+        assert [i for i, record in enumerate(self.history) if "restored" in record] == [epoch]
+        return epoch
+
+
+def train_scheduled(name, losses, scores, *, n_epochs, patience):
+    schedule = Schedule(name, n_epochs * N_BATCHES)
+    net = ScriptedNet(n_epochs, losses, scores)
+    return net.train([schedule, RestoreBest(patience, [schedule])])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(
+    ("n_epochs", "best", "patience", "ended"),
+    [
+        (40, 10, 5, 16 + 5),  # no improvement in 5 epochs: 16 epochs, and a third of them
+        (40, 0, 1, 2 + 1),
+        (20, 11, 5, 20),  # the rest of the schedule is shorter than a third of the epochs
+        (20, 15, 3, 20),  # the last quarter is not interrupted
+    ],
+)
+def test_early_stopping_skips_to_the_last_quarter(name, n_epochs, best, patience, ended):
+    losses = np.abs(np.arange(n_epochs) - best) + 1.0
+    net = train_scheduled(name, losses, np.zeros(n_epochs), n_epochs=n_epochs, patience=patience)
+    assert len(net.history) == ended
+    skipped = min(best + 1 + patience, ended) * N_BATCHES
+    batches = np.arange(ended * N_BATCHES)
+    done = np.where(batches < skipped, batches / (n_epochs * N_BATCHES), batches / len(batches))
+    assert_allclose(net.rates, [0.5 * SCHEDULES[name](share) for share in done], atol=1e-15)
+    assert net.rates[-1] < 0.1  # each schedule has come down
+
+
+def test_early_stopping_restores_the_last_best_score_of_the_last_quarter():
+    losses = [3, 1, 2, 2, 2, 2, 2, 2.5, 3, 3, 3, 3]
+    scores = [0, 1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.6, 0.6, 0.5, 0.9]
+    # Epochs 0 to 7, then two more: 8 has the best score and is the first of them.
+    assert train_scheduled("linear", losses, scores, n_epochs=12, patience=6).restored == 9
+    # The last quarter without a skip: epochs 9 to 11.
+    assert train_scheduled("linear", losses, scores, n_epochs=12, patience=20).restored == 11
+
+
+@pytest.mark.parametrize(("patience", "ended", "best"), [(2, 4, 1), (3, 8, 4), (9, 8, 4)])
+def test_early_stopping_without_a_schedule_restores_the_lowest_loss(patience, ended, best):
+    losses = [3.0, 1.0, 2.0, 1.5, 0.9, 1.0, 1.0, 1.0]
+    net = ScriptedNet(8, losses, np.arange(8)).train([RestoreBest(patience)])
+    assert len(net.history) == ended
+    assert net.restored == best
+
+
+def test_early_stopping_shortens_lookahead_and_progressive_resizing():
+    recorded = []
+
+    class Record(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.output = nn.Linear(1, 10)
+
+        def forward(self, images):
+            if self.training:
+                recorded.append(images.shape[-1])
+            return self.output(images.mean((1, 2, 3))[:, None])
+
+    noise = np.random.default_rng(0).permutation(y[:100])
+    cnn = CNNClassifier(
+        lambda *sizes: Record(),
+        max_epochs=60,
+        batch_size=100,
+        learning_rate=0.3,
+        progressive_resizing=0.5,
+        lookahead=True,
+        early_stopping=True,
+        patience=4,
+        random_state=0,
+    ).fit(X[:100], y[:100], X_val=X[:100], y_val=noise)
+    n_epochs = cnn.n_epochs_
+    sizes = recorded[-n_epochs:]  # without those of the check before training
+    assert n_epochs < 40
+    n_skipped = next(n for n in range(n_epochs) if n + max(1, n // 3) == n_epochs)
+    assert sizes[n_skipped - 1] < 8
+    assert set(sizes[n_skipped:]) == {8}

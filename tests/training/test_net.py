@@ -26,7 +26,7 @@ from torch import nn
 
 from skcnn.lazy import LazyImages
 from skcnn.networks import PlainNetwork, Standardize
-from skcnn.training.callbacks import RestoreBest, schedule_callback
+from skcnn.training.callbacks import RestoreBest, Schedule
 from skcnn.training.device import seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.muon import Muon
@@ -87,7 +87,7 @@ def build_net(module=None, target_type="multiclass", **parameters):
 
 
 def schedule_callbacks(name, *, n_batches):
-    return [] if name is None else [schedule_callback(name, n_batches)]
+    return [] if name is None else [Schedule(name, n_batches)]
 
 
 def constant_factor(done):
@@ -506,7 +506,7 @@ def test_pickle_size_is_close_to_the_weights():
             ImageDataset(IMAGES, CLASSES),
             ImageDataset(np.zeros((500, 7, 6, 2)), np.zeros(500, int)),
             3,
-            own_callbacks=[schedule_callback("linear", 15), RestoreBest(9)],
+            own_callbacks=[Schedule("linear", 15), RestoreBest(9)],
             callbacks=[EpochScoring("accuracy")],
         )
         sizes[warm_start] = len(pickle.dumps(net))

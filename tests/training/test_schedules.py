@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from skcnn.training.callbacks import schedule_callback
+from skcnn.training.callbacks import Schedule
 from skcnn.training.schedules import SCHEDULES, cosine, linear, one_cycle
 
 DONE = np.linspace(0, 1, 101)
@@ -69,7 +69,7 @@ def learning_rates(net):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_learning_rate_of_every_batch(name):
     net, factor = make_net(1.0, 0.5), SCHEDULES[name]
-    callback = schedule_callback(name, n_batches=8).initialize()
+    callback = Schedule(name, n_batches=8).initialize()
     callback.on_train_begin(net)
     for batch in range(8):
         assert_allclose(learning_rates(net), [0.1 * factor(batch / 8), 0.05 * factor(batch / 8)])
