@@ -125,8 +125,6 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
                 valid,
                 net=net,
                 seed=seed,
-                epochs=self.max_epochs,
-                schedule=self.schedule,
                 data=_fit_data(X, y, sample_weight),
             )
         return self
@@ -151,8 +149,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
                 None,
                 net=net,
                 seed=self._draw_seed(),
-                epochs=1,
-                schedule=None,
+                one_pass=True,
                 data=_fit_data(X, y, sample_weight),
             )
         return self
@@ -244,8 +241,10 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
     # --------------------------------------------------------------------------------------------
     # Build and train
 
-    def _train(self, dataset, valid, *, net, seed, epochs, schedule, data):
+    def _train(self, dataset, valid, *, net, seed, data, one_pass=False):
         """Train a new net or continue to train one, and call scikit-learn's callbacks."""
+        options = TrainingOptions.of(self, len(dataset))
+        epochs, schedule = (1, None) if one_pass else (options.max_epochs, options.schedule)
         device = resolve_device(self.device)
         context = self._init_callback_context(max_subtasks=epochs)
         context.call_on_fit_task_begin(estimator=self, **data)
@@ -257,7 +256,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             stack.enter_context(seeded(seed if net is None else seed + self.n_epochs_, device))
             if net is not None:
                 stack.enter_context(restore_on_failure(net))
-            net = self._prepare_net(net, dataset, seed, device)
+            net = self._prepare_net(net, dataset, options, seed, device)
             n_batches = epochs * len(net.get_iterator(dataset, training=True))
             own_callbacks = self._training_callbacks(n_batches, schedule, context, data)
             if len(dataset) == 1:
@@ -268,9 +267,8 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             estimator=self, reconstruction_attributes=lambda: {"net_": net}, **data
         )
 
-    def _prepare_net(self, net, dataset, seed, device):
-        """Return a net with the options of the estimator, on the device."""
-        options = TrainingOptions.of(self)
+    def _prepare_net(self, net, dataset, options, seed, device):
+        """Return a net with the given options, on the device."""
         if net is None:
             net = self._build_net(dataset, options, seed)
         else:

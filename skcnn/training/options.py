@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS
+from skcnn.training.automatic import resolve_options
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
 
@@ -31,24 +33,24 @@ class TrainingParameters:
         Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
         rows with a square number of features are square gray images, and other rows of up to 64
         features are images of height 1. Not needed for other forms of images.
-    optimizer : {"adam", "adamw", "muon", "rmsprop", "sgd"}, default="adamw"
+    optimizer : {"auto", "adam", "adamw", "muon", "rmsprop", "sgd"}, default="auto"
         Optimization algorithm. "sgd" uses Nesterov momentum of 0.9. "muon" (Jordan et al. 2024,
         https://kellerjordan.github.io/posts/muon/) is for networks with batch normalization, such
-        as "fast", and typically needs a `learning_rate` of about 0.2.
-    learning_rate : float, default=0.003
+        as "fast". The notes on automatic values list what "auto" gives.
+    learning_rate : "auto" or float, default="auto"
         Maximum learning rate. For the weights of dense layers with more than 2,048 inputs it is
         reduced in proportion to the number of inputs (Yang et al. 2021, arXiv 2203.03466, table
-        3).
-    schedule : {"cosine", "linear", "one_cycle"} or None, default="one_cycle"
+        3). "auto" depends on `optimizer`.
+    schedule : {"auto", "cosine", "linear", "one_cycle"} or None, default="auto"
         Learning rate schedule of a `fit`. "cosine" and "linear" decrease it to 0, "one_cycle"
         first increases it (Smith and Topin 2018, arXiv 1708.07120). None keeps it constant.
     weight_decay : "auto" or float, default="auto"
         Decoupled weight decay for "adamw", where each step multiplies the weights by
         ``1 - learning_rate * weight_decay``; coefficient of an L2 penalty for the other
         optimizers. "auto" is 0.5 for "adamw" and 0 for the others.
-    batch_size : int, default=64
+    batch_size : "auto" or int, default="auto"
         Number of images in a training batch.
-    max_epochs : int, default=20
+    max_epochs : "auto" or int, default="auto"
         Maximum number of passes over the training images.
     mixup : float, default=0.0
         Parameter alpha of mixup (Zhang et al. 2018, arXiv 1710.09412): the network trains on
@@ -96,12 +98,12 @@ class TrainingParameters:
 
     image_shape: Sequence[int] | None = None
     loss: str = ""
-    optimizer: str = "adamw"
-    learning_rate: float = 0.003
-    schedule: str | None = "one_cycle"
+    optimizer: str = "auto"
+    learning_rate: str | float = "auto"
+    schedule: str | None = "auto"
     weight_decay: str | float = "auto"
-    batch_size: int = 64
-    max_epochs: int = 20
+    batch_size: str | int = "auto"
+    max_epochs: str | int = "auto"
     mixup: float = 0.0
     progressive_resizing: float = 1.0
     lookahead: bool = False
@@ -118,12 +120,12 @@ class TrainingParameters:
 
     _parameter_constraints: ClassVar[dict] = {
         "image_shape": [IMAGE_SHAPE, None],
-        "optimizer": [StrOptions(set(OPTIMIZERS))],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "schedule": [StrOptions(set(SCHEDULES)), None],
+        "optimizer": [StrOptions({"auto", *OPTIMIZERS})],
+        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions({"auto", *SCHEDULES}), None],
         "weight_decay": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 2, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "mixup": [Interval(Real, 0, None, closed="left")],
         "progressive_resizing": [Interval(Real, 0, 1, closed="right")],
         "lookahead": ["boolean"],
@@ -145,7 +147,7 @@ class TrainingOptions:
     """Options of training, read from the parameters of an estimator.
 
     They are plain data, which can be stored with a fitted network. Fields have the names and the
-    meaning of the parameters in `TrainingParameters`.
+    meaning of the parameters in `TrainingParameters`, with the chosen values in place of "auto".
     """
 
     loss: str
@@ -167,13 +169,15 @@ class TrainingOptions:
     label_smoothing: float = 0.0
 
     @classmethod
-    def of(cls, estimator: Any) -> TrainingOptions:
-        """Read the options from the parameters of an estimator.
+    def of(cls, estimator: Any, n_images: float = math.inf) -> TrainingOptions:
+        """Read the options from the parameters of an estimator, and choose automatic values.
 
         Parameters
         ----------
         estimator : object
             Any object with the parameters as attributes, such as a `TrainingParameters`.
+        n_images : int, default=math.inf
+            Number of training images, for automatic values. The default is a large number.
 
         Returns
         -------
@@ -181,7 +185,9 @@ class TrainingOptions:
             The options. `label_smoothing` is 0 for an estimator without that parameter.
         """
         names = [field.name for field in fields(cls) if hasattr(estimator, field.name)]
-        return cls(**{name: getattr(estimator, name) for name in names})
+        options = {name: getattr(estimator, name) for name in names}
+        network = getattr(estimator, "network", None)
+        return cls(**resolve_options(options, network=network, n_images=n_images))
 
     def skorch_parameters(self) -> dict[str, Any]:
         """Return the parameters of skorch's net that the options determine.

@@ -217,7 +217,7 @@ def test_partial_fit_with_other_classes():
 
 def test_learning_rate_scheduler_with_a_schedule():
     scheduler = LRScheduler("StepLR", step_size=1)
-    with pytest.raises(ValueError, match="schedule='one_cycle' also sets the learning rate"):
+    with pytest.raises(ValueError, match="schedule='auto' also sets the learning rate"):
         quick_classifier(callbacks=[scheduler]).fit(X, y)
     quick_classifier(callbacks=[scheduler], schedule=None).fit(X, y)
 

@@ -1,0 +1,144 @@
+"""Training options that are chosen automatically."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.utils._param_validation import InvalidParameterError
+from torch import nn
+
+from skcnn import CNNClassifier, CNNRegressor
+from skcnn.training.optimizers import OPTIMIZERS
+from skcnn.training.options import TrainingOptions
+
+RNG = np.random.default_rng(0)
+IMAGES, LABELS = RNG.random((40, 6, 6)), np.arange(40) % 2
+NAMES = ("optimizer", "learning_rate", "schedule", "batch_size", "max_epochs")
+PLAIN = ("adamw", 0.003, "one_cycle", 64, 20)
+ESTIMATORS = [CNNClassifier, CNNRegressor]
+
+
+def linear(in_channels, height, width, n_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * height * width, n_outputs))
+
+
+def chosen(estimator, n_images):
+    options = TrainingOptions.of(estimator, n_images)
+    return tuple(getattr(options, name) for name in NAMES)
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("network", ["plain", linear])
+@pytest.mark.parametrize("n_images", [2, 4000, 50_000])
+def test_plain_and_custom_networks_do_not_depend_on_the_number_of_images(cls, network, n_images):
+    assert chosen(cls(network), n_images) == PLAIN
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize(
+    ("n_images", "learning_rate", "batch_size", "max_epochs"),
+    [
+        (2, 0.086, 32, 20),
+        (3200, 0.086, 32, 20),
+        (10_000, 0.114, 100, 20),
+        (19_999, 0.135, 199, 20),
+        (20_000, 0.135, 200, 12),
+        (50_000, 0.17, 500, 12),  # the recipe for CIFAR-10
+        (1_000_000, 0.17, 500, 12),
+    ],
+)
+def test_fast_network(cls, n_images, learning_rate, batch_size, max_epochs):
+    expected = ("muon", learning_rate, "linear", batch_size, max_epochs)
+    assert chosen(cls("fast"), n_images) == expected
+
+
+@pytest.mark.parametrize("network", ["plain", "fast"])
+@pytest.mark.parametrize(
+    ("optimizer", "batch_size", "learning_rate"),
+    [
+        ("adam", 16, 0.003),
+        ("adamw", 500, 0.003),
+        ("rmsprop", 64, 0.001),
+        ("sgd", 64, 0.01),
+        ("muon", 500, 0.17),
+        ("muon", 2000, 0.17),
+        ("muon", 125, round(0.17 / 2**0.5, 3)),
+    ],
+)
+def test_learning_rate_depends_on_the_optimizer(network, optimizer, batch_size, learning_rate):
+    cnn = CNNClassifier(network, optimizer=optimizer, batch_size=batch_size)
+    assert TrainingOptions.of(cnn, 1000).learning_rate == learning_rate
+
+
+def test_every_optimizer_has_a_learning_rate():
+    for optimizer in OPTIMIZERS:
+        assert TrainingOptions.of(CNNClassifier(optimizer=optimizer)).learning_rate > 0
+
+
+@pytest.mark.parametrize("network", ["plain", "fast"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("optimizer", "sgd"),
+        ("learning_rate", 0.02),
+        ("schedule", None),
+        ("batch_size", 11),
+        ("max_epochs", 2),
+    ],
+)
+def test_given_values_are_used(network, name, value):
+    cnn = CNNClassifier(network, **{name: value})
+    assert getattr(TrainingOptions.of(cnn, 1000), name) == value
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("network", ["plain", "fast"])
+def test_fitted_net_has_the_chosen_values(cls, network):
+    estimator = cls(network, channels=(4,), random_state=0)
+    fitted = clone(estimator).fit(IMAGES, LABELS)
+    net = fitted.net_
+    assert net.options == TrainingOptions.of(estimator, 40)
+    optimizer, learning_rate, _, batch_size, max_epochs = chosen(estimator, 40)
+    assert (net.lr, net.batch_size, net.max_epochs) == (learning_rate, batch_size, max_epochs)
+    assert net.optimizer is OPTIMIZERS[optimizer][0]
+    assert fitted.n_epochs_ == max_epochs
+    assert fitted.get_params() == estimator.get_params()  # still "auto"
+    assert pickle.loads(pickle.dumps(fitted)).net_.options == net.options
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("network", ["plain", "fast"])
+def test_automatic_values_equal_the_same_values_given(cls, network):
+    automatic = cls(network, channels=(4,), random_state=0)
+    given = dict(zip(NAMES, chosen(automatic, 40), strict=True))
+    outputs = [
+        estimator.fit(IMAGES, LABELS).predict(IMAGES)
+        for estimator in (automatic, clone(automatic).set_params(**given))
+    ]
+    assert np.array_equal(*outputs)
+
+
+@pytest.mark.parametrize("network", ["plain", "fast"])
+def test_continued_training_with_automatic_values(network):
+    cnn = CNNClassifier(network, channels=(4,), warm_start=True, random_state=0)
+    cnn.partial_fit(IMAGES, LABELS)
+    cnn.partial_fit(IMAGES[:10], LABELS[:10])
+    assert cnn.n_epochs_ == 2
+    optimizer = cnn.net_.optimizer_
+    cnn.fit(IMAGES, LABELS)
+    assert cnn.n_epochs_ == 22
+    assert cnn.net_.optimizer_ is optimizer
+
+
+def test_early_stopping_counts_the_images_that_are_left_for_training():
+    cnn = CNNClassifier("fast", channels=(4,), max_epochs=1, early_stopping=True, random_state=0)
+    images, labels = np.repeat(IMAGES, 100, axis=0), np.repeat(LABELS, 100)
+    assert cnn.fit(images, labels).net_.batch_size == 36
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_automatic_is_a_valid_value_and_other_strings_are_not(name):
+    CNNClassifier(**{"max_epochs": 1, name: "auto"}).fit(IMAGES, LABELS)
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
+        CNNClassifier(**{name: "automatic"}).fit(IMAGES, LABELS)
