@@ -24,7 +24,9 @@ LEVELS = {
     "skcnn._validation": 0,
     "skcnn.images": 0,
     "skcnn.lazy": 0,
+    "skcnn.checksums": 0,
     "skcnn.learned": 0,
+    "skcnn.locks": 0,
     "skcnn.operations": 0,
     "skcnn.pillow_images": 0,
     "skcnn.pixels": 0,
@@ -47,6 +49,8 @@ LEVELS = {
 MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
 # (importing module, imported module)
 PEERS = {
+    ("skcnn.checksums", "skcnn.learned"),
+    ("skcnn.learned", "skcnn.locks"),
     ("skcnn.images", "skcnn.lazy"),
     ("skcnn.images", "skcnn.operations"),
     ("skcnn._lazy_arguments", "skcnn.values"),

@@ -14,7 +14,6 @@ from numbers import Integral, Real
 from pathlib import Path
 from ssl import SSLError
 from tempfile import TemporaryDirectory
-from threading import Lock
 from urllib.error import URLError
 
 import numpy as np
@@ -22,6 +21,8 @@ from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch.hub import download_url_to_file
+
+from skcnn.locks import ProcessLock
 
 TIMEOUT = 30  # seconds without an answer before a server counts as unavailable
 
@@ -39,7 +40,7 @@ PARAMETERS = {
 }
 
 logger = logging.getLogger(__name__)
-_timeout_lock = Lock()
+_timeout_lock = ProcessLock()
 
 
 def official_file(url, sha256, folder, *, data_home, download_if_missing, n_retries, delay):
@@ -115,7 +116,7 @@ def _timeout(seconds):
 
     The timeout belongs to the process, so one thread at a time sets it and restores it.
     """
-    with _timeout_lock:
+    with _timeout_lock.held():
         before = socket.getdefaulttimeout()
         socket.setdefaulttimeout(seconds)
         try:

@@ -12,6 +12,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_consistent_length, check_random_state
 
+from skcnn.checksums import Checked
 from skcnn.estimators._callbacks import check_callbacks
 from skcnn.estimators._checks import check_progressive_resizing, check_same_network
 from skcnn.estimators._fitted import FittedNetwork
@@ -33,6 +34,7 @@ from skcnn.training.callbacks import (
     RestoreBest,
     Schedule,
 )
+from skcnn.training.compute_threads import count_multiply_adds
 from skcnn.training.device import resolve_device, seeded
 from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
@@ -43,7 +45,7 @@ from skcnn.values import check_arguments, check_parameter_sizes
 _MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
 
 
-class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
+class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, FittedNetwork):
     """Base of the estimators that train a network.
 
     A subclass describes the network (``_network_spec``), encodes targets (``_encode``, which sets
@@ -292,6 +294,7 @@ class TrainedEstimator(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             spec=spec,
             seed=seed,
             predict_batch_size=_predict_batch_size(self.image_shape_),
+            multiply_adds=count_multiply_adds(module, self.image_shape_),
         )
         return net.initialize()
 

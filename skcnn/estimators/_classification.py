@@ -25,6 +25,7 @@ from skcnn.estimators._labels import (
     warn_about_single_class,
 )
 from skcnn.estimators._weights import scaled_weights
+from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
 
@@ -131,10 +132,11 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         y : array of shape (n_images,) or (n_images, n_labels)
             Labels, or indicators of labels if `fit` was given them.
         """
-        outputs = self._outputs(X)
-        if self._is_multilabel:
+        fitted = fitted_view(self)
+        outputs = fitted._outputs(X)
+        if fitted._is_multilabel:
             return (outputs > 0).astype(int)
-        return self.classes_[outputs.argmax(axis=1)]
+        return fitted.classes_[outputs.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> NDArray:
         """Predict the probability of each class.
@@ -151,9 +153,10 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             Probabilities in the order of `classes_`. Rows sum to 1, except for indicators of
             labels, whose probabilities are independent.
         """
-        outputs = self._outputs(X)
+        fitted = fitted_view(self)
+        outputs = fitted._outputs(X)
         with fixed_settings():
-            return expit(outputs) if self._is_multilabel else softmax(outputs, axis=1)
+            return expit(outputs) if fitted._is_multilabel else softmax(outputs, axis=1)
 
     def predict_log_proba(self, X: Any) -> NDArray:
         """Predict the logarithm of the probability of each class.
@@ -169,9 +172,10 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         log_probabilities : float64 array of shape (n_images, n_classes)
             Log probabilities, which are finite even if a probability underflows to 0.
         """
-        outputs = self._outputs(X)
+        fitted = fitted_view(self)
+        outputs = fitted._outputs(X)
         with fixed_settings():
-            return log_expit(outputs) if self._is_multilabel else log_softmax(outputs, axis=1)
+            return log_expit(outputs) if fitted._is_multilabel else log_softmax(outputs, axis=1)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the accuracy: the fraction of images with correct labels.

@@ -7,11 +7,13 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skcnn.images import check_images
+from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
 from skcnn.training.device import available_device
 from skcnn.training.loader import ImageDataset
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.predicting import predict_outputs
+from skcnn.training.state import completed_epochs
 
 
 class FittedNetwork(BaseEstimator):
@@ -64,19 +66,19 @@ class FittedNetwork(BaseEstimator):
     def module_(self) -> nn.Module:
         """The trained module, including the standardization of its input."""
         check_is_fitted(self)
-        return self.net_.module_
+        return fitted_view(self).net_.module_
 
     @property
     def history_(self) -> list[dict]:
         """One record per epoch."""
         check_is_fitted(self)
-        return [_record(epoch) for epoch in self.net_.history]
+        return [_record(epoch) for epoch in completed_epochs(fitted_view(self).net_.history)]
 
     @property
     def n_epochs_(self) -> int:
         """Number of epochs for which the network was trained."""
         check_is_fitted(self)
-        return len(self.net_.history)
+        return len(completed_epochs(fitted_view(self).net_.history))
 
     @property
     def best_epoch_(self) -> int:

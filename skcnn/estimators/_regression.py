@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from skcnn.estimators._base import TrainedEstimator
 from skcnn.estimators._weights import scaled_weights
+from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
 
@@ -97,9 +98,10 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         y : float64 array of shape (n_images,) or (n_images, n_outputs)
             Predicted targets, in the units of `y` in fit.
         """
-        outputs = self._outputs(X)
+        fitted = fitted_view(self)
+        outputs = fitted._outputs(X)
         with fixed_settings():
-            return outputs.reshape(-1, *self.y_mean_.shape) * self.y_scale_ + self.y_mean_
+            return outputs.reshape(-1, *fitted.y_mean_.shape) * fitted.y_scale_ + fitted.y_mean_
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Compute the coefficient of determination R squared, averaged over the targets.

@@ -10,14 +10,16 @@ from sklearn.utils import Tags
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
+from skcnn.checksums import Checked
 from skcnn.images import check_images
-from skcnn.learned import all_or_nothing
+from skcnn.learned import all_or_nothing, fitted_view
 from skcnn.operations import Operation
 from skcnn.settings import fixed_settings
 from skcnn.values import check_parameter_sizes
 
 
 class ImageTransformer(
+    Checked,
     TransformerMixin,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]
@@ -85,9 +87,10 @@ class ImageTransformer(
         images : array, frame or LazyImages of shape (n_images, ...)
             The transformed images.
         """
-        check_is_fitted(self)
+        fitted = fitted_view(self)
+        check_is_fitted(fitted)
         with fixed_settings():
-            return self._wrap_rows(self._transform(X), X)
+            return fitted._wrap_rows(fitted._transform(X), X)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the output features.

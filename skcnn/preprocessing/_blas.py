@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import threading
+import os
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sklearn.utils.parallel import _get_threadpool_controller
 
-_lock = threading.Lock()
-_inside: list = []  # an entry for each thread in the context; the first holds the limit
+from skcnn.locks import ProcessLock
+
+_lock = ProcessLock()
+# For each process an entry for each thread in the context; the first holds the limit.
+_inside: defaultdict[int, list] = defaultdict(list)
 
 
 @contextmanager
@@ -19,15 +23,16 @@ def one_blas_thread() -> Iterator[None]:
     The limit is that of the process. The first thread that enters sets it and the last one that
     leaves removes it, in whatever order threads enter and leave.
     """
-    with _lock:
-        limit = None if _inside else _get_threadpool_controller().limit(limits=1, user_api="blas")
-        _inside.append(limit)
+    inside = _inside[os.getpid()]
+    with _lock.held():
+        limit = None if inside else _get_threadpool_controller().limit(limits=1, user_api="blas")
+        inside.append(limit)
     try:
         yield
     finally:
-        with _lock:
-            if len(_inside) == 1:
-                _inside[0].restore_original_limits()
-                _inside.clear()
+        with _lock.held():
+            if len(inside) == 1:
+                inside[0].restore_original_limits()
+                inside.clear()
             else:
-                _inside.pop()  # not the first, which restores the limits
+                inside.pop()  # not the first, which restores the limits

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from threading import Lock
-
 import numpy as np
+
+from skcnn.locks import ProcessLock
 
 
 class CachedImages:
@@ -35,11 +35,11 @@ class CachedImages:
         self._kept = None  # array of shape (capacity, ...), allocated at the first use
         self._slots = np.full(self.shape[0], -1)  # index of each image in _kept, or -1
         self._due = np.full(self.shape[0], at_once)  # whether to keep an image at its next read
-        self._lock = Lock()
+        self._lock = ProcessLock()
 
     def __getitem__(self, rows):
         rows = np.asarray(rows)
-        with self._lock:
+        with self._lock.held():
             slots = self._slots[rows]
         missing = slots < 0
         if not missing.any() and len(rows):
@@ -54,16 +54,17 @@ class CachedImages:
         return batch
 
     def _keep(self, rows, images):
-        with self._lock:
+        with self._lock.held():
             for row, image in zip(rows, images, strict=True):
                 if self._n_kept == self._capacity:
                     return
                 if self._due[row] and self._slots[row] < 0:  # another thread may have kept it
                     if self._kept is None:
                         self._kept = np.empty((self._capacity, *self.shape[1:]), dtype=self.dtype)
-                    self._kept[self._n_kept] = image
-                    self._slots[row] = self._n_kept
-                    self._n_kept += 1
+                    # In this order, since a process may fork between any two lines.
+                    slot, self._n_kept = self._n_kept, self._n_kept + 1
+                    self._kept[slot] = image
+                    self._slots[row] = slot
                 self._due[row] = True
 
     def __reduce__(self):

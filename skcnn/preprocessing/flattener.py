@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images, inspect_images, reshape_images
+from skcnn.learned import fitted_view
 from skcnn.operations import Reshape
 from skcnn.preprocessing._base import ImageTransformer
 
@@ -85,8 +86,9 @@ class ImageFlattener(ImageTransformer):
         images : array of shape ``(n_images, *form_)``
             Images in the form seen in fit.
         """
-        check_is_fitted(self)
-        return reshape_images(np.asarray(check_images(self, X, reset=False)), self.form_)
+        fitted = fitted_view(self)
+        check_is_fitted(fitted)
+        return reshape_images(np.asarray(check_images(fitted, X, reset=False)), fitted.form_)
 
     def _fit(self, X):
         self._rows(X, reset=True)

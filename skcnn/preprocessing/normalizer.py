@@ -14,6 +14,7 @@ from torch import nn
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
+from skcnn.learned import fitted_view
 from skcnn.operations import Operation
 from skcnn.pixels import channel_statistics, pixel_range
 from skcnn.preprocessing._base import ImageTransformer
@@ -108,9 +109,10 @@ class ImageNormalizer(ImageTransformer):
         images : array or LazyImages of shape (n_images, ...)
             Floating-point images on the original scale, in the form of `X`.
         """
-        check_is_fitted(self)
+        fitted = fitted_view(self)
+        check_is_fitted(fitted)
         with fixed_settings():
-            return self._apply(X, Normalize(-self.mean_ / self.scale_, 1 / self.scale_))
+            return fitted._apply(X, Normalize(-fitted.mean_ / fitted.scale_, 1 / fitted.scale_))
 
     def _fit(self, X):
         images = check_images(self, X, reset=True)

@@ -97,9 +97,10 @@ class Lookahead(Callback):
         if not training or self.batch_ % self.n_steps:
             return
         momentum = self.momentum * (self.batch_ / self.n_batches) ** 3
-        for mean, param in zip(self.means_, self.params_, strict=True):
-            mean.lerp_(param, 1 - momentum)
-            param.copy_(mean)
+        with net.turns.step():
+            for mean, param in zip(self.means_, self.params_, strict=True):
+                mean.lerp_(param, 1 - momentum)
+                param.copy_(mean)
 
 
 class FreezeBatchNorm(Callback):
@@ -208,7 +209,8 @@ class RestoreBest(Callback):
     def on_train_end(self, net, **kwargs):  # noqa: D102
         if self.best_weights_ is not None:
             self.best_record_["restored"] = True
-            net.module_.load_state_dict(self.best_weights_)
+            with net.turns.step():
+                net.module_.load_state_dict(self.best_weights_)
 
     def _skip_to_last_quarter(self, net, n_done, n_epochs):
         self.in_last_quarter_ = self.shortened_ = True

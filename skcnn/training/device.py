@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from threading import RLock
 
 import torch
 
+from skcnn.locks import ProcessLock
+from skcnn.training.compute_threads import use_one_thread_after_fork
+
 # The random number generators of torch are global, so fits in several threads take turns.
-_SEED_LOCK = RLock()
+_SEED_LOCK = ProcessLock()
 
 
 def resolve_device(device):
@@ -100,9 +102,10 @@ def seeded(seed, device):
     ------
     None
     """
+    use_one_thread_after_fork()
     own = [device] if device.type in ("cuda", "mps") else []
     own_type = device.type if own else "cpu"
-    with _SEED_LOCK, torch.random.fork_rng(own, device_type=own_type):
+    with _SEED_LOCK.held(), torch.random.fork_rng(own, device_type=own_type):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):

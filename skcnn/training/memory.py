@@ -5,9 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from collections import Counter
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+
+from skcnn.locks import ProcessLock
 
 # Parameters of glibc's mallopt(3), from its malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -18,8 +20,8 @@ _MAX_DYNAMIC_MMAP, _MAX_DYNAMIC_TRIM = 2**25, 2**26
 _VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
 SWITCH = "SKCNN_KEEP_FREED_MEMORY"  # "0" switches it off
 
-_LOCK = Lock()
-_n_contexts = 0
+_LOCK = ProcessLock()
+_n_contexts: Counter = Counter()  # by process, as a forked child has no threads of its parent
 
 
 @contextmanager
@@ -47,28 +49,27 @@ def freed_memory_kept():
     if library is None:
         yield
         return
-    _enter(library)
+    process = os.getpid()
+    _enter(library, process)
     try:
         yield
     finally:
-        _leave(library)
+        _leave(library, process)
 
 
-def _enter(library):
-    global _n_contexts
-    with _LOCK:
-        if _n_contexts == 0:
+def _enter(library, process):
+    with _LOCK.held():
+        if _n_contexts[process] == 0:
             if not library.mallopt(_MMAP_THRESHOLD, _KEEP):  # glibc before 2.35: at most 32 MB
                 library.mallopt(_MMAP_THRESHOLD, _MAX_DYNAMIC_MMAP)
             library.mallopt(_TRIM_THRESHOLD, _KEEP)
-        _n_contexts += 1
+        _n_contexts[process] += 1
 
 
-def _leave(library):
-    global _n_contexts
-    with _LOCK:
-        _n_contexts -= 1
-        if _n_contexts == 0:
+def _leave(library, process):
+    with _LOCK.held():
+        _n_contexts[process] -= 1
+        if _n_contexts[process] == 0:
             library.mallopt(_MMAP_THRESHOLD, _MAX_DYNAMIC_MMAP)
             library.mallopt(_TRIM_THRESHOLD, _MAX_DYNAMIC_TRIM)
             library.malloc_trim(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from functools import partial
 
 import torch
@@ -11,9 +12,11 @@ from skorch.callbacks import EpochTimer
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
+from skcnn.checksums import verified, with_checksum
 from skcnn.networks.inference import prediction_function
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides
+from skcnn.training.compute_threads import compute_threads
 from skcnn.training.device import autocast
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
@@ -25,9 +28,10 @@ from skcnn.training.predicting import concatenate_batches, iterate_outputs, pred
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
+from skcnn.training.turns import TrainingTurns
 
 # Arguments of the constructor that are stored with a fitted net.
-_ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size")
+_ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size", "multiply_adds")
 
 
 class ImageNeuralNet(NeuralNet):
@@ -52,6 +56,8 @@ class ImageNeuralNet(NeuralNet):
         Seed of the order of the images.
     predict_batch_size : int, default=256
         Number of images in a batch of a prediction, on the CPU.
+    multiply_adds : float, default=inf
+        Multiply-adds of a forward pass of one image, which determine the number of threads.
     **parameters : dict
         Parameters of skorch, which take precedence over the options.
     """
@@ -65,6 +71,7 @@ class ImageNeuralNet(NeuralNet):
         spec=None,
         seed=0,
         predict_batch_size=256,
+        multiply_adds=math.inf,
         **parameters,
     ):
         defaults = {"dataset": ImageDataset, "train_split": None, **options.skorch_parameters()}
@@ -75,6 +82,8 @@ class ImageNeuralNet(NeuralNet):
         self.spec = spec
         self.seed = seed
         self.predict_batch_size = predict_batch_size
+        self.multiply_adds = multiply_adds
+        self.turns = TrainingTurns()
         self._start_training(0, self.max_epochs)
 
     # --------------------------------------------------------------------------------------------
@@ -111,8 +120,9 @@ class ImageNeuralNet(NeuralNet):
         self.callbacks = [*own_callbacks, *copy.deepcopy(list(callbacks or []))]
         self.initialize_callbacks()
         self.train_split = predefined_split(valid) if valid is not None else None
+        work = self.multiply_adds * self.batch_size
         try:
-            with freed_memory_kept():
+            with self.turns.training(), compute_threads(work), freed_memory_kept():
                 self.notify("on_train_begin", X=dataset, y=None)
                 self.fit_loop(dataset, epochs=epochs)
                 self.notify("on_train_end", X=dataset, y=None)
@@ -234,6 +244,10 @@ class ImageNeuralNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
+        with self.turns.step():
+            return self._train_step(batch, **fit_params)
+
+    def _train_step(self, batch, **fit_params):
         for group in self.optimizer_.param_groups:  # faster than zero_grad
             for parameter in group["params"]:
                 parameter.grad = None
@@ -330,17 +344,19 @@ class ImageNeuralNet(NeuralNet):
         """
         if torch.device(self.device) == device:
             return
-        self.device = str(device)
-        self.module_.to(device)
-        if getattr(self, "optimizer_", None) is not None:
-            self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+        with self.turns.step():
+            self.device = str(device)
+            self.module_.to(device)
+            if getattr(self, "optimizer_", None) is not None:
+                self.optimizer_.load_state_dict(self.optimizer_.state_dict())
 
     def __getstate__(self):
         """Return plain data and arrays, with the optimizer only if training is to continue."""
-        return net_state(self, {name: getattr(self, name) for name in _ARGUMENTS})
+        return with_checksum(net_state(self, {name: getattr(self, name) for name in _ARGUMENTS}))
 
     @fixed_settings()
     def __setstate__(self, state):
+        state = verified(state, "network")
         module, spec = module_and_spec(state)
         self.__init__(module, spec=spec, **state["arguments"], **state["changed"])
         verbose, self.verbose = self.verbose, 0

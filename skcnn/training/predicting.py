@@ -9,6 +9,7 @@ import torch
 
 from skcnn.networks.inference import prediction_function
 from skcnn.training.augmented_inference import average_over_variants
+from skcnn.training.compute_threads import compute_threads
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
 
@@ -19,7 +20,8 @@ def predict_outputs(net, dataset, device=None, test_time_augmentation=None):
     """Compute the outputs of a network for all images of a dataset.
 
     Neither the net nor its module is changed, so that several threads may predict at a time with
-    different options.
+    different options. If another thread trains the net, all outputs are those of the weights before
+    or after one of its steps.
 
     Parameters
     ----------
@@ -56,15 +58,20 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
         Logits, or standardized targets, on the device.
     """
     device = torch.device(net.device) if device is None else device
-    module = prediction_module(net.module_, device)
     batches = BatchLoader(dataset, prediction_batch_size(device, net.predict_batch_size))
+    work = net.multiply_adds * min(batches.batch_size, len(dataset))
     # A single batch does not reuse freed memory.
     memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
-    with torch.no_grad():
-        function = average_over_variants(_plain_function(module), test_time_augmentation)
-    with memory:
+    with net.turns.module(net.module_) as module, memory:
+        with torch.no_grad(), compute_threads(work):
+            plain = _plain_function(prediction_module(module, device))
+            function = average_over_variants(plain, test_time_augmentation)
         for images, _ in batches:
-            with torch.autocast(device.type, enabled=False), torch.no_grad():
+            with (
+                torch.autocast(device.type, enabled=False),
+                torch.no_grad(),
+                compute_threads(work),
+            ):
                 outputs = function(images.to(device))
             yield outputs
 

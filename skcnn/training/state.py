@@ -31,15 +31,16 @@ def net_state(net, arguments):
         "module" is the `NetworkSpec` and "weights" has the arrays of the module; for a net without
         a spec, "module" is the module itself. "optimizer" is None unless training is to continue.
     """
-    optimizer = net.optimizer_.state_dict() if net.warm_start and net.optimizer_ else None
-    return {
-        "module": net.spec or net.module_,
-        "weights": to_arrays(net.module_.state_dict()) if net.spec else None,
-        "optimizer": to_arrays(optimizer),
-        "history": to_columns(net.history),
-        "arguments": arguments,
-        "changed": _changed_parameters(net),
-    }
+    with net.turns.step():
+        optimizer = net.optimizer_.state_dict() if net.warm_start and net.optimizer_ else None
+        return {
+            "module": net.spec or copy.deepcopy(net.module_),
+            "weights": to_arrays(net.module_.state_dict()) if net.spec else None,
+            "optimizer": to_arrays(optimizer),
+            "history": to_columns(completed_epochs(net.history)),
+            "arguments": arguments,
+            "changed": _changed_parameters(net),
+        }
 
 
 def module_and_spec(state):
@@ -73,7 +74,7 @@ def module_and_spec(state):
 
 
 def to_arrays(state):
-    """Convert the tensors in nested dicts, lists and tuples to arrays.
+    """Copy the tensors in nested dicts, lists and tuples to arrays.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def to_arrays(state):
         The same structure with NumPy arrays.
     """
     if isinstance(state, torch.Tensor):
-        return state.detach().cpu().numpy()
+        return np.array(state.detach().cpu().numpy(), order="C")
     return _map_containers(to_arrays, state)
 
 
@@ -124,6 +125,22 @@ def load_optimizer(optimizer, arrays):
         for name, value in state.items():
             if value.shape == parameter.shape:
                 state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def completed_epochs(history):
+    """Return the records of the epochs that have ended.
+
+    Parameters
+    ----------
+    history : skorch.history.History
+        History of a net, which another thread may train.
+
+    Returns
+    -------
+    records : list of dict
+        Copies of the records.
+    """
+    return [record for epoch in list(history) if "dur" in (record := dict(epoch))]
 
 
 def to_columns(records):
@@ -180,6 +197,11 @@ def restore_on_failure(net):
     ------
     None
     """
+    with net.turns.training():
+        yield from _restored_on_failure(net)
+
+
+def _restored_on_failure(net):
     parameters = {name: value for name, value in vars(net).items() if not name.endswith("_")}
     module = copy.deepcopy(net.module_.state_dict())
     optimizer = net.optimizer_ and copy.deepcopy(net.optimizer_.state_dict())
@@ -187,16 +209,18 @@ def restore_on_failure(net):
     try:
         yield
     except BaseException:
-        for name in [name for name in vars(net) if not name.endswith("_")]:
-            del vars(net)[name]
-        vars(net).update(parameters, criterion_=criterion)
-        net.module_.to(net.device)
-        del net.history[n_epochs:]
-        net.module_.load_state_dict(module)
-        net.optimizer_ = None
-        if optimizer:
-            net.initialize_optimizer()
-            net.optimizer_.load_state_dict(optimizer)
+        with net.turns.step():
+            vars(net).update(parameters, criterion_=criterion)
+            for name in [name for name in vars(net) if not name.endswith("_")]:
+                if name not in parameters:
+                    del vars(net)[name]
+            net.module_.to(net.device)
+            del net.history[n_epochs:]
+            net.module_.load_state_dict(module)
+            net.optimizer_ = None
+            if optimizer:
+                net.initialize_optimizer()
+                net.optimizer_.load_state_dict(optimizer)
         raise
 
 

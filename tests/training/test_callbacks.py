@@ -14,13 +14,14 @@ from skcnn.training.callbacks import Lookahead, RestoreBest, Schedule
 from skcnn.training.interrupts import StopTraining
 from skcnn.training.schedules import SCHEDULES
 from skcnn.training.transforms import Progress
+from skcnn.training.turns import TrainingTurns
 
 X, y = load_digits(return_X_y=True)
 
 
 def test_lookahead_sets_weights_to_their_moving_average():
     module = nn.Linear(2, 1, bias=False)
-    net = SimpleNamespace(module_=module)
+    net = SimpleNamespace(module_=module, turns=TrainingTurns())
     rng = np.random.default_rng(0)
     callback = Lookahead(n_batches=15).initialize()
     callback.on_train_begin(net)

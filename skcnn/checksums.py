@@ -1,0 +1,187 @@
+"""Checksums of saved estimators, which are compared when an estimator is loaded."""
+
+from __future__ import annotations
+
+import functools
+import types
+import zlib
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import torch
+
+from skcnn.learned import fitted_view
+
+_KEY = "_checksum"
+_NUMBERS = (bool, int, float, complex, type(None), type(...))
+
+
+class Checked:
+    """Mixin that stores a checksum in the pickle of an object, and compares it on load.
+
+    A file that was damaged on a disk or on its way often still loads, and predicts something else.
+    The checksum is not a protection against intended changes.
+    """
+
+    def __getstate__(self) -> dict:
+        view = fitted_view(self)  # another thread may fit the estimator
+        return with_checksum(super(Checked, view).__getstate__())  # type: ignore[misc]
+
+    def __setstate__(self, state: dict) -> None:
+        state = verified(state, type(self).__name__)
+        parent: Any = super()
+        if hasattr(parent, "__setstate__"):
+            parent.__setstate__(state)
+        else:
+            vars(self).update(state)
+
+
+def with_checksum(state: dict) -> dict:
+    """Return a state with its checksum.
+
+    Parameters
+    ----------
+    state : dict
+        State of an object, as it is pickled.
+
+    Returns
+    -------
+    state : dict
+        The same state and its checksum.
+    """
+    return {**state, _KEY: checksum(state)}
+
+
+def verified(state: dict, name: str) -> dict:
+    """Return a state without its checksum, if the checksum is that of the state.
+
+    Parameters
+    ----------
+    state : dict
+        State of an object, as it was unpickled.
+    name : str
+        Name of the object in the error.
+
+    Returns
+    -------
+    state : dict
+        State without its checksum.
+
+    Raises
+    ------
+    ValueError
+        If the state has another checksum, or none.
+    """
+    state = dict(state)
+    saved = state.pop(_KEY, None)
+    if saved is None or saved != checksum(state):
+        raise ValueError(
+            f"the saved {name} is damaged, or comes from another version of skcnn: its checksum "
+            "differs from that of its contents; copy the file again, or fit and save it again"
+        )
+    return state
+
+
+def checksum(value: Any) -> int:
+    """Compute a checksum of plain data, arrays and objects that consist of them.
+
+    It is the same for a value and for its copy that was pickled and unpickled. Objects with a
+    checksum of their own contribute their class only, and so do objects of other packages that
+    define how they are pickled.
+
+    Parameters
+    ----------
+    value : object
+        Value.
+
+    Returns
+    -------
+    checksum : int
+        CRC-32 of the value.
+
+    Examples
+    --------
+    >>> from skcnn.checksums import checksum
+    >>> checksum({"a": [1, 2.0]}) == checksum({"a": [1, 2.0]}) != checksum({"a": [1, 2]})
+    True
+    """
+    return _Checksum().update(value)
+
+
+class _Checksum:
+    """A checksum that grows with each value."""
+
+    def __init__(self):
+        self.crc = 0
+        self.open = {}  # position of each container around the current value, by id
+
+    def update(self, value):
+        if id(value) in self.open:
+            self._add("cycle", self.open[id(value)])
+            return self.crc
+        self._add(type(value).__module__, type(value).__qualname__)
+        self.open[id(value)] = len(self.open)
+        self._add_contents(value)
+        del self.open[id(value)]
+        return self.crc
+
+    def _add(self, *texts):
+        self.crc = zlib.crc32(repr(texts).encode("utf-8", "surrogatepass"), self.crc)
+
+    def _add_all(self, values):
+        values = list(values)
+        self._add(len(values))
+        for value in values:
+            self.update(value)
+
+    def _add_contents(self, value):
+        if isinstance(value, (str, bytes, *_NUMBERS)):
+            self._add(value)
+        elif isinstance(value, np.generic) and value.dtype != object:
+            self._add(value.dtype.str, value.tobytes())
+        elif isinstance(value, np.ndarray):
+            self._add_array(value)
+        elif isinstance(value, torch.Tensor):
+            self._add_array(value.detach().cpu().float().numpy())
+        elif isinstance(value, dict):
+            self._add_all(value.keys())
+            self._add_all(value.values())
+        elif isinstance(value, (list, tuple)):
+            self._add_all(value)
+        elif isinstance(value, (set, frozenset)):
+            self._add(sorted(checksum(item) for item in value))
+        elif isinstance(value, (np.dtype, PurePath)):
+            self._add(str(value))
+        elif isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+            self._add(value.__module__, value.__qualname__)
+        else:
+            self._add_object(value)
+
+    def _add_array(self, array):
+        self._add(array.dtype.str, array.shape)
+        if array.dtype.hasobject:
+            self._add_all(array.ravel().tolist())
+        else:
+            data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+            self.crc = zlib.crc32(data, self.crc)
+
+    def _add_object(self, value):
+        if isinstance(value, np.random.RandomState):
+            self.update(value.get_state(legacy=False))
+        elif isinstance(value, np.random.Generator):
+            self.update(value.bit_generator.state)
+        elif isinstance(value, functools.partial):
+            self.update((value.func, value.args, value.keywords))
+        elif isinstance(value, types.MethodType):
+            self.update((value.__self__, value.__func__))
+        elif not isinstance(value, Checked) and _has_plain_state(value):
+            self.update(vars(value))
+
+
+def _has_plain_state(value):
+    """Return whether a pickle of an object has its attributes as they are."""
+    kind = type(value)
+    reduces = (kind.__reduce__, kind.__reduce_ex__) == (object.__reduce__, object.__reduce_ex__)
+    own = any("__getstate__" in vars(base) for base in kind.__mro__ if base is not object)
+    return hasattr(value, "__dict__") and reduces and not own

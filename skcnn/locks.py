@@ -1,0 +1,45 @@
+"""Locks that a forked process does not share with its parent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition
+from typing import Any
+
+
+class ProcessLock:
+    """A reentrant lock of one process, on which threads can wait for each other.
+
+    A lock that another thread holds when a process forks is never released in the child, since
+    threads are not copied. A child therefore gets a lock of its own at its first use.
+
+    Examples
+    --------
+    >>> from skcnn.locks import ProcessLock
+    >>> lock = ProcessLock()
+    >>> with lock.held():
+    ...     print("no other thread is here")
+    no other thread is here
+    """
+
+    def __init__(self) -> None:
+        self._locks: dict[int, Any] = {os.getpid(): Condition()}
+
+    @contextmanager
+    def held(self) -> Iterator[Condition]:
+        """Hold the lock in the context.
+
+        Yields
+        ------
+        lock : threading.Condition
+            Lock of this process.
+        """
+        process = os.getpid()
+        lock = self._locks.get(process) or self._locks.setdefault(process, Condition())
+        with lock:
+            yield lock
+
+    def __reduce__(self) -> tuple:
+        return ProcessLock, ()

@@ -1,0 +1,145 @@
+"""Number of threads that compute: one for small networks, and in a forked process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import contextmanager
+from functools import cache
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+# Multiply-adds of a forward pass of one batch. Measured: below, a second thread saves less than
+# 10% of a training step. While another process uses the same cores, it multiplies the time.
+SMALL_WORK = 1_500_000
+
+_IMPORTING_PROCESS = os.getpid()
+_forked_processes: set[int] = set()  # those whose number of threads has been set
+
+
+@contextmanager
+def compute_threads(work):
+    """Compute with one thread in the context if the work is small.
+
+    The number of threads of the user is never exceeded, and that of other Python threads does not
+    change.
+
+    Parameters
+    ----------
+    work : float
+        Multiply-adds of a forward pass of one batch.
+
+    Yields
+    ------
+    None
+    """
+    use_one_thread_after_fork()
+    n_threads = torch.get_num_threads()
+    if work >= SMALL_WORK or n_threads == 1:
+        yield
+        return
+    restore = _set_threads_of_this_thread(1)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def use_one_thread_after_fork():
+    """Compute with one thread from now on if this process was forked after the import.
+
+    The threads of OpenMP are not copied to a forked process. If the parent process has used them,
+    GNU OpenMP waits for them forever in the child. It does not use them with one thread.
+    """
+    process = os.getpid()
+    if process != _IMPORTING_PROCESS and process not in _forked_processes:
+        torch.set_num_threads(1)
+        _forked_processes.add(process)
+
+
+def count_multiply_adds(module, image_shape):
+    """Count the multiply-adds of matrix products and convolutions in a forward pass of one image.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Network, which is not changed.
+    image_shape : tuple of (int, int, int)
+        Height, width and number of channels.
+
+    Returns
+    -------
+    multiply_adds : float
+        Multiply-adds; infinity if they cannot be counted.
+    """
+    tensors = [*module.parameters(), *module.buffers()]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    height, width, n_channels = image_shape
+    images = torch.zeros((2, n_channels, height, width), device=device)
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        with compute_threads(0), torch.no_grad(), _OperationCounter() as counter:
+            module.eval()(images)
+    except Exception:  # networks of the user may not run in this mode
+        return float("inf")
+    finally:
+        for part, training in modes:
+            part.training = training
+    return counter.n_operations / (2 * len(images))
+
+
+class _OperationCounter(TorchDispatchMode):
+    """Count additions and multiplications, without the global hooks of PyTorch's own counter."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_operations = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        outputs = function(*args, **kwargs)
+        count = flop_registry.get(function.overloadpacket)
+        if count is not None:
+            self.n_operations += count(*args, **kwargs, out_val=outputs)
+        return outputs
+
+
+def _set_threads_of_this_thread(n_threads):
+    """Set the number of threads that this thread computes with, and return how to undo it."""
+    before = torch.get_num_threads()  # also makes the first call of this thread initialize it
+    setters = _thread_setters()
+    if not setters:
+        torch.set_num_threads(n_threads)
+        return lambda: torch.set_num_threads(before)
+    set_openmp, set_mkl = setters
+    set_openmp(n_threads)
+    mkl_before = set_mkl(n_threads)
+
+    def restore():
+        set_openmp(before)
+        set_mkl(mkl_before)
+
+    return restore
+
+
+@cache
+def _thread_setters():
+    """Return the functions of OpenMP and MKL that PyTorch calls, or None where there are none.
+
+    `torch.set_num_threads` also sets the number of threads that a Python thread starts with, so
+    that a thread that starts in the meantime would keep the number of another thread's small work.
+    """
+    try:
+        library = ctypes.CDLL(torch._C.__file__)
+        set_openmp = library.omp_set_num_threads
+        # It returns the previous number. 0 means that of OpenMP.
+        set_mkl = library.MKL_Set_Num_Threads_Local if torch.backends.mkl.is_available() else int
+    except (OSError, AttributeError):
+        return None
+    before = torch.get_num_threads()
+    set_openmp(before + 1)
+    is_that_of_torch = torch.get_num_threads() == before + 1
+    set_openmp(before)
+    return (set_openmp, set_mkl) if is_that_of_torch else None

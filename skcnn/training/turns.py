@@ -1,0 +1,105 @@
+"""Keep the training of a net apart from predictions and pickles of it in other threads."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections import Counter
+from contextlib import contextmanager
+from threading import get_ident
+
+from skcnn.locks import ProcessLock
+
+
+class TrainingTurns:
+    """Let other threads use a net that is trained as it is before or after a training step.
+
+    A prediction that starts during a training uses a copy of the module, which is made between two
+    steps. A training waits until the predictions that have started before have ended.
+    """
+
+    def __init__(self):
+        self._lock = ProcessLock()
+        self._trainer = None  # (process, thread) that trains the net
+        self._n_trainings = 0  # contexts of that thread
+        self._readers = Counter()  # predictions with the module itself, by process and thread
+
+    @contextmanager
+    def training(self):
+        """Train in the context, one thread at a time."""
+        here = _here()
+        with self._lock.held() as lock:
+            lock.wait_for(lambda: not self._is_trained_elsewhere())
+            if self._trainer != here:
+                self._trainer, self._n_trainings = here, 0
+            self._n_trainings += 1
+            lock.wait_for(lambda: not self._has_readers_elsewhere())
+        try:
+            yield
+        finally:
+            with self._lock.held() as lock:
+                self._n_trainings -= 1
+                if self._n_trainings == 0:
+                    self._trainer = None
+                lock.notify_all()
+
+    @contextmanager
+    def step(self):
+        """Change the weights in the context, or read all of them in the same state."""
+        with self._lock.held():
+            yield
+
+    @contextmanager
+    def module(self, module):
+        """Use a module for predictions in the context.
+
+        Parameters
+        ----------
+        module : torch.nn.Module
+            Module of the net.
+
+        Yields
+        ------
+        module : torch.nn.Module
+            The module, or a copy in eval mode if another thread trains it.
+        """
+        here = _here()
+        with self._lock.held():
+            is_trained = self._is_trained_elsewhere()
+            if is_trained:
+                module = _copy(module).eval()
+            else:
+                self._readers[here] += 1
+        try:
+            yield module
+        finally:
+            if not is_trained:
+                with self._lock.held() as lock:
+                    self._readers[here] -= 1
+                    lock.notify_all()
+
+    def _is_trained_elsewhere(self):
+        if self._trainer is None or self._trainer[0] != os.getpid():
+            return False  # threads of a parent process do not exist in a forked one
+        return self._trainer != _here()
+
+    def _has_readers_elsewhere(self):
+        here = _here()
+        return any(
+            n_readers and thread != here and thread[0] == here[0]
+            for thread, n_readers in self._readers.items()
+        )
+
+
+def _here():
+    return os.getpid(), get_ident()
+
+
+def _copy(module):
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:
+        raise RuntimeError(
+            f"the network is trained in another thread and cannot be copied ({error}): predict "
+            "when the training has ended"
+        ) from error
