@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import contextmanager, nullcontext
 from functools import cache
 
@@ -35,16 +36,32 @@ def resolve_device(device):
     if device == "auto":
         return torch.device(_best_device())
     try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about names that PyTorch no longer uses
+            chosen = torch.device(device)
         if chosen.type == "meta":
-            raise RuntimeError("it stores no values")
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+            raise ValueError("it stores no values")
+        torch.empty(0, device=chosen)
+    except Exception as error:  # the type depends on the device
+        reason = str(error).splitlines()[0].split(". ")[0][:80]
         raise ValueError(
-            f'device={device!r} is not available ({reason}): device="auto" uses an available device'
+            f'device={str(device)[:40]!r} is not available ({reason}): device="auto" uses an '
+            f"available device, and the devices here are {', '.join(map(repr, device_names()))}"
         ) from error
-    return chosen
+    return torch.device("cpu") if chosen.type == "cpu" else chosen
+
+
+def device_names():
+    """Return the names of the devices of this machine.
+
+    Returns
+    -------
+    names : list of str
+        "cpu", and the GPUs that PyTorch finds.
+    """
+    names = ["cpu", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    names += [f"xpu:{index}" for index in range(torch.xpu.device_count())]
+    return names + (["mps"] if torch.backends.mps.is_available() else [])
 
 
 def available_device(device):

@@ -40,12 +40,23 @@ def test_existing_device(device):
 
 
 @pytest.mark.parametrize(
-    "device", ["cuda:99", "nonsense", "", "cpu:first", torch.device("cuda:99")]
+    "device",
+    [
+        *["cuda:99", "nonsense", "", "cpu:first", torch.device("cuda:99"), "hpu", "meta", "xla"],
+        *["privateuseone", "mkldnn", "opengl", "hip", "ipu", "cuda:" + "9" * 400, "CPU"],
+    ],
 )
+@pytest.mark.filterwarnings("error")
 def test_missing_device(device):
-    with pytest.raises(ValueError, match=r'device=.* is not available \(.*\): device="auto"'):
+    message = r'device=.* is not available \(.*\): device="auto" .* devices here are \'cpu\''
+    with pytest.raises(ValueError, match=message) as raised:
         resolve_device(device)
+    assert len(str(raised.value).splitlines()) == 1
     assert available_device(device) == CPU
+
+
+def test_numbered_cpus_are_the_cpu():
+    assert resolve_device("cpu:0") == resolve_device("cpu:7") == CPU
 
 
 # --- precision ---------------------------------------------------------------------------------
