@@ -52,6 +52,8 @@ def pillow_images_to_arrays(images):
         If an image is too large, damaged, or of a format that `ImageReader` does not read.
     """
     rows = [row for row, image in enumerate(images) if is_pillow_image(image)]
+    if not rows:
+        return list(images)
     arrays = {row: _read(images[row], row, pixels_of) for row in rows}
     if len({(pixels.ndim, pixels.dtype) for pixels in arrays.values()}) > 1:
         arrays = {row: _read(pixels, row, to_mode) for row, pixels in arrays.items()}

@@ -48,7 +48,11 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     ValueError
         If it is empty, damaged, too large, not an image, or of a kind that is not supported.
     """
-    return _named(path, lambda: _decode(path, mode, max_pixels, report_frames))
+    count = report_frames is not None
+    pixels, n_frames = _named(path, lambda: _decode(path, mode, max_pixels, count_frames=count))
+    if n_frames > 1:
+        report_frames(path, n_frames)
+    return pixels
 
 
 def check_image(path, max_pixels=MAX_PIXELS):
@@ -103,8 +107,8 @@ def _named(path, read):
         ) from error
 
 
-def _decode(path, mode, max_pixels, report_frames):
-    """Read a file in a color mode, and report its number of frames if there are several."""
+def _decode(path, mode, max_pixels, *, count_frames):
+    """Return the pixels of a file in a color mode, and its number of frames (1 if not counted)."""
     with open(path, "rb") as file:
         image, pixels = _open(file, max_pixels), None
         if isinstance(image, DeepTiff) and (pixels := _pixels_of_tiff(image)) is None:
@@ -112,10 +116,7 @@ def _decode(path, mode, max_pixels, report_frames):
         if pixels is None:
             pixels = _scale_to_16_bits(pixels_of(image, max_pixels), image)
         pixels = np.ascontiguousarray(to_mode(pixels, mode))
-        n_frames = 1 if report_frames is None else _count_frames(image)
-    if n_frames > 1:
-        report_frames(path, n_frames)
-    return pixels
+        return pixels, _count_frames(image) if count_frames else 1
 
 
 def _open(file, max_pixels):

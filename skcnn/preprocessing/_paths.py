@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def find_problem(path):
         Predicate that follows the name of the file in a message.
     """
     try:
-        size, is_file = os.stat(path).st_size, os.path.isfile(path)
+        status = os.stat(path)
     except PermissionError:
         return PermissionError, "unreadable", "may not be read: permission denied for its folder"
     except (OSError, ValueError):  # ValueError: a null character in the name
@@ -35,13 +36,13 @@ def find_problem(path):
         if "://" in str(path):
             return FileNotFoundError, "missing", "is a URL, not a file: download it first"
         return FileNotFoundError, "missing", "does not exist"
-    if os.path.isdir(path):
+    if stat.S_ISDIR(status.st_mode):
         return FileNotFoundError, "missing", "is a folder, not an image file"
-    if not is_file:
+    if not stat.S_ISREG(status.st_mode):
         return ValueError, "unreadable", "is a device or a pipe, not an image file"
     if not os.access(path, os.R_OK):
         return PermissionError, "unreadable", "may not be read: permission denied"
-    if not size:
+    if not status.st_size:
         return ValueError, "empty", "is empty (0 bytes)"
     return None, "", ""
 

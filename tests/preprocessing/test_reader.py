@@ -2,7 +2,9 @@
 
 import os
 import pickle
+import re
 import struct
+import warnings
 from pathlib import Path
 
 import joblib
@@ -173,6 +175,10 @@ def test_orientation(tmp_path, orientation):
         expected = np.asarray(ImageOps.exif_transpose(turned))
     for extension in ("png", "tif"):
         assert_array_equal(read_image(tmp_path / f"turned.{extension}"), expected)
+    Image.fromarray(GRAY).save(tmp_path / "gray.tif", exif=exif)
+    gray = Image.fromarray(GRAY)
+    gray.getexif()[0x0112] = orientation
+    assert_array_equal(read_image(tmp_path / "gray.tif", "L"), ImageOps.exif_transpose(gray))
     for name, other in {
         "gray": Image.fromarray(GRAY),
         "deep": Image.fromarray(GRAY16),
@@ -204,6 +210,187 @@ def test_missing_files_are_named_before_reading(photo_files, tmp_path):
     os.remove(photo_files[1])
     with pytest.raises(FileNotFoundError, match=r"1.png' does not exist"):
         images.read()
+
+
+def test_the_working_folder_is_named_for_relative_paths_only(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"relative paths start from the working folder, '"):
+        ImageReader().fit_transform(["gone.png"])
+    with pytest.raises(FileNotFoundError, match=r"gone.png' does not exist") as caught:
+        ImageReader().fit_transform([tmp_path / "gone.png"])
+    assert "relative" not in str(caught.value)
+    assert os.getcwd() not in str(caught.value)
+
+
+PROBLEMS = {
+    "missing": (FileNotFoundError, r"gone.png' does not exist \(missing files: 1 of 3\): Image"),
+    "folder": (FileNotFoundError, r"folder.png' is a folder, not an image file \(missing files: 1"),
+    "link": (FileNotFoundError, r"link.png' is a broken link to 'nowhere.png' \(missing files: 1"),
+    "loop": (FileNotFoundError, r"loop.png' is a broken link to 'loop.png'"),
+    "empty": (ValueError, r"empty.png' is empty \(0 bytes\) \(empty files: 1 of 3\)"),
+    "pipe": (
+        ValueError,
+        r"pipe.png' is a device or a pipe, not an image file \(unreadable files: 1",
+    ),
+    "URL": (FileNotFoundError, r"'https://a/b.png' is a URL, not a file: download it first"),
+    "null": (FileNotFoundError, r"'a\\x00.png' does not exist"),
+    "long": (FileNotFoundError, r"does not exist \(missing files: 1 of 3\)"),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_problems_are_found_without_opening_files(tmp_path, photo_files, monkeypatch, name):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "link.png").symlink_to("nowhere.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "empty.png").touch()
+    os.mkfifo(tmp_path / "pipe.png")
+    others = {
+        "missing": "gone.png",
+        "null": "a\0.png",
+        "long": "a" * 5000,
+        "URL": "https://a/b.png",
+    }
+    path = others.get(name, f"{name}.png")
+    path = path if name in ("URL", "null") else str(tmp_path / path)
+    error, match = PROBLEMS[name]
+    reader = ImageReader().fit(photo_files)
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", None)
+        with pytest.raises(error, match=match):
+            reader.transform([photo_files[0], path, photo_files[1]])
+    without_count = re.sub(r" \\\((missing|unreadable|empty) files.*", "", match)
+    assert re.search(without_count, ImageReader().find_errors([path])[0])
+
+
+def test_files_that_may_not_be_read(photo_files, monkeypatch):
+    bad = photo_files[2]
+    access, stat = os.access, os.stat
+    match = r"2.png' may not be read: permission denied \(unreadable files: 1 of 4\)"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: path != bad and access(path, mode))
+        with pytest.raises(PermissionError, match=match):
+            ImageReader().fit_transform(photo_files)
+
+    def refuse(path, **options):
+        if path == bad:
+            raise PermissionError(13, "Permission denied", path)
+        return stat(path, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    match = r"2.png' may not be read: permission denied for its folder \(unreadable files: 1 of 4\)"
+    with pytest.raises(PermissionError, match=match):
+        ImageReader().fit_transform(photo_files)
+
+
+# ---- all bad files at once -------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed_files(photo_files, tmp_path):
+    """Files of which some are bad, and what is wrong with each; damage is seen in decoding."""
+    bad = {
+        "gone.png": "does not exist",
+        "empty.png": "is empty (0 bytes)",
+        "text.png": "is not an image, or its format is not supported",
+        "large.png": "is too large: 10,000 pixels (100 x 100), limit 9,999",
+        "damaged.png": "is damaged or truncated",
+        "int32.tif": "holds int32 values out of range, from 0 to 99999",
+    }
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("no image")
+    Image.new("L", (100, 100)).save(tmp_path / "large.png")
+    saved(tmp_path / "damaged.png", COLOR)
+    os.truncate(tmp_path / "damaged.png", 1000)
+    tifffile.imwrite(tmp_path / "int32.tif", np.array([[0, 99_999]], np.int32))
+    good = [str(saved(tmp_path / f"good{number}.png", COLOR)) for number in range(3)]
+    bad = {str(tmp_path / name): problem for name, problem in bad.items()}
+    paths = [good[0], *list(bad)[:3], good[1], *list(bad)[3:], good[2]]
+    return paths, bad
+
+
+@pytest.mark.parametrize("n_jobs", [1, 3])
+@pytest.mark.parametrize("form", [list, np.array, pd.Series], ids=["list", "array", "Series"])
+def test_all_bad_files_are_named(mixed_files, form, n_jobs):
+    paths, bad = mixed_files
+    reader = ImageReader(max_pixels=9_999, n_jobs=n_jobs)
+    for decode in (False, True):
+        errors = reader.find_errors(form(paths), decode=decode)
+        assert errors.dtype == object
+        assert len(errors) == len(paths)
+        for path, error in zip(paths, errors, strict=True):
+            only_in_decoding = os.path.basename(path) in ("damaged.png", "int32.tif")
+            if path in bad and (decode or not only_in_decoding):
+                assert path in error
+                assert bad[path] in error
+            else:
+                assert error == ""
+    assert not vars(reader).keys() - reader.get_params().keys()  # nothing was fitted
+
+
+def test_good_files_and_their_targets_are_selected_together(mixed_files):
+    paths, bad = mixed_files
+    frame = pd.DataFrame({"photo": paths, "y": range(len(paths))})
+    errors = ImageReader(max_pixels=9_999).find_errors(frame["photo"], decode=True)
+    good = frame[errors == ""]
+    assert good["y"].tolist() == [row for row, path in enumerate(paths) if path not in bad]
+    images = ImageReader().fit_transform(good["photo"])
+    for image in images:
+        assert_array_equal(image, COLOR)
+
+
+def test_an_error_in_reading_names_the_method(mixed_files):
+    paths, _ = mixed_files
+    images = ImageReader().fit_transform([path for path in paths if "damaged" in path])
+    with pytest.raises(
+        ValueError, match=r"damaged.png' is damaged .* ImageReader.find_errors\(X, d"
+    ):
+        images[0]
+
+
+def test_find_errors_validates(photo_files):
+    with pytest.raises(InvalidParameterError, match="'max_pixels' parameter of ImageReader"):
+        ImageReader(max_pixels=0).find_errors(photo_files)
+    with pytest.raises(TypeError, match="holds images already"):
+        ImageReader().find_errors(np.zeros((2, 4, 4)))
+
+
+# ---- pages and frames ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extension", ["gif", "tif", "webp", "png", "deep.tif"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_one_warning_for_further_frames(tmp_path, extension, n_jobs):
+    paths = [tmp_path / f"{number}.{extension}" for number in range(5)]
+    frames = np.stack([COLOR, COLOR[::-1], COLOR[:, ::-1]])
+    for path in paths[1:]:
+        if extension == "deep.tif":
+            tifffile.imwrite(path, frames.astype(np.uint16), photometric="rgb")
+        else:
+            first, *others = map(Image.fromarray, frames)
+            first.save(path, save_all=True, append_images=others)
+    Image.fromarray(COLOR).save(paths[0])
+    images = ImageReader().fit_transform(paths)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images[0]
+    state = joblib.hash(images.source)
+    match = rf"{extension}' has 3 pages or frames, of which only the first is read; other files"
+    with pytest.warns(UserWarning, match=match) as caught:
+        ImageResizer((4, 4), n_jobs=n_jobs).fit_transform(images)
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images[1:].read()
+    assert joblib.hash(images.source) == state  # the cache of a pipeline finds it
+
+
+def test_a_warning_as_error_is_not_damage(tmp_path):
+    frames = [Image.fromarray(COLOR), Image.fromarray(COLOR[::-1])]
+    frames[0].save(tmp_path / "a.tif", save_all=True, append_images=frames[1:])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="has 2 pages"):
+            ImageReader().fit_transform([tmp_path / "a.tif"])[0]
 
 
 def test_empty_file(tmp_path):
@@ -319,6 +506,84 @@ def test_bad_input(X, error, match, photo_files):
         ImageReader().fit_transform(X)
     with pytest.raises(error, match=match):
         ImageReader().fit(photo_files).transform(X)
+
+
+MISSING = [None, float("nan"), np.nan, np.float32("nan"), pd.NA, pd.NaT, "", "  "]
+
+
+@pytest.mark.parametrize("missing", MISSING, ids=repr)
+@pytest.mark.parametrize(
+    "form",
+    [
+        list,
+        tuple,
+        lambda paths: np.array(paths, dtype=object),
+        lambda paths: np.array(paths, dtype=object).reshape(-1, 1),
+        lambda paths: pd.Series(paths, index=list("xyz")),
+        lambda paths: pd.DataFrame({"photo": paths}),
+    ],
+    ids=["list", "tuple", "array", "column", "Series", "frame"],
+)
+def test_missing_values_name_the_row(photo_files, missing, form):
+    paths = form([*photo_files[:2], missing])
+    error = ValueError if isinstance(missing, str) else TypeError
+    for method in ("fit", "fit_transform", "find_errors"):
+        with pytest.raises(error, match=r"the path in row 2 of X is missing, it is .*: remove the"):
+            getattr(ImageReader(), method)(paths)
+
+
+# ---- relative paths --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_root(photo_files, photos, tmp_path, kind, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    os.rename(photo_files[1], tmp_path / "sub" / "1.png")
+    table = pd.DataFrame({"photo": ["0.png", "sub/1.png", "./2.png", photo_files[3]]})
+    reader = ImageReader(root=kind(tmp_path))
+    images = reader.fit_transform(table["photo"])
+    assert reader.root == kind(tmp_path)
+    for image, photo in zip(images, photos, strict=True):
+        assert_array_equal(image, photo)
+    assert reader.find_errors(["0.png", "1.png"]).tolist() == [
+        "",
+        f"the image file {str(tmp_path / '1.png')!r} does not exist",
+    ]
+    with pytest.raises(FileNotFoundError, match=r"1.png' does not exist") as caught:
+        reader.transform(["1.png"])
+    assert str(tmp_path / "1.png") in str(caught.value)
+    assert "working folder" not in str(caught.value)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert_array_equal(ImageReader(root="~").fit_transform(["0.png"])[0], photos[0])
+
+
+@pytest.mark.parametrize("root", ["there/is/none", "~nosuchuser", __file__])
+def test_root_that_is_no_folder(photo_files, root):
+    for method in ("fit", "fit_transform", "find_errors"):
+        with pytest.raises(
+            FileNotFoundError, match=rf"root='{root}' of ImageReader is not an exis"
+        ):
+            getattr(ImageReader(root=root), method)(photo_files)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("root", 3), ("root", b"a"), ("max_pixels", 0), ("max_pixels", 1e6), ("max_pixels", "all")],
+)
+def test_root_and_max_pixels_are_validated(photo_files, name, value):
+    reader = ImageReader(**{name: value})
+    assert getattr(clone(reader), name) is value
+    with pytest.raises(InvalidParameterError, match=f"'{name}' parameter of ImageReader must be"):
+        reader.fit(photo_files)
+
+
+def test_pickles_and_views_keep_the_parameters(photo_files, tmp_path):
+    reader = ImageReader("L", root=tmp_path, max_pixels=100).fit(["0.png"])
+    loaded = pickle.loads(pickle.dumps(reader))
+    assert loaded.get_params() == reader.get_params()
+    images = pickle.loads(pickle.dumps(loaded.transform(["0.png"])))
+    with pytest.raises(ValueError, match="limit 100"):
+        images[0]
 
 
 # ---- the ground of scikit-learn's checks -----------------------------------------------------
