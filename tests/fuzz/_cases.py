@@ -1,0 +1,525 @@
+"""Cases: sequences of calls of the public API, drawn from a random generator."""
+
+import copy
+import os
+import pickle
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from _callables import SHARED
+from _checks import Failed
+from _images import LAYOUTS, draw_images, draw_values, same_forms
+from _parameters import JUNK, TABLES, draw, draw_junk, draw_parameters
+from _targets import LABELS, NUMBERS, draw_target, draw_weights
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from skcnn import CNNClassifier, CNNRegressor, ImageReader, ImageResizer
+
+NETWORKS = (CNNClassifier, CNNRegressor)
+TRANSFORMERS = [kind for kind in TABLES if kind not in (*NETWORKS, ImageReader)]
+NETWORK_METHODS = ["predict", "predict_proba", "predict_log_proba", "score"]
+
+
+def may_change(parameters):
+    """Return the global settings that an estimator may change: it may draw its seed."""
+    fixed = isinstance(parameters.get("random_state"), (int, np.integer))
+    return () if fixed else ("random state of numpy",)
+
+
+def build(check, kind, parameters):
+    """Construct an estimator."""
+    return check.call(None, kind, **parameters)
+
+
+# ------------------------------------------------------------------------------------------------
+# Estimators
+
+
+def estimator_case(check, rng):
+    """Fit, predict, fit again with something odd, and predict again."""
+    kind = draw(rng, NETWORKS)
+    odd = rng.random() < 0.6  # the other cases test what a good fit gives
+    parameters = draw_parameters(rng, kind, junk=0.25 if odd else 0)
+    model = build(check, kind, parameters)
+    usual = LABELS if kind is CNNClassifier else NUMBERS
+    values = draw_values(rng, int(rng.integers(6, 16)))
+    options = {"may_change": may_change(parameters)}
+    for _ in range(rng.integers(1, 3)):
+        part = values[: rng.integers(3, len(values) + 1)]
+        _, images = draw_images(rng, part, odd=0.25 if odd else 0)
+        _, y = draw_target(rng, len(part), usual, odd=0.25 if odd else 0)
+        arguments = _fit_arguments(rng, part, y, usual) if odd else {}
+        method = "partial_fit" if rng.random() < 0.2 else "fit"
+        if method == "partial_fit":
+            arguments = {k: v for k, v in arguments.items() if not k.endswith("_val")}
+        result = check.call(model, method, images, y, **arguments, **options)
+        if isinstance(result, Failed):  # parameters are checked by fit
+            check.call(model, "set_params", **parameters)
+        predictions(check, rng, model, part)
+        if rng.random() < 0.2:
+            check.call(model, "set_params", **draw_junk(rng, kind))
+    if rng.random() < 0.3:
+        copies(check, model, values)
+
+
+def _fit_arguments(rng, values, y, usual):
+    arguments = {}
+    if (weights := draw_weights(rng, len(values))) is not None:
+        arguments["sample_weight"] = weights
+    if rng.random() < 0.2:
+        arguments["X_val"] = draw_images(rng, values)[1]
+        arguments["y_val"] = y if rng.random() < 0.7 else draw_target(rng, len(values), usual)[1]
+        if rng.random() < 0.3:
+            arguments["sample_weight_val"] = draw_weights(rng, len(values), some=1)
+    return arguments
+
+
+def predictions(check, rng, model, values):
+    """Call the methods of a network, fitted or not, and check what they return."""
+    name, images = draw_images(rng, values, odd=0.3)
+    usual = name in same_forms(values)
+    n_images = len(values)
+    results = {}
+    for method in rng.permutation(NETWORK_METHODS)[: rng.integers(1, 5)]:
+        if method == "score":
+            y = draw_target(rng, n_images, LABELS)[1]
+            check.call(model, "score", images, y)
+            continue
+        results[method] = result = check.call(model, str(method), images)
+        if isinstance(result, Failed):
+            continue
+        n_rows = n_images if usual else len(result)
+        if check.check_rows(result, n_rows, f"{type(model).__name__}.{method}"):
+            _check_prediction(check, model, method, result)
+    proba, labels = results.get("predict_proba"), results.get("predict")
+    if isinstance(proba, np.ndarray) and isinstance(labels, np.ndarray) and labels.ndim == 1:
+        check.check_equal(model.classes_[proba.argmax(axis=1)], labels, "predict and predict_proba")
+    for attribute in ("history_", "n_epochs_", "module_"):
+        check.call(None, getattr, model, attribute, None)
+
+
+def _check_prediction(check, model, method, result):
+    name = type(model).__name__
+    if method == "predict" and isinstance(model, CNNClassifier) and result.ndim == 1:
+        if not np.isin(result, model.classes_).all():
+            check.report("wrong result", f"{name}.predict", "labels that are no classes")
+        if result.dtype != model.classes_.dtype:
+            check.report("wrong result", f"{name}.predict", f"dtype {result.dtype}")
+    if method == "predict" and isinstance(model, CNNRegressor) and result.dtype != np.float64:
+        check.report("wrong result", f"{name}.predict", f"dtype {result.dtype}")
+    if method == "predict_proba":
+        if result.shape[1] != len(model.classes_):
+            check.report("wrong result", f"{name}.predict_proba", f"shape {result.shape}")
+        elif model.target_type_ == "multiclass" and abs(result.sum(axis=1) - 1).max() > 1e-6:
+            check.report("wrong result", f"{name}.predict_proba", "rows do not sum to 1")
+
+
+def copies(check, model, images):
+    """Clone and pickle: the same parameters, the same predictions."""
+    check.call(None, clone, model)
+    check.call(None, repr, model)
+    content = check.call(None, pickle.dumps, model)
+    if isinstance(content, Failed):
+        return
+    loaded = check.call(None, pickle.loads, content)
+    method = "predict" if hasattr(model, "predict") else "transform"
+    before = check.call(model, method, images)
+    if not isinstance(loaded, Failed):
+        check.check_equal(before, check.call(loaded, method, images), "pickle", tolerance=0)
+    check.check_equal(
+        before, check.call(check.call(None, copy.deepcopy, model), method, images), "deepcopy"
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# Transformers
+
+
+def transformer_case(check, rng):
+    """Fit, transform, fit again with something odd, and transform again."""
+    kind = draw(rng, TRANSFORMERS)
+    odd = rng.random() < 0.6
+    parameters = draw_parameters(rng, kind, junk=0.3 if odd else 0)
+    transformer = build(check, kind, parameters)
+    values = draw_values(rng, int(rng.integers(3, 9)))
+    options = {"may_change": may_change(parameters)}
+    for _ in range(rng.integers(1, 3)):
+        name, images = draw_images(rng, values, odd=0.5 if odd else 0)
+        if rng.random() < 0.1:
+            container = draw(rng, ["default", "pandas", "polars", "no", None, 5])
+            check.call(transformer, "set_output", transform=container)
+        method = draw(rng, ["fit", "fit_transform"])
+        result = check.call(transformer, method, images, **options)
+        if isinstance(result, Failed):  # parameters are checked by fit
+            check.call(transformer, "set_params", **parameters)
+        n_images = len(values) if name in same_forms(values) else None
+        if method == "fit_transform":
+            output(check, transformer, result, n_images)
+        outputs(check, rng, transformer, values)
+        if rng.random() < 0.2:
+            check.call(transformer, "set_params", **draw_junk(rng, kind))
+    if rng.random() < 0.3:
+        copies(check, transformer, values)
+
+
+def outputs(check, rng, transformer, values):
+    """Call the methods of a transformer, fitted or not."""
+    name, images = draw_images(rng, values, odd=0.3)
+    result = check.call(transformer, "transform", images)
+    output(check, transformer, result, len(values) if name in same_forms(values) else None)
+    if hasattr(transformer, "inverse_transform") and rng.random() < 0.5:
+        given = result if rng.random() < 0.7 and not isinstance(result, Failed) else images
+        back = check.call(transformer, "inverse_transform", given)
+        output(check, transformer, back, None)
+        if given is result and not isinstance(result, Failed) and not isinstance(back, Failed):
+            again = check.call(transformer, "transform", back)
+            check.check_equal(again, result, f"inverse of {type(transformer).__name__}")
+    names = [None, ["a", "b"], "abc", 5, np.array([1, 2]), [None], [f"x{n}" for n in range(64)]]
+    found = check.call(transformer, "get_feature_names_out", draw(rng, names))
+    features = getattr(result, "shape", ())
+    if not isinstance(found, Failed) and len(features) == 2 and len(found) != features[1]:
+        check.report("wrong result", "get_feature_names_out", f"{len(found)} names")
+
+
+def output(check, transformer, result, n_images):
+    """Check the result of a transformer, and read it if it is lazy."""
+    if isinstance(result, Failed):
+        return
+    values = check.call(None, np.asarray, result)
+    if isinstance(values, Failed):
+        return
+    if values.dtype.kind == "O":
+        check.report("wrong result", type(transformer).__name__, "an array of objects")
+        return
+    check.check_rows(
+        values, len(values) if n_images is None else n_images, type(transformer).__name__
+    )
+    shape, dtype = getattr(result, "shape", None), getattr(result, "dtype", values.dtype)
+    if shape is not None and None not in shape and tuple(shape) != values.shape:
+        check.report("wrong result", type(transformer).__name__, f"shape {shape}")
+    if isinstance(dtype, np.dtype) and dtype != values.dtype:
+        check.report("wrong result", type(transformer).__name__, f"{values.dtype} for {dtype}")
+
+
+# ------------------------------------------------------------------------------------------------
+# Pipelines
+
+
+def pipeline_case(check, rng):
+    """Fit a pipeline of transformers and a network."""
+    steps = [
+        build(check, kind, draw_parameters(rng, kind, junk=0.05))
+        for kind in rng.permutation(np.array(TRANSFORMERS, dtype=object))[: rng.integers(1, 4)]
+    ]
+    kind = draw(rng, NETWORKS)
+    parameters = draw_parameters(rng, kind, junk=0.1)
+    model = build(check, kind, parameters)
+    pipeline = make_pipeline(*steps, model)
+    values = draw_values(rng, int(rng.integers(6, 13)))
+    usual = LABELS if kind is CNNClassifier else NUMBERS
+    images = draw_images(rng, values, odd=0.15)[1]
+    y = draw_target(rng, len(values), usual, odd=0.05)[1]
+    allowed = ("random state of numpy",)  # any of the steps may draw a seed
+    if isinstance(check.call(pipeline, "fit", images, y, may_change=allowed), Failed):
+        return
+    result = check.call(pipeline, "predict", values)
+    check.check_rows(result, len(values), "pipeline")
+    graph_calls(check, rng, pipeline, values, model)
+    if rng.random() < 0.3:
+        copies(check, pipeline, values)
+
+
+def graph_calls(check, rng, pipeline, values, model):
+    """Compare the pipeline as a torch module with the pipeline itself."""
+    from skcnn.pipeline_graph import torch_pipeline
+
+    if rng.random() < 0.3:
+        shape, dtype = draw(rng, [*JUNK, (8, 8), (8,), (-1, 8)]), draw(rng, [*JUNK, "u1", "f4"])
+        check.call(None, torch_pipeline, pipeline, shape, dtype)
+        return
+    graph = check.call(None, torch_pipeline, pipeline, values.shape[1:], values.dtype)
+    if (
+        isinstance(graph, Failed)
+        or model.test_time_augmentation
+        or model.target_type_ != "multiclass"
+    ):
+        return
+    pixels = torch.from_numpy(values.reshape(*values.shape, 1)[:, :, :, : (*values.shape, 1)[3]])
+    tensors = pixels.reshape(len(values), *(*values.shape[1:], 1)[:3]).permute(0, 3, 1, 2).float()
+    found = check.call(None, graph.module, tensors)
+    expected = check.call(pipeline, "predict_proba", values)
+    if not isinstance(found, Failed):
+        check.check_equal(found.softmax(dim=1), expected, "torch_pipeline", tolerance=1e-3)
+
+
+# ------------------------------------------------------------------------------------------------
+# The same values in another form
+
+
+def forms_case(check, rng):
+    """Give the same values in two forms: results must agree."""
+    kind = draw(rng, list(NETWORKS) if rng.random() < 0.6 else TRANSFORMERS)
+    parameters = draw_parameters(rng, kind, junk=0)
+    if parameters.get("network") is SHARED:
+        return
+    n_images = int(rng.integers(6, 13))
+    values = draw_values(rng, n_images)
+    forms = same_forms(values)
+    if kind not in NETWORKS:  # the results of transformers depend on the dtype
+        forms = {name: form for name, form in forms.items() if name in LAYOUTS or name == "Pillow"}
+    name = draw(rng, list(forms))
+    images = forms[name](values)
+    y = draw_target(rng, n_images, LABELS if kind is CNNClassifier else NUMBERS, odd=0)[1]
+    parameters["random_state"] = 0
+    if kind not in (*NETWORKS, *(k for k in TRANSFORMERS if "random_state" in TABLES[k])):
+        del parameters["random_state"]
+    results = []
+    for given in (values, images):
+        model = build(check, kind, parameters)
+        if isinstance(check.call(model, "fit", given, y), Failed):
+            results.append([None, check.calls[-1]])
+            continue
+        method = "transform" if kind not in NETWORKS else "predict_proba"
+        method = "predict" if kind is CNNRegressor else method
+        results.append([check.call(model, method, form) for form in (values, images)])
+    if results[0][0] is None or results[1][0] is None:
+        if results[0][0] is not None or results[1][0] is not None:
+            check.report("disagreement", f"fit of {name}", "one fails")
+        return
+    tolerance = 0 if kind not in NETWORKS else 1e-4
+    what = f"{kind.__name__}, {name}"
+    check.check_equal(results[0][0], results[0][1], f"{what}: predicted", tolerance=tolerance / 10)
+    check.check_equal(results[0][0], results[1][1], f"{what}: fitted", tolerance=tolerance)
+
+
+# ------------------------------------------------------------------------------------------------
+# Global settings of the caller
+
+
+def settings_case(check, rng):
+    """Fit under unusual global settings: the same results as without."""
+    kind = draw(rng, NETWORKS)
+    parameters = {**draw_parameters(rng, kind, junk=0), "random_state": 0}
+    values = draw_values(rng, 9)
+    y = draw_target(rng, 9, LABELS if kind is CNNClassifier else NUMBERS, odd=0)[1]
+    results = []
+    name = draw(rng, list(SETTINGS))
+    for change in (None, name):
+        model = build(check, kind, parameters)
+        restore = SETTINGS[change]() if change else None
+        try:
+            check.call(model, "fit", values, y)
+            results.append(check.call(model, "predict", values))
+        finally:
+            if restore:
+                restore()
+    check.calls.append(f"with {name}")
+    check.check_equal(*results, f"with {name}")
+
+
+def _entered(context):
+    context.__enter__()
+    return lambda: context.__exit__(None, None, None)
+
+
+def _default_dtype():
+    torch.set_default_dtype(torch.float64)
+    return lambda: torch.set_default_dtype(torch.float32)
+
+
+def _default_device():
+    torch.set_default_device("meta")
+    return lambda: torch.set_default_device(None)
+
+
+def _deterministic():
+    torch.use_deterministic_algorithms(True)
+    return lambda: torch.use_deterministic_algorithms(False)
+
+
+def _seeds():
+    torch.manual_seed(5)
+    np.random.seed(5)
+    return lambda: None
+
+
+def _warnings_as_errors():
+    context = warnings.catch_warnings()
+    context.__enter__()
+    warnings.simplefilter("error")
+    return lambda: context.__exit__(None, None, None)
+
+
+def _no_stdout():
+    import sys
+
+    before = sys.stdout
+    sys.stdout = None
+    return lambda: setattr(sys, "stdout", before)
+
+
+def _config(**options):
+    def change():
+        import sklearn
+
+        return _entered(sklearn.config_context(**options))
+
+    return change
+
+
+SETTINGS = {
+    "numpy raising": lambda: _entered(np.errstate(all="raise")),
+    "no gradients": lambda: _entered(torch.no_grad()),
+    "inference mode": lambda: _entered(torch.inference_mode()),
+    "autocast": lambda: _entered(torch.autocast("cpu", torch.bfloat16)),
+    "float64": _default_dtype,
+    "default device": _default_device,
+    "deterministic algorithms": _deterministic,
+    "other seeds": _seeds,
+    "no stdout": _no_stdout,
+    "anomaly detection": lambda: _entered(torch.autograd.detect_anomaly(check_nan=False)),
+    "pandas output": _config(transform_output="pandas"),
+    "no validation": _config(assume_finite=True),
+    "no parameter validation": _config(skip_parameter_validation=True),
+    "print options": lambda: _entered(np.printoptions(precision=1)),
+}
+
+
+# ------------------------------------------------------------------------------------------------
+# Paths
+
+
+def reader_case(check, rng):
+    """Read files that exist, or do not, in every form of a collection of paths."""
+    from PIL import Image
+
+    folder = Path("reader")
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for number, size in enumerate([(8, 8), (9, 7), (8, 8), (5, 12)]):
+        path = folder / f"{number}.png"
+        if not path.exists():
+            Image.fromarray(draw_values(np.random.default_rng(number), 1, size)[0]).save(path)
+        paths.append(str(path))
+    name = draw(rng, list(PATH_FORMS))
+    given = PATH_FORMS[name](paths)
+    reader = build(check, ImageReader, draw_parameters(rng, ImageReader, junk=0.2))
+    view = check.call(reader, "fit_transform", given)
+    again = check.call(reader, "transform", PATH_FORMS[draw(rng, list(PATH_FORMS))](paths))
+    check.call(reader, "get_feature_names_out", draw(rng, [None, ["a"], ["a", "b"], 5]))
+    for lazy in (view, again):
+        if isinstance(lazy, Failed):
+            continue
+        check.call(None, list, lazy)
+        check.call(None, np.asarray, lazy)
+        resizer = build(check, ImageResizer, draw_parameters(rng, ImageResizer, junk=0.1))
+        if not isinstance(resizer, Failed):
+            output(check, resizer, check.call(resizer, "fit_transform", lazy), len(lazy))
+
+
+PATH_FORMS = {
+    "list": list,
+    "tuple": tuple,
+    "Path": lambda paths: [Path(path) for path in paths],
+    "array": np.array,
+    "objects": lambda paths: np.array(paths, dtype=object),
+    "column": lambda paths: np.array(paths).reshape(-1, 1),
+    "StringDType": lambda paths: np.array(paths, dtype=np.dtypes.StringDType()),
+    "bytes": lambda paths: [path.encode() for path in paths],
+    "Series": pd.Series,
+    "string Series": lambda paths: pd.Series(paths, dtype="string"),
+    "categories": lambda paths: pd.Series(pd.Categorical(paths)),
+    "index": pd.Index,
+    "frame": lambda paths: pd.DataFrame({"path": paths}, index=[3] * len(paths)),
+    "two columns": lambda paths: pd.DataFrame({"path": paths, "other": paths}),
+    "missing": lambda paths: [*paths, "no.png"],
+    "folder": lambda paths: [*paths, "."],
+    "None": lambda paths: [*paths, None],
+    "NaN": lambda paths: [*paths, float("nan")],
+    "NA": lambda paths: pd.Series([*paths, pd.NA], dtype="string"),
+    "number": lambda paths: [*paths, 5],
+    "empty name": lambda paths: [*paths, ""],
+    "zero byte": lambda paths: [*paths, "a\0b.png"],
+    "surrogate": lambda paths: [*paths, "\ud800.png"],
+    "long name": lambda paths: [*paths, "a" * 5000 + ".png"],
+    "one path": lambda paths: paths[0],
+    "one Path": lambda paths: Path(paths[0]),
+    "empty": lambda paths: [],
+    "empty array": lambda paths: np.array([], dtype=str),
+    "empty Series": lambda paths: pd.Series([], dtype=str),
+    "nested": lambda paths: [paths, paths],
+    "generator": iter,
+    "dict": lambda paths: dict.fromkeys(paths),
+    "set": set,
+    "scalar array": lambda paths: np.array(paths[0]),
+    "device": lambda paths: [*paths, "/dev/null", "/dev/zero"],
+    "descriptor": lambda paths: [0, 1],
+    "masked": lambda paths: np.ma.masked_array(paths, [True] + [False] * (len(paths) - 1)),
+    "home": lambda paths: [*paths, "~nosuchuser/a.png"],
+    "URL": lambda paths: [*paths, "http://localhost/a.png"],
+}
+
+
+def folder_case(check, rng):
+    """Load folders of images with all that may lie in them."""
+    from skcnn import load_image_folder
+    from skcnn.datasets import fetch_cifar10, fetch_fashion_mnist
+
+    if rng.random() < 0.2:
+        fetch = draw(rng, [fetch_cifar10, fetch_fashion_mnist])
+        options = {"download_if_missing": False, "data_home": "data", "n_retries": 0}
+        name = draw(rng, ["data_home", "subset", "return_X_y", "n_retries", "delay"])
+        options[name] = draw(rng, JUNK)
+        if isinstance(options["data_home"], (str, Path)) or options["data_home"] is None:
+            options["data_home"] = "data"
+        check.call(None, fetch, **options)
+        return
+    root = Path(f"folder{rng.integers(10**9)}")
+    root.mkdir()
+    for _ in range(rng.integers(0, 8)):
+        path = root.joinpath(*(draw(rng, NAMES) for _ in range(rng.integers(1, 4))))
+        _create(rng, path)
+    given = root if rng.random() < 0.7 else draw(rng, [*JUNK, *ODD_ROOTS])
+    options = {} if rng.random() < 0.7 else {"return_X_y": draw(rng, [True, False, None, "no", 5])}
+    found = check.call(None, load_image_folder, given, **options)
+    if isinstance(found, Failed):
+        return
+    data, target = found if isinstance(found, tuple) else (found.data, found.target)
+    if len(data) != len(target) or not all(map(os.path.isfile, data)):
+        check.report("wrong result", "load_image_folder", "files that do not exist")
+
+
+ODD_ROOTS = ["~nosuchuser/a", "", "\0", "a" * 5000]
+NAMES = [
+    "cat", "dog", "a.png", "b.JPG", "c.txt", ".hidden", "__MACOSX", "Thumbs.db", ".DS_Store",
+    "ä ö", "new\nline.png", "d.tiff", "._a.png", "desktop.ini", "e.jpeg", "png", ".png", "~",
+]  # fmt: skip
+
+
+def _create(rng, path):
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        what = rng.integers(6)
+        if what == 0:
+            path.mkdir(exist_ok=True)
+        elif what == 1:
+            path.symlink_to(draw(rng, ["nowhere", ".", "..", "/dev/null"]))
+        else:
+            path.touch()
+    except OSError:  # a file has the name of a folder
+        return
+
+
+KINDS = {
+    estimator_case: 0.4,
+    transformer_case: 0.25,
+    pipeline_case: 0.08,
+    forms_case: 0.12,
+    settings_case: 0.03,
+    reader_case: 0.04,
+    folder_case: 0.04,
+}
