@@ -72,9 +72,7 @@ def _parts(item):
 def _values_of_tensor(tensor):
     if tensor.is_meta or tensor.layout != torch.strided:
         return []
-    return [
-        tensor.detach().cpu().contiguous().view(torch.uint8).numpy() if tensor.ndim else str(tensor)
-    ]
+    return [tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()]
 
 
 def _reduced(item):

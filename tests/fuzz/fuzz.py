@@ -14,8 +14,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
+from contextlib import chdir
 from itertools import chain
 
 from _pool import run_case, run_cases, warm_up
@@ -53,7 +55,8 @@ def main(arguments=None):
 
 def show(seed, group, number):
     """Run one case in this process, and print its calls and findings."""
-    check, kind = run_case(seed, group, number)
+    with tempfile.TemporaryDirectory(prefix="skcnn-fuzz-") as folder, chdir(folder):
+        check, kind = run_case(seed, group, number)
     print(f"{group} {number}: {kind}")
     print(*check.calls, sep="\n")
     print(*check.findings, sep="\n")
