@@ -94,18 +94,6 @@ class InPlace(Pooled):
         return super().forward(images.add_(1))
 
 
-class Seeding(Pooled):
-    def forward(self, images):
-        torch.manual_seed(0)
-        return super().forward(images + torch.rand(1))
-
-
-class GradOff(Pooled):
-    def forward(self, images):
-        torch.set_grad_enabled(False)
-        return super().forward(images)
-
-
 class Raising(Pooled):
     def forward(self, images):
         raise FuzzError("forward")
@@ -165,7 +153,7 @@ def lazy_modules(in_channels, height, width, n_outputs):
 SHARED = Pooled(1, 8, 8, 2)
 NETWORKS = [
     Pooled, Normed, Tuple, Nothing, NaNInEval, NaNInTraining, WrongInTraining, FewRowsInTraining,
-    Detached, Frozen, NoParameters, ThreeAxes, Double, Integers, Complex, InPlace, Seeding,
+    Detached, Frozen, NoParameters, ThreeAxes, Double, Integers, Complex, InPlace,
     Raising, RaisingInTraining, RaisingWhenBuilt, Infinite, one_output, no_module, no_sizes,
     in_half, on_meta, lazy_modules, SHARED, nn.Linear, lambda *sizes: SHARED,
     lambda *sizes: Pooled(*sizes),

@@ -56,7 +56,7 @@ def _parts(item):
     if isinstance(item, torch.nn.Module):
         return [dict(item.state_dict()), [part.training for part in item.modules()]]
     if isinstance(item, dict):
-        return [part for pair in item.items() for part in pair]
+        return [part for pair in sorted(item.items(), key=_key) for part in pair]
     if isinstance(item, (list, tuple)):
         plain = all(type(part) in (int, float, str) for part in item)
         return [repr(item).encode()] if plain else item
@@ -67,6 +67,10 @@ def _parts(item):
     if isinstance(item, Image.Image):
         return [item.mode, item.size, item.tobytes()]
     return _reduced(item)
+
+
+def _key(pair):
+    return str(pair[0])
 
 
 def _values_of_tensor(tensor):
