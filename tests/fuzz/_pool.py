@@ -10,8 +10,10 @@ import warnings
 from multiprocessing.connection import wait
 
 import _cases
+import _equal
 import _files
 import _objects
+import _paths
 import numpy as np
 import torch
 from _checks import Checker, Finding
@@ -21,7 +23,10 @@ SECONDS = 30
 MEMORY = 6 * 2**30  # bytes of address space of a worker
 GROWTH = 500  # MB, more than any case needs
 
-TABLES = {"case": {**_cases.KINDS, **_objects.KINDS}, "file": _files.KINDS}
+TABLES = {
+    "case": {**_cases.KINDS, **_equal.KINDS, **_objects.KINDS, **_paths.KINDS},
+    "file": _files.KINDS,
+}
 
 
 def run_case(seed, group, number):
