@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import torch
-from _callables import CALLBACKS, FUNCTIONS, NETWORKS
+from _callables import CALLBACKS, FUNCTIONS, NETWORKS, Pooled
 
 from skcnn import (
     CNNClassifier,
@@ -157,6 +157,9 @@ def draw_parameters(rng, kind, *, junk=0.3):
     parameters = dict(REQUIRED.get(kind, {}))
     if kind in (CNNClassifier, CNNRegressor):
         parameters.update(QUICK)
+        if rng.random() < 0.2:  # what only networks for images of any size can do
+            parameters["network"] = draw(rng, ["fast", Pooled])
+            parameters["progressive_resizing"] = draw(rng, [1.0, 0.5, 0.7])
     names = list(table)
     for name in rng.choice(names, rng.integers(0, min(5, len(names)) + 1), replace=False):
         parameters[str(name)] = draw(rng, table[name])

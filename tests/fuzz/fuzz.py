@@ -44,7 +44,9 @@ def main(arguments=None):
         (("file", number) for number in range(options.files)),
     )
     groups, kinds = defaultdict(list), Counter()
-    for task, kind, findings in run_cases(tasks, options.seed, options.jobs):
+    for done, (task, kind, findings) in enumerate(run_cases(tasks, options.seed, options.jobs)):
+        if done % 1000 == 0:
+            print(f"{done} cases, {time.monotonic() - started:.0f} seconds", file=sys.stderr)
         kinds[kind or "lost"] += 1
         for finding in findings:
             groups[finding.group].append((task, finding))
