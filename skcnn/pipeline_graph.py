@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skcnn._validation import IMAGE_SHAPE
 from skcnn.operations import AffineMap, Operation, Reshape
 from skcnn.pixels import dtype_range
 from skcnn.preprocessing._resize_operation import Resize
@@ -70,9 +71,11 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
     Raises
     ------
     TypeError
-        If a step is no image transformer, or the last one no estimator of this package.
+        If a step is no image transformer, the last one no estimator of this package, or `dtype` no
+        dtype of numpy.
     ValueError
-        If a step has no torch form, or images of this shape cannot pass it.
+        If a step has no torch form, images of this shape cannot pass it, `image_shape` is no shape
+        of an image, or `dtype` not real.
 
     Examples
     --------
@@ -97,11 +100,7 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
         raise TypeError(
             f"a pipeline has a torch form if it ends in an estimator of skcnn, not in {name}"
         )
-    shape, dtype = tuple(map(int, image_shape)), native_dtype(dtype)
-    if len(shape) not in (2, 3):
-        raise ValueError(
-            f"image_shape={image_shape} must be (height, width) or (height, width, n_channels)"
-        )
+    shape, dtype = _check_shape(image_shape), _check_dtype(dtype)
     geometry, modules = AffineMap(), []
     limits: tuple[float, float] | None = dtype_range(dtype)
     are_rows, rescaled = False, False
@@ -126,6 +125,31 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
     preprocessing = nn.Sequential(*modules).to(device)
     module = nn.Sequential(OrderedDict(preprocessing=preprocessing, network=network))
     return TorchPipeline(module.eval().requires_grad_(False), geometry, limits)
+
+
+def _check_shape(image_shape) -> tuple[int, ...]:
+    """Return the shape of an image as integers."""
+    if not IMAGE_SHAPE.is_satisfied_by(image_shape):
+        raise ValueError(
+            f"image_shape={image_shape!r} must be (height, width) or (height, width, n_channels), "
+            "positive integers: pass X.shape[1:] of an array of images"
+        )
+    return tuple(map(int, image_shape))
+
+
+def _check_dtype(dtype) -> np.dtype:
+    """Return a dtype of pixels."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)
+    except (TypeError, ValueError):
+        found = None
+    if found is None:
+        raise TypeError(
+            f"dtype={dtype!r} is not a dtype of numpy: pass X.dtype of an array of images"
+        )
+    if found.kind not in "buif":
+        raise ValueError(f"dtype={found} does not hold pixels, which must be real numbers")
+    return native_dtype(found)
 
 
 def _steps(name, estimator) -> Iterator[tuple[str, Any]]:

@@ -239,3 +239,28 @@ def test_unfitted_and_wrong_shapes():
         torch_pipeline(Pipeline([("cnn", cnn())]), (9, 9), np.uint8)
     with pytest.raises(ValueError, match=r"image_shape=\(9,\) must be \(height, width\) or"):
         torch_pipeline(cnn().fit(images((9, 9)), Y), (9,), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "image_shape", [None, 9, "99", (9.0, 9.0), (0, 9), (-9, 9), (True, 9), ("9", "9"), (9, 9, 1, 1)]
+)
+def test_wrong_image_shapes_are_named(image_shape):
+    with pytest.raises(ValueError, match=r"^image_shape=.* must be \(height, width\)"):
+        torch_pipeline(cnn().fit(images((9, 9)), Y), image_shape, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "error", "message"),
+    [
+        (None, TypeError, "dtype=None is not a dtype"),
+        ("pixels", TypeError, "dtype='pixels' is not a dtype"),
+        (torch.uint8, TypeError, "is not a dtype of numpy"),
+        (8, TypeError, "dtype=8 is not a dtype"),
+        ("O", ValueError, "dtype=object does not hold pixels"),
+        ("U4", ValueError, "does not hold pixels"),
+        (complex, ValueError, "does not hold pixels"),
+    ],
+)
+def test_wrong_dtypes_are_named(dtype, error, message):
+    with pytest.raises(error, match=message):
+        torch_pipeline(cnn().fit(images((9, 9)), Y), (9, 9), dtype)
