@@ -60,6 +60,7 @@ def estimator_case(check, rng):
         if changed := rng.random() < 0.2:
             check.call(model, "set_params", **draw_junk(rng, kind))
     if rng.random() < 0.3:
+        check.call(model, "set_params", **parameters)
         copies(check, model, values)
 
 
@@ -168,6 +169,7 @@ def transformer_case(check, rng):
         if rng.random() < 0.2:
             check.call(transformer, "set_params", **draw_junk(rng, kind))
     if rng.random() < 0.3:
+        check.call(transformer, "set_params", **parameters)
         copies(check, transformer, values)
 
 

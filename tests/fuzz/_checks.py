@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 import numpy as np
 import sklearn
 import skorch
@@ -25,6 +26,7 @@ EXPECTED = (ValueError, TypeError, OSError, NotImplementedError)
 PACKAGES = {
     "skcnn": str(Path(skcnn.__file__).parent),
     "sklearn": str(Path(sklearn.__file__).parent),
+    "joblib": str(Path(joblib.__file__).parent),
     "skorch callbacks": str(Path(skorch.callbacks.__file__).parent),
     "skorch": str(Path(skorch.__file__).parent),
     "fuzz": str(Path(__file__).parent),
@@ -199,7 +201,9 @@ class Checker:
                 error = (first if isinstance(first, Failed) else second).error
                 self.report("disagreement", what, f"one fails: {error}")
             return
-        first, second = np.asarray(first), np.asarray(second)
+        first, second = self.call(None, np.asarray, first), self.call(None, np.asarray, second)
+        if isinstance(first, Failed) or isinstance(second, Failed):
+            return
         if first.shape != second.shape:
             self.report("disagreement", what, f"shapes {first.shape} and {second.shape}")
         elif first.dtype.kind in "biufc":
@@ -227,10 +231,10 @@ def is_sentence(error):
         return True
     if last == "fuzz" or not isinstance(error, (*EXPECTED, IndexError)):
         return False
-    if last in ("sklearn", "skorch"):
+    if last == "sklearn":
         return isinstance(error, EXPECTED)
     line = linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
-    return _package(frames[-1]) == "skcnn" and line.startswith("raise")
+    return _package(frames[-1]) in ("skcnn", "skorch", "joblib") and line.startswith("raise")
 
 
 class FuzzError(Exception):
