@@ -33,12 +33,14 @@ class PositiveInts(Options):
         Returns
         -------
         is_satisfied : bool
-            Whether it is a tuple or list of an accepted length that holds integers above 0.
+            Whether it is a tuple or list of an accepted length that holds integers above 0, of at
+            most 2**31 - 1.
         """
         return (
             isinstance(val, (tuple, list))
             and (not self.names or len(val) in self.lengths)
-            and all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in val)
+            and all(isinstance(n, Integral) and not isinstance(n, bool) for n in val)
+            and all(0 < int(n) <= MAX_SIZE for n in val)
         )
 
     def __str__(self) -> str:
@@ -75,6 +77,8 @@ class Fractions(Options):
         return "a tuple of floats in the range [0, 1), such as (0.2, 0.5)"
 
 
+MAX_SIZE = 2**31 - 1  # largest number of pixels, channels or units along one axis
+SIZE_OF_AXIS = [Interval(Integral, 1, MAX_SIZE, closed="both")]
 LAYERS = PositiveInts()
 SIZE = PositiveInts("(height, width)")
 IMAGE_SHAPE = PositiveInts("(height, width)", "(height, width, n_channels)")

@@ -62,6 +62,7 @@ PEERS = {
     ("skcnn.lazy", "skcnn.threads"),
     ("skcnn.lazy", "skcnn.values"),
     ("skcnn.networks", "skcnn.settings"),
+    ("skcnn.networks", "skcnn._validation"),
     ("skcnn.pixels", "skcnn.lazy"),
     ("skcnn.pixels", "skcnn.values"),
     ("skcnn.inspection", "skcnn.pipeline_graph"),

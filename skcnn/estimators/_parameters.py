@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
-from numbers import Integral, Real
 from typing import ClassVar
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
-from skcnn._validation import LAYERS, Fractions
 from skcnn.networks import NETWORKS, NetworkSpec
-from skcnn.networks.activations import ACTIVATIONS
-from skcnn.networks.plain import POOLINGS
+from skcnn.networks.plain import CONSTRAINTS
 from skcnn.networks.spec import option_names
 
 # What a plain network without convolutions does not have.
@@ -75,16 +72,7 @@ class NetworkParameters:
 
     _parameter_constraints: ClassVar[dict] = {
         "network": [StrOptions(set(NETWORKS)), callable],
-        "channels": [StrOptions({"auto"}), LAYERS],
-        "kernel_size": [Interval(Integral, 1, None, closed="left")],
-        "stride": [Interval(Integral, 1, None, closed="left")],
-        "padding": [StrOptions({"same", "valid"})],
-        "pooling": [StrOptions(set(POOLINGS)), None],
-        "pool_size": [Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "batch_norm": ["boolean"],
-        "dropout": [Interval(Real, 0, 1, closed="left"), Fractions()],
-        "hidden_units": [LAYERS],
+        **CONSTRAINTS,
     }
 
     def _network_spec(self, image_shape, n_outputs):

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from sklearn.utils._param_validation import validate_params
 from torch import nn
 
 from skcnn.networks.layers import BatchNorm2d
+from skcnn.networks.plain import SEQUENCES_OF_SIZES, SIZES
 from skcnn.networks.pooling import GlobalMaxPool2d, MaxPool2x2
 from skcnn.networks.whitening import Whitening
 
@@ -34,6 +36,11 @@ class FastNetwork(nn.Module):
     channels : "auto" or sequence of int, default="auto"
         The number of channels of each block. "auto" is (64, 256, 256).
 
+    Raises
+    ------
+    ValueError
+        If an argument has a wrong value.
+
     References
     ----------
     Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024 (arXiv 2404.00498), section 3.
@@ -49,6 +56,9 @@ class FastNetwork(nn.Module):
 
     statistics = None  # the weights are trained from scratch
 
+    @validate_params(
+        {**SIZES, "channels": SEQUENCES_OF_SIZES["channels"]}, prefer_skip_nested_validation=True
+    )
     def __init__(
         self,
         in_channels: int,

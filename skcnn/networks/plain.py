@@ -7,14 +7,35 @@ from itertools import pairwise
 from math import log2, prod, sqrt
 from numbers import Real
 
+import numpy as np
 import torch
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
 
+from skcnn._validation import LAYERS, SIZE_OF_AXIS, Fractions
 from skcnn.networks.activations import ACTIVATIONS, MONOTONE
 from skcnn.networks.layers import BatchNorm2d, Dropout
 from skcnn.networks.pooling import FlattenChannelsLast
 
 POOLINGS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
+SIZES = dict.fromkeys(("in_channels", "height", "width", "n_outputs"), SIZE_OF_AXIS)
+# Constraints of the options, also for the parameters of estimators.
+CONSTRAINTS = {
+    "channels": [StrOptions({"auto"}), LAYERS],
+    "kernel_size": SIZE_OF_AXIS,
+    "stride": SIZE_OF_AXIS,
+    "padding": [StrOptions({"same", "valid"})],
+    "pooling": [StrOptions(set(POOLINGS)), None],
+    "pool_size": SIZE_OF_AXIS,
+    "activation": [StrOptions(set(ACTIVATIONS))],
+    "batch_norm": ["boolean"],
+    "dropout": [Interval(Real, 0, 1, closed="left"), Fractions()],
+    "hidden_units": [LAYERS],
+}
+# The networks themselves also take arrays.
+SEQUENCES_OF_SIZES = {
+    name: [*CONSTRAINTS[name], np.ndarray] for name in ("channels", "hidden_units")
+}
 
 
 class PlainNetwork(nn.Module):
@@ -54,8 +75,8 @@ class PlainNetwork(nn.Module):
     Raises
     ------
     ValueError
-        If the images are too small for the convolutions, or `dropout` is a sequence of another
-        length than there are dense layers.
+        If an argument has a wrong value, the images are too small for the convolutions, or
+        `dropout` is a sequence of another length than there are dense layers.
 
     Examples
     --------
@@ -68,6 +89,9 @@ class PlainNetwork(nn.Module):
 
     statistics = None  # the weights are trained from scratch
 
+    @validate_params(
+        {**SIZES, **CONSTRAINTS, **SEQUENCES_OF_SIZES}, prefer_skip_nested_validation=True
+    )
     def __init__(
         self,
         in_channels: int,
@@ -87,11 +111,12 @@ class PlainNetwork(nn.Module):
         hidden_units: Sequence[int] = (128,),
     ) -> None:
         super().__init__()
-        if isinstance(channels, str):
-            channels = automatic_channels(height, width)
+        out_sizes: Sequence[int] = (
+            automatic_channels(height, width) if isinstance(channels, str) else channels
+        )
         blocks = []
         size: tuple[int, ...] = (height, width)
-        for number, out_channels in enumerate(channels, start=1):
+        for number, out_channels in enumerate(out_sizes, start=1):
             pad = kernel_size - 1 if padding == "same" else 0  # on both sides together
             _check_size(size, pad, kernel_size, number, (height, width))
             size = tuple((axis + pad - kernel_size) // stride + 1 for axis in size)
@@ -173,6 +198,9 @@ class PlainNetwork(nn.Module):
             self.output.weight.mul_(0.1)
 
 
+@validate_params(
+    {"height": SIZE_OF_AXIS, "width": SIZE_OF_AXIS}, prefer_skip_nested_validation=True
+)
 def automatic_channels(height: int, width: int) -> tuple[int, ...]:
     """Choose the blocks of a plain network from the size of the images.
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,11 @@ class NetworkSpec:
     weights : str, default=None
         The name of pretrained weights. No network of `NETWORKS` has any.
 
+    Raises
+    ------
+    ValueError
+        If a size or `n_outputs` is not a positive integer.
+
     Examples
     --------
     >>> from skcnn.networks import NetworkSpec
@@ -67,7 +73,7 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         """Store plain Python values."""
         for name in _SIZES:
-            object.__setattr__(self, name, int(getattr(self, name)))
+            object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
         options = {name: _plain(value) for name, value in (self.options or {}).items()}
         object.__setattr__(self, "options", options)
 
@@ -149,6 +155,12 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
     if not isinstance(network, str):
         return ()
     return tuple(name for name in signature(NETWORKS[network]).parameters if name not in _SIZES)
+
+
+def _positive_int(name, value):
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a positive integer")
+    return int(value)
 
 
 def _plain(value):
