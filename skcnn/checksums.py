@@ -26,7 +26,7 @@ class Checked:
 
     def __getstate__(self) -> dict:
         view = fitted_view(self)  # another thread may fit the estimator
-        return with_checksum(super(Checked, view).__getstate__())  # type: ignore[misc]
+        return with_checksum(super(Checked, view).__getstate__())  # type: ignore[arg-type]
 
     def __setstate__(self, state: dict) -> None:
         state = verified(state, type(self).__name__)

@@ -95,7 +95,7 @@ def test_every_flipped_bit_of_a_weight_is_found():
     for bit in range(32):
         damaged = bytearray(saved)
         damaged[start + bit // 8] ^= 1 << (bit % 8)
-        with pytest.raises(ValueError, match="the saved network is damaged.*copy the file again"):
+        with pytest.raises(ValueError, match=r"the saved network is damaged.*copy the file again"):
             pickle.loads(damaged)
 
 

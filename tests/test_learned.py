@@ -25,9 +25,14 @@ def in_thread(function):
 def test_failed_fit_restores_the_attributes():
     estimator = Estimator()
     estimator.mean_ = 1
-    with pytest.raises(ZeroDivisionError), all_or_nothing(estimator):
-        estimator.mean_, estimator.scale_ = 2, 3
-        _ = 1 / 0
+
+    def fit_that_fails():
+        with all_or_nothing(estimator):
+            estimator.mean_, estimator.scale_ = 2, 3
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit_that_fails()
     assert vars(estimator) == {"parameter": 1, "mean_": 1}
 
 

@@ -163,9 +163,11 @@ def test_callback_that_predicts_in_a_thread_does_not_wait_forever():
 def test_fits_and_predictions_of_a_transformer_in_several_threads():
     scales = [1, 2, 3]
     normalizer = ImageNormalizer().fit(IMAGES[:50])
-    with in_a_loop(lambda: normalizer.transform(IMAGES[:50])) as results:
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(lambda scale: normalizer.fit(scale * IMAGES[:50]), 20 * scales))
+    with (
+        in_a_loop(lambda: normalizer.transform(IMAGES[:50])) as results,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        list(pool.map(lambda scale: normalizer.fit(scale * IMAGES[:50]), 20 * scales))
     possible = [
         ImageNormalizer().fit(scale * IMAGES[:50]).transform(IMAGES[:50]) for scale in scales
     ]
