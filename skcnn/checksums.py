@@ -120,7 +120,9 @@ class _Checksum:
         if id(value) in self.open:
             self._add("cycle", self.open[id(value)])
             return self.crc
-        self._add(type(value).__module__, type(value).__qualname__)
+        # joblib.load(mmap_mode=...) turns arrays into memory maps.
+        kind = np.ndarray if isinstance(value, np.memmap) else type(value)
+        self._add(kind.__module__, kind.__qualname__)
         self.open[id(value)] = len(self.open)
         self._add_contents(value)
         del self.open[id(value)]

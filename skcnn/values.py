@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import log10
 from numbers import Integral
 from typing import Any
 
@@ -110,7 +111,7 @@ def check_parameter_sizes(estimator: Any) -> None:
     Parameters
     ----------
     estimator : estimator instance
-        Estimator with parameters that scikit-learn has validated.
+        Estimator. Its parameters need not have been validated.
 
     Raises
     ------
@@ -118,15 +119,13 @@ def check_parameter_sizes(estimator: Any) -> None:
         If a parameter, or an item of a parameter, is such an integer.
     """
     for name, value in estimator.get_params(deep=False).items():
-        if isinstance(value, Mapping):
-            items = list(value.values())
-        else:
-            items = list(value) if isinstance(value, (list, tuple)) else [value]
-        if any(isinstance(item, Integral) and abs(int(item)) > MAX_INTEGER for item in items):
-            raise ValueError(
-                f"{name} of {type(estimator).__name__} is an integer of more than 64 bits, but "
-                f"numbers must lie between -{MAX_INTEGER} and {MAX_INTEGER}: use a smaller one"
-            )
+        items = value.values() if isinstance(value, Mapping) else value
+        for item in items if isinstance(value, (list, tuple, Mapping)) else [value]:
+            if isinstance(item, Integral) and abs(int(item)) > MAX_INTEGER:
+                raise ValueError(
+                    f"{name} contains an integer of {int(log10(abs(int(item)))) + 1} digits, which "
+                    f"is too large: the largest one is {MAX_INTEGER}"
+                )
 
 
 @contextmanager

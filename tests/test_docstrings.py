@@ -260,6 +260,8 @@ def fitted(cls, tmp_path):
             imsave(path, image)
         return [cls(**make).fit(paths, y), cls(**make).fit(pd.DataFrame({"path": paths}), y)]
     frame = pd.DataFrame(images[..., 0].reshape(12, 64)).add_prefix("pixel")
+    if "early_stopping" in cls(**make).get_params():
+        make = {**make, "early_stopping": True}  # there are attributes of the validation
     return [cls(**make).fit(images, y), cls(**make).fit(frame, y)]
 
 

@@ -128,7 +128,7 @@ RESULTS = {
     "fit": lambda: classifier(dropout=0.3, hidden_units=(8,)).fit(X, Y).predict_proba(X),
     "fit of the fast network": fast,
     "fit of a custom network": lambda: (
-        classifier(network=flat_network).fit(X, Y).predict_log_proba(X)
+        classifier(network=flat_network, channels="auto").fit(X, Y).predict_log_proba(X)
     ),
     "fit with validation": lambda: classifier(early_stopping=True).fit(X, Y).predict_proba(X),
     "partial_fit": lambda: classifier().partial_fit(X, Y).partial_fit(X, Y).predict_proba(X),

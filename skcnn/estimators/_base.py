@@ -16,7 +16,7 @@ from skcnn.checksums import Checked
 from skcnn.estimators._callbacks import check_callbacks
 from skcnn.estimators._checks import check_progressive_resizing, check_same_network
 from skcnn.estimators._fitted import FittedNetwork
-from skcnn.estimators._numbers import check_numbers
+from skcnn.estimators._numbers import check_number_types
 from skcnn.estimators._weights import (
     check_weights,
     divide_weights,
@@ -160,12 +160,12 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
     # Check and encode
 
     def _validate_params(self):
-        check_numbers(self)
+        check_parameter_sizes(self)  # scikit-learn cannot print integers of thousands of digits
+        check_number_types(self)
         super()._validate_params()
 
     def _check_and_encode(self, X, y, sample_weight, *, net, source, classes=None):
         """Return checked images, encoded targets and the weights of the losses."""
-        check_parameter_sizes(self)
         check_arguments(y=y, sample_weight=sample_weight, classes=classes)
         check_callbacks(self.callbacks, self.schedule)
         if y is None:

@@ -50,7 +50,6 @@ class ImageTransformer(
             The fitted transformer.
         """
         with fixed_settings(), all_or_nothing(self):
-            check_parameter_sizes(self)
             self._fit(X)
         return self
 
@@ -71,8 +70,11 @@ class ImageTransformer(
             The transformed images.
         """
         with fixed_settings(), all_or_nothing(self):
-            check_parameter_sizes(self)
             return self._wrap_rows(self._fit_transform(X), X)
+
+    def _validate_params(self):
+        check_parameter_sizes(self)  # scikit-learn cannot print integers of thousands of digits
+        super()._validate_params()
 
     def transform(self, X: Any) -> Any:
         """Transform images.

@@ -116,6 +116,6 @@ def test_building_in_inference_mode():
 
 
 def test_networks_that_are_too_large_for_the_memory():
-    for parameters in ({"channels": (2**40, 2**40)}, {"kernel_size": 2**31}):
+    for parameters in ({"channels": (2**31 - 1, 2**31 - 1)}, {"kernel_size": 2**31 - 1}):
         with pytest.raises(ValueError, match=r"network 'plain' .* is too large for the memory"):
             CNNClassifier(**parameters).fit(X, y)

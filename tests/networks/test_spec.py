@@ -51,18 +51,6 @@ def test_the_state_of_a_module_goes_into_one_built_anew(name):
         assert torch.equal(other.eval()(images), module.eval()(images))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_modules_are_built_without_memory_on_the_meta_device(name):
-    spec = NetworkSpec(name, 1, 8, 8, 3)
-    module, images = seeded(spec), torch.rand(4, 1, 8, 8) * 100
-    with torch.device("meta"):
-        empty = spec.build()
-    assert all(parameter.is_meta for parameter in empty.parameters())
-    empty.load_state_dict(module.state_dict(), assign=True)
-    with torch.no_grad():
-        assert torch.equal(empty.eval()(images), module.eval()(images))
-
-
 def test_options_become_plain_data():
     options = {"channels": [np.int64(3), 4], "hidden_units": np.array([5, 6]), "dropout": 0.5}
     spec = NetworkSpec("plain", np.int64(3), 8, 8, np.int32(2), options)

@@ -64,6 +64,7 @@ class ScriptedNet:
 
     def __init__(self, n_epochs, losses, scores):
         self.n_epochs, self.losses, self.scores = n_epochs, losses, scores
+        self.turns = TrainingTurns()
         self.module_ = nn.Linear(1, 1, bias=False)
         self.optimizer_ = torch.optim.SGD(self.module_.parameters(), lr=0.5)
         self.history, self.rates = [], []

@@ -13,6 +13,7 @@ from skorch.history import History
 from skcnn import CNNClassifier
 from skcnn.training import progress_log
 from skcnn.training.progress_log import PrintEpochs, format_seconds, format_value
+from skcnn.training.transforms import Progress
 
 X = np.random.default_rng(0).integers(0, 256, size=(20, 6, 6)).astype(np.uint8)
 y = np.arange(20) % 2
@@ -60,7 +61,7 @@ def test_time_left(monkeypatch, capsys, early_stopping):
     ends = iter([100.0, 110.0, 120.0, 130.0])
     monkeypatch.setattr(progress_log, "time", SimpleNamespace(monotonic=lambda: next(ends)))
     options = SimpleNamespace(early_stopping=early_stopping)
-    net = SimpleNamespace(history=History(), n_epochs=4, options=options)
+    net = SimpleNamespace(history=History(), progress=Progress(0, 4), options=options)
     callback = PrintEpochs().initialize()
     callback.on_train_begin(net)
     for seconds in (100.0, 10.0, 10.0, 10.0):
