@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
@@ -23,6 +23,7 @@ def channel_statistics(
     max_images: int | None = None,
     *,
     float32: bool = False,
+    observe: Callable[[NDArray], object] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Compute the mean and the standard deviation of the pixel values of each channel.
 
@@ -42,6 +43,8 @@ def channel_statistics(
         Maximum number of images to use. Of more, this many evenly spaced ones are used.
     float32 : bool, default=False
         Whether to raise an error where float32 cannot represent how the values of a channel vary.
+    observe : callable, default=None
+        Called with each chunk of images that is read.
 
     Returns
     -------
@@ -70,6 +73,8 @@ def channel_statistics(
     origin = None
     total, start = 0.0, 0
     for chunk in _chunks(images, rows):
+        if observe is not None:
+            observe(chunk)
         if origin is None:
             origin = chunk[0, 0, 0].astype(np.float64)
             mean = squares = np.zeros_like(origin)

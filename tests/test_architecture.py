@@ -29,6 +29,7 @@ LEVELS = {
     "skcnn.locks": 0,
     "skcnn.operations": 0,
     "skcnn.pillow_images": 0,
+    "skcnn.pixel_scale": 0,
     "skcnn.pixels": 0,
     "skcnn.settings": 0,
     "skcnn.threads": 0,

@@ -25,6 +25,7 @@ from skcnn.estimators._weights import (
 )
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
+from skcnn.pixel_scale import ScaleMonitor
 from skcnn.pixels import channel_statistics
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import (
@@ -36,7 +37,7 @@ from skcnn.training.callbacks import (
 )
 from skcnn.training.compute_threads import count_multiply_adds
 from skcnn.training.device import resolve_device, seeded
-from skcnn.training.loader import ImageDataset
+from skcnn.training.loader import ImageDataset, warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.state import restore_on_failure
@@ -59,6 +60,10 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
         Names of the columns, if `X` is a frame.
     image_shape_ : tuple of (int, int, int)
         Height, width and number of channels of the images.
+    pixel_scale_ : tuple of (float, float, bool)
+        Scale of the pixel values in `fit`, or in the first `partial_fit`: quantiles of 5 % and 95 %
+        of the root mean squares of the images, and whether there are at most four different
+        values. Predictions for images of quite another scale warn.
     weight_scale_ : float
         Mean of the weights of images before scaling. Weights are divided by it, so that their mean
         is 1 in the last `fit`, or in the first `partial_fit`.
@@ -263,7 +268,10 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
             own_callbacks = self._training_callbacks(n_batches, schedule, context, data)
             if len(dataset) == 1:
                 own_callbacks.append(FreezeBatchNorm())
-            net.train(dataset, valid, epochs, own_callbacks=own_callbacks, callbacks=self.callbacks)
+            with warn_of_other_scale(self.pixel_scale_, X=dataset, X_val=valid):
+                net.train(
+                    dataset, valid, epochs, own_callbacks=own_callbacks, callbacks=self.callbacks
+                )
         self.net_ = net
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=lambda: {"net_": net}, **data
@@ -283,9 +291,16 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
         """Build the network, and a net that trains it."""
         spec = self._network_spec(self.image_shape_, self._n_outputs())
         module = spec.build()
+        monitor = ScaleMonitor()
         mean, scale = channel_statistics(
-            dataset.images, dataset.weights, dataset.rows, max_images=_MAX_IMAGES, float32=True
+            dataset.images,
+            dataset.weights,
+            dataset.rows,
+            max_images=_MAX_IMAGES,
+            float32=True,
+            observe=monitor.add,
         )
+        self.pixel_scale_ = monitor.scale()
         module.standardize.set_statistics(mean, scale)
         net = ImageNeuralNet(
             module,

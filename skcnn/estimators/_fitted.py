@@ -8,9 +8,10 @@ from torch import nn
 
 from skcnn.images import check_images
 from skcnn.learned import fitted_view
+from skcnn.pixel_scale import PixelScale
 from skcnn.settings import fixed_settings
 from skcnn.training.device import available_device
-from skcnn.training.loader import ImageDataset
+from skcnn.training.loader import ImageDataset, warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.predicting import predict_outputs
 from skcnn.training.state import completed_epochs
@@ -41,6 +42,7 @@ class FittedNetwork(BaseEstimator):
     """
 
     net_: ImageNeuralNet
+    pixel_scale_: PixelScale
 
     def _outputs(self, X):
         """Compute the outputs of the network: a float64 array of shape (n_images, n_outputs)."""
@@ -51,7 +53,8 @@ class FittedNetwork(BaseEstimator):
     def _compute_outputs(self, X):
         dataset = ImageDataset(check_images(self, X, reset=False)).clean()
         device = available_device(self.device)
-        outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)
+        with warn_of_other_scale(self.pixel_scale_, X=dataset):
+            outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)
         finite = outputs.isfinite().all(dim=1)
         if not finite.all():
             rows = (~finite).nonzero()[:, 0].tolist()

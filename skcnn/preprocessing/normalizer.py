@@ -16,6 +16,7 @@ from skcnn.images import check_images, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
 from skcnn.learned import fitted_view
 from skcnn.operations import Operation
+from skcnn.pixel_scale import ScaleMonitor
 from skcnn.pixels import channel_statistics, pixel_range
 from skcnn.preprocessing._base import ImageTransformer
 from skcnn.settings import fixed_settings
@@ -47,6 +48,10 @@ class ImageNormalizer(ImageTransformer):
     scale_ : float64 array of shape (n_channels,)
         Value by which the difference is divided: standard deviation of each channel, for "unit" the
         length of the range; 1 where it would be zero.
+    pixel_scale_ : tuple of (float, float, bool)
+        Scale of the training images: quantiles of 5 % and 95 % of the root mean squares of the
+        images, and whether there are at most four different values. Images of quite another scale
+        warn in `transform`. Defined only for "standardize".
     n_features_in_ : int
         Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -117,15 +122,18 @@ class ImageNormalizer(ImageTransformer):
     def _fit(self, X):
         images = check_images(self, X, reset=True)
         if self.method == "standardize":
-            self.mean_, self.scale_ = channel_statistics(images)
+            monitor = ScaleMonitor()
+            self.mean_, self.scale_ = channel_statistics(images, observe=monitor.add)
+            self.pixel_scale_ = monitor.scale()
         else:
+            vars(self).pop("pixel_scale_", None)  # of an earlier fit with another method
             low, high = pixel_range(images)
             n_channels = images.shape[3]
             self.mean_ = np.full(n_channels, low, np.float64)
             self.scale_ = np.full(n_channels, (high - low) or 1, np.float64)
 
     def _operation(self):
-        return Normalize(self.mean_, self.scale_)
+        return Normalize(self.mean_, self.scale_, getattr(self, "pixel_scale_", None))
 
     def _transform(self, X):
         return self._apply(X, self._operation())
@@ -150,22 +158,34 @@ class Normalize(Operation):
     ----------
     mean, scale : float64 array of shape (n_channels,)
         Mean and scale of each channel.
+    pixel_scale : PixelScale, default=None
+        Scale of the images of fit. The first images of quite another scale warn.
     """
 
     needs_finite = True
 
-    def __init__(self, mean, scale):
+    def __init__(self, mean, scale, pixel_scale=None):
+        self.pixel_scale = pixel_scale
         self.mean = mean
         self.scale = scale
 
     def __call__(self, batch, keys=None, epoch=0):  # noqa: D102
         batch = np.asarray(batch)
+        if self.pixel_scale is not None and len(batch):
+            self._warn_of_other_scale(batch)
         _, dtype = self.output(batch.shape, batch.dtype)
         exact = np.result_type(batch.dtype, dtype)  # float64 for integers of 32 bits and more
         pixels = batch.reshape(*batch.shape[:-1], -1, len(self.mean))  # also of flat rows
         result = np.subtract(pixels, self.mean.astype(exact), dtype=exact)
         result /= self.scale.astype(exact)
         return result.astype(dtype, copy=False).reshape(batch.shape)
+
+    def _warn_of_other_scale(self, batch):
+        monitor = ScaleMonitor()
+        monitor.add(batch)
+        if monitor.differs(self.pixel_scale):
+            fitted, self.pixel_scale = self.pixel_scale, None  # one warning is enough
+            monitor.warn(fitted)
 
     def output(self, shape, dtype):  # noqa: D102
         return shape, np.dtype(np.float64 if native_dtype(dtype) == np.float64 else np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.utils.data import Dataset
 
 from skcnn.images import reshape_images
 from skcnn.lazy import LazyImages
+from skcnn.pixel_scale import ScaleMonitor
 from skcnn.threads import read_ahead
 
 _CHUNK = 2**20  # bytes of images to read at once; at least one batch
@@ -37,6 +39,7 @@ class ImageDataset(Dataset):
         self.y = None if y is None else torch.as_tensor(y)
         self.weights = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
         self.rows = rows
+        self.monitor = None  # of the scale of the pixel values that are read
 
     def __len__(self):
         return len(self.images) if self.rows is None else len(self.rows)
@@ -67,6 +70,8 @@ class ImageDataset(Dataset):
             images = self.images.at_epoch(epoch)[rows].read()
         else:
             images = self.images[rows]
+        if self.monitor is not None:
+            self.monitor.add(images)
         # skorch needs a target, also for prediction.
         y = torch.zeros(len(rows)) if self.y is None else self.y[rows]
         return Batch(as_tensor(images), y, None if self.weights is None else self.weights[rows])
@@ -81,6 +86,29 @@ class ImageDataset(Dataset):
         """
         images = self.images.clean() if isinstance(self.images, LazyImages) else self.images
         return ImageDataset(images, self.y, self.weights, self.rows)
+
+
+@contextmanager
+def warn_of_other_scale(fitted, **datasets):
+    """Warn at the end if images that were read have quite another scale than those of fit.
+
+    Parameters
+    ----------
+    fitted : PixelScale
+        Scale of the images of fit.
+    **datasets : ImageDataset or None
+        Datasets that are read in the context, by the names of the arguments that hold the images.
+
+    Yields
+    ------
+    None
+    """
+    given = {name: dataset for name, dataset in datasets.items() if dataset is not None}
+    for dataset in given.values():
+        dataset.monitor = ScaleMonitor()
+    yield
+    for name, dataset in given.items():
+        dataset.monitor.warn(fitted, name)
 
 
 class Batch(tuple):
