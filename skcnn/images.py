@@ -8,6 +8,7 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
@@ -127,7 +128,7 @@ def inspect_images(X):
         If it has more than four axes, or masked values.
     """
     if isinstance(X, LazyImages):
-        _check_ndim(X)
+        _check_ndim(X, least=2)
         return "lazy", X
     refuse_masked(X, "X")
     if issparse(X):
@@ -161,8 +162,8 @@ def inspect_images(X):
     return ("array" if X.ndim > 2 else "flat"), X
 
 
-def _check_ndim(X):
-    if X.ndim > 4:
+def _check_ndim(X, least=0):
+    if not least <= X.ndim <= 4:
         raise ValueError(
             f"X has {X.ndim} axes (shape {X.shape}): images are of shape (n_images, height, width) "
             "or (n_images, height, width, n_channels)"
@@ -220,6 +221,8 @@ def image_shape_of_rows(n_features, image_shape=None):
 
 def _check_rows(estimator, X, *, reset, min_samples):
     """Validate flat rows with scikit-learn's `validate_data`, and return them as images."""
+    if getattr(getattr(X, "dtype", None), "kind", "f") in "mMV":
+        _check_dtype(X)
     image_shape = getattr(estimator, "image_shape", None)
     if isinstance(X, LazyImages):
         rows = X
@@ -296,20 +299,27 @@ def _raise_one_image(X):
 
 def _check_pixels(X):
     """Raise an error if values are not pixels; those of a lazy view are checked when read."""
+    _check_dtype(X)
+    if not isinstance(X, LazyImages):
+        check_pixel_values(X, range(len(X)), "X")
+
+
+def _check_dtype(X):
     if X.dtype.kind == "c":
         raise ValueError("Complex data not supported: X must hold real pixel values")
     if X.dtype.kind not in "buif":
         raise ValueError(f"X has dtype {X.dtype}, but pixels must be numbers")
-    if not isinstance(X, LazyImages):
-        check_pixel_values(X, range(len(X)), "X")
 
 
 def _as_array(X):
     """Return a list or array-like as an array, of objects if the sizes differ."""
     if isinstance(X, np.ndarray):
         return X if isinstance(X, np.memmap) else np.asarray(X)  # not another subclass
+    if isinstance(X, torch.Tensor):
+        return _tensor_as_array(X)
     if isinstance(X, (list, tuple)):
         X = pillow_images_to_arrays(X)
+        X = [_tensor_as_array(item) if _is_unusual_tensor(item) else item for item in X]
     elif is_pillow_image(X):
         raise ValueError("X is one Pillow image: pass a list of one, [image]")
     if isinstance(X, list) and len(X) and (_is_path(X[0]) or _is_image(X[0])):
@@ -321,12 +331,33 @@ def _as_array(X):
             items[row] = item
         return items
     try:
-        return np.asarray(X)
+        array = np.asarray(X)
+        if array.ndim == 0 and array.dtype.kind == "O":
+            raise TypeError(f"X is a {type(X).__name__}, not a collection of images")
+        return array
     except ValueError:
         raise ValueError(
             "X holds lists or objects of different shapes: pass each image as an array, "
             "[np.asarray(image) for image in X]"
         ) from None
+
+
+def _tensor_as_array(tensor):
+    """Return a tensor of any device as an array, those of dtypes that NumPy lacks as float32."""
+    if tensor.device.type == "meta":
+        raise ValueError("X is a tensor on the device 'meta', which has no values")
+    tensor = tensor.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:  # bfloat16
+        return tensor.float().numpy()
+
+
+def _is_unusual_tensor(item):
+    """Return whether `item` is a tensor that numpy.asarray does not convert."""
+    if not isinstance(item, torch.Tensor):
+        return False
+    return item.requires_grad or not item.is_cpu or item.dtype == torch.bfloat16
 
 
 def _is_path(item):

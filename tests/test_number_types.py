@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn import (
@@ -99,6 +100,39 @@ def test_regressor(form):
         return model.fit(images, Y * 1.5).predict(images)
 
     assert_array_equal(predict(FORMS[form](X)), predict(X))
+
+
+@pytest.mark.parametrize("codes", [(">i8", "i8"), (">U2", "U2"), (">i2", "i2")])
+def test_byte_order_of_labels(codes):
+    swapped, own = (
+        CNNClassifier(channels=(2,), max_epochs=1, random_state=0).fit(X, Y.astype(code))
+        for code in codes
+    )
+    assert swapped.classes_.dtype == own.classes_.dtype == np.dtype(codes[1])
+    assert swapped.predict(X).dtype.isnative
+    assert_array_equal(swapped.predict(X), own.predict(X))
+    part = CNNClassifier(channels=(2,), max_epochs=1).partial_fit(
+        X, Y.astype(codes[0]), classes=np.arange(3).astype(codes[0])
+    )
+    assert part.classes_.dtype.isnative
+
+
+TENSORS = {
+    "uint8": torch.as_tensor,
+    "requires a gradient": lambda images: torch.tensor(images * 1.0, requires_grad=True),
+    "list": lambda images: list(torch.tensor(images * 1.0, requires_grad=True)),
+    "bfloat16": lambda images: torch.tensor(images).bfloat16(),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+@pytest.mark.parametrize("flat", [False, True])
+def test_tensors(name, flat):
+    images = X.reshape(len(X), -1) if flat else X
+    if name == "list" and flat:
+        pytest.skip("a list of rows is not special")
+    found = ImageFlattener(image_shape=X.shape[1:]).fit_transform(TENSORS[name](images))
+    assert_array_equal(found, X.reshape(len(X), -1))
 
 
 def test_memory_maps(tmp_path):

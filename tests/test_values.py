@@ -138,6 +138,17 @@ def test_masked_targets_and_weights_are_refused(make, name, kind):
         make().fit(X, **arguments)
 
 
+@pytest.mark.parametrize("make", [classifier, lambda: CNNRegressor(channels=(2,), max_epochs=1)])
+@pytest.mark.parametrize("name", ["y", "sample_weight"])
+def test_masked_and_huge_values_are_refused_in_score(make, name):
+    model = make().fit(X, Y)
+    with pytest.raises(ValueError, match=f"{name} is a masked array"):
+        model.score(X, **{"y": Y, name: np.ma.array(Y, mask=Y == 1)})
+    with pytest.raises(ValueError, match=f"{name} contains an integer too large"):
+        model.score(X, **{"y": Y, name: [HUGE, *Y[1:]]})
+    assert model.score(X, Y, Y + 1.0) <= 1
+
+
 def test_an_empty_mask_changes_nothing():
     expected = classifier().fit(X, Y, Y + 1.0).predict_proba(X)
     masks = np.ma.array(X), np.ma.array(Y), np.ma.array(Y + 1.0)

@@ -28,6 +28,7 @@ from skcnn.estimators._weights import scaled_weights
 from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
+from skcnn.values import check_arguments
 
 _UNKNOWN_LABELS = {
     "fit": "with warm_start=True, fit continues the training of a network for these classes; use "
@@ -196,6 +197,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             Accuracy, from 0 to 1.
         """
         check_is_fitted(self)
+        check_arguments(y=y, sample_weight=sample_weight)
         check_labels(y)
         return super().score(X, y, scaled_weights(sample_weight))
 

@@ -11,6 +11,8 @@ from sklearn.utils import check_array, compute_class_weight
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skcnn.values import native
+
 _MIN_ONE_HOT = 10  # images; fewer images of a multilabel problem may have one label each by chance
 
 
@@ -54,6 +56,7 @@ def check_labels(y, name="y"):
                 "1: pass 0 and 1, or one label per image as an array of shape (n_images,)"
             )
     check_classification_targets(y)
+    y = native(y)
     return y, type_of_target(y) == "multilabel-indicator"
 
 
@@ -88,7 +91,7 @@ def check_classes(classes, y, multilabel):
             f"shape {np.shape(classes)}"
         )
     classes = check_array(classes, ensure_2d=False, dtype=None, input_name="classes")
-    return _unique(classes, "classes")
+    return _unique(native(classes), "classes")
 
 
 def warn_about_one_hot(indicators):

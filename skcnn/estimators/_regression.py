@@ -18,6 +18,7 @@ from skcnn.estimators._weights import scaled_weights
 from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
+from skcnn.values import check_arguments
 
 _MAX_TARGET = 1e300  # sums and differences of targets are finite
 _MAX_STANDARDIZED = 1e15  # a batch of squared errors is finite in float32
@@ -121,6 +122,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
         score : float
             At most 1.
         """
+        check_arguments(y=y, sample_weight=sample_weight)
         predicted = self.predict(X)
         targets = check_targets(y, "y")
         largest = max(abs(targets).max(initial=0.0), abs(predicted).max(initial=0.0))

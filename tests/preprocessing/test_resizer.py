@@ -291,7 +291,7 @@ def test_names_of_pixels_through_a_pipeline(photo_files):
 def test_size_is_a_pair(size):
     with pytest.raises(
         ValueError,
-        match=r"'size' parameter of ImageResizer must be a tuple of positive.*\(height, width\), such as \(32, 32\)\.",
+        match=r"'size' parameter of ImageResizer must be .*\(height, width\), such as \(32, 32\)\.",
     ):
         ImageResizer(size).fit(np.zeros((1, 4, 4)))
 
