@@ -76,7 +76,9 @@ def _read(image, row, read):
 
 
 def check_size(height, width, max_pixels):
-    """Raise an error if an image has more pixels than a limit, before it is decoded."""
+    """Raise an error if an image has no pixels or more than a limit, before it is decoded."""
+    if height < 1 or width < 1:
+        raise UnreadableImageError(f"has no pixels: it is damaged, of size {height} x {width}")
     if max_pixels is not None and height * width > max_pixels:
         raise UnreadableImageError(
             f"is too large: {height * width:,} pixels ({height:,} x {width:,}), limit "

@@ -160,7 +160,7 @@ def _open_in_pillow(file, max_pixels):
         raise ValueError(f"its kind of {image_class.format} is not supported ({error})") from error
     check_size(image.height, image.width, max_pixels)
     if image_class is TiffImageFile:
-        tile = [image.tag_v2.get(tag, 1) for tag in (_TILE_LENGTH, _TILE_WIDTH)]
+        tile = [max(1, image.tag_v2.get(tag, 1)) for tag in (_TILE_LENGTH, _TILE_WIDTH)]
         check_size(*tile, max_pixels)
     return image
 

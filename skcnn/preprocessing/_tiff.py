@@ -57,7 +57,7 @@ class DeepTiff:
             image = cls(tifffile.TiffFile(file))
             page = image.page
             size = page.imagelength * page.imagedepth, page.imagewidth
-            tile = page.tilelength * page.tiledepth, page.tilewidth
+            tile = max(1, page.tilelength * page.tiledepth), max(1, page.tilewidth)
             samples, dtype = page.samplesperpixel, page.dtype
         except MemoryError:
             raise
@@ -65,7 +65,7 @@ class DeepTiff:
             return None
         check_size(*size, max_pixels)
         check_size(*tile, max_pixels)
-        if samples > _MAX_SAMPLES:
+        if not 0 < samples <= _MAX_SAMPLES:
             raise UnreadableImageError(
                 f"has {samples:,} channels, but only gray and RGB images are supported, with or "
                 "without opacity"

@@ -278,6 +278,14 @@ def test_number_of_channels(tmp_path, bits):
         read_image(path)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
+def test_images_without_pixels(tmp_path, bits, size):
+    path = written(tmp_path / "a.tif", tiff(*size, bits=bits))
+    with pytest.raises(ValueError, match=rf"a.tif' has no pixels.*size {size[1]} x {size[0]}"):
+        read_image(path)
+
+
 def test_compressed_strip_that_is_larger_than_its_header_says(tmp_path, monkeypatch):
     monkeypatch.setattr("skcnn.preprocessing._tiff._SMALL", 10**5)
     pixels = np.arange(10_000, dtype=np.uint16).reshape(100, 100)
