@@ -152,7 +152,7 @@ def _open_in_pillow(file, max_pixels):
     """
     image_class = _image_class(_start(file))
     if size_of := _SIZES.get(image_class):
-        check_size(*size_of(file), max_pixels)
+        check_size(*(max(1, length) for length in size_of(file)), max_pixels)
         file.seek(0)
     try:
         image = image_class(file)
