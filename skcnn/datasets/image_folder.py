@@ -105,8 +105,7 @@ def load_image_folder(
     >>> images.filenames.tolist(), images.target.tolist()
     (['dog/rex.png', 'cat/tom.jpg', 'cat/kit.png'], ['dog', 'cat', 'cat'])
     """
-    given, root = root, Path(os.path.expanduser(root))
-    _check_root(root, given)
+    root = _existing_folder(root)
     folders, files, links = list_folder(root)
     if not folders:
         raise ValueError(
@@ -137,27 +136,32 @@ def load_image_folder(
     )
 
 
-def _check_root(root, given):
-    """Raise an error that says why a folder cannot be loaded."""
+def _existing_folder(given):
+    """Return the path of a folder, or raise an error that says why it cannot be loaded."""
+    name = os.path.expanduser(given)
+    root = Path(name)
     try:
-        root.stat()
+        os.stat(name)
     except PermissionError as error:
         raise PermissionError(
-            f"the image folder {str(root)!r} may not be read: permission denied"
+            f"the image folder {name!r} may not be read: permission denied"
         ) from error
     except (OSError, ValueError):  # ValueError: a null character in the name
-        problem = f"is a broken link to {os.readlink(root)!r}" if root.is_symlink() else ""
-        if str(root).startswith("~"):
+        problem = "does not exist"
+        if os.path.islink(name):
+            problem = f"is a broken link to {os.readlink(name)!r}"
+        elif root.parts and root.parts[0].startswith("~"):
             problem = f"does not exist: no user is named {root.parts[0][1:]!r}"
         raise FileNotFoundError(
-            f"the image folder {str(given)!r} {problem or 'does not exist'}: pass a folder that "
-            "has one sub-folder for each class"
+            f"the image folder {str(given)!r} {problem}: pass a folder that has one sub-folder for "
+            "each class"
         ) from None
-    if not os.path.isdir(root):
+    if not os.path.isdir(name):
         raise FileNotFoundError(
-            f"the image folder {str(root)!r} is a file, not a folder: pass a folder that has one "
+            f"the image folder {name!r} is a file, not a folder: pass a folder that has one "
             "sub-folder for each class"
         )
+    return root
 
 
 def _images(folder, root, left_out):

@@ -7,6 +7,8 @@ import stat
 
 import numpy as np
 
+from skcnn.pillow_images import is_pillow_image
+
 
 def find_problem(path):
     """Return why a file cannot be read, as far as the file system shows it.
@@ -40,15 +42,15 @@ def find_problem(path):
         return FileNotFoundError, "missing", "is a folder, not an image file"
     if not stat.S_ISREG(status.st_mode):
         return ValueError, "unreadable", "is a device or a pipe, not an image file"
-    if not os.access(path, os.R_OK):
+    if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return PermissionError, "unreadable", "may not be read: permission denied"
     if not status.st_size:
         return ValueError, "empty", "is empty (0 bytes)"
     return None, "", ""
 
 
-def check_missing_values(X):
-    """Raise an error that names the row of the first missing value among paths."""
+def check_all_are_paths(X):
+    """Raise an error that names the row of the first missing value or number among paths."""
     if isinstance(X, (list, tuple)):
         column = X
     elif hasattr(X, "shape") and len(X.shape) in (1, 2) and (*X.shape, 1)[1] == 1:
@@ -57,14 +59,26 @@ def check_missing_values(X):
             return
     else:
         return
-    row = next((row for row, item in enumerate(column) if _is_missing(item)), None)
-    if row is not None and any(isinstance(item, (str, os.PathLike)) for item in column):
-        item = column[row]
-        what = "empty" if isinstance(item, str) else f"an object of type {type(item).__name__}"
-        raise (ValueError if isinstance(item, str) else TypeError)(
-            f"the path in row {row} of X is missing, it is {what} ({item!r}): remove the row from "
-            "X and from y"
+    others = [row for row, item in enumerate(column) if not _is_path(item)]
+    if not others or (len(others) == len(column) and not all(map(_is_missing, column))):
+        return  # all are paths, or none is
+    row, item = others[0], column[others[0]]
+    if isinstance(item, str):
+        raise ValueError(f"the path in row {row} of X is empty: remove the row from X and from y")
+    if _is_missing(item):
+        raise TypeError(
+            f"the path in row {row} of X is missing, it is an object of type "
+            f"{type(item).__name__} ({item}): remove the row from X and from y"
         )
+    if not getattr(item, "shape", ()) and not is_pillow_image(item):
+        raise TypeError(
+            f"row {row} of X holds an object of type {type(item).__name__} ({item!r}), which is "
+            "not a path"
+        )
+
+
+def _is_path(item):
+    return isinstance(item, os.PathLike) or (isinstance(item, str) and not _is_missing(item))
 
 
 def _is_missing(item):

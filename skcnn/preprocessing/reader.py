@@ -19,7 +19,7 @@ from skcnn.pillow_images import MAX_PIXELS
 from skcnn.preprocessing._base import ImageTransformer
 from skcnn.preprocessing._decode import check_image, read_image
 from skcnn.preprocessing._image_files import ImageFiles
-from skcnn.preprocessing._paths import check_missing_values, find_problem, holds_text
+from skcnn.preprocessing._paths import check_all_are_paths, find_problem, holds_text
 from skcnn.threads import count_threads
 
 
@@ -210,7 +210,7 @@ class ImageReader(ImageTransformer):
 
     def _paths(self, X):
         """Return paths as a list of `str`, relative ones joined to the root."""
-        check_missing_values(X)
+        check_all_are_paths(X)
         form, given = inspect_images(X)
         shape = given.shape
         if not shape:
@@ -234,6 +234,9 @@ class ImageReader(ImageTransformer):
         if self.root is None:
             return [str(path) for path in given]
         root = os.path.expanduser(self.root)
+        error, _, problem = find_problem(root)
+        if error is PermissionError:
+            raise PermissionError(f"the folder root={str(self.root)!r} of ImageReader {problem}")
         if not os.path.isdir(root):
             raise FileNotFoundError(
                 f"root={str(self.root)!r} of ImageReader is not an existing folder: pass the "

@@ -86,6 +86,14 @@ def test_tilde_is_the_home_folder(folder, monkeypatch):
     assert found.tolist() == load_image_folder(folder).data.tolist()
 
 
+@pytest.mark.parametrize("root", ["", "a\0b", "a" * 5000])
+def test_names_of_no_folder(root):
+    with pytest.raises(
+        FileNotFoundError, match=r"the image folder '.*' does not exist: pass a fol"
+    ):
+        load_image_folder(root)
+
+
 def test_missing_folder(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone' does not exist: pass a folder that has"):
         load_image_folder(tmp_path / "gone")
@@ -320,6 +328,6 @@ def test_root_in_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
     def refuse(path, **options):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "stat", refuse)
+    monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(PermissionError, match=r"the image folder '.*' may not be read: permission"):
         load_image_folder(tmp_path)

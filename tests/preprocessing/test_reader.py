@@ -267,7 +267,9 @@ def test_files_that_may_not_be_read(photo_files, monkeypatch):
     access, stat = os.access, os.stat
     match = r"2.png' may not be read: permission denied \(unreadable files: 1 of 4\)"
     with monkeypatch.context() as patch:
-        patch.setattr(os, "access", lambda path, mode: path != bad and access(path, mode))
+        patch.setattr(
+            os, "access", lambda path, *args, **kw: path != bad and access(path, *args, **kw)
+        )
         with pytest.raises(PermissionError, match=match):
             ImageReader().fit_transform(photo_files)
 
@@ -528,8 +530,24 @@ def test_missing_values_name_the_row(photo_files, missing, form):
     paths = form([*photo_files[:2], missing])
     error = ValueError if isinstance(missing, str) else TypeError
     for method in ("fit", "fit_transform", "find_errors"):
-        with pytest.raises(error, match=r"the path in row 2 of X is missing, it is .*: remove the"):
+        with pytest.raises(error, match=r"the path in row 2 of X is (missing|empty).*: remove the"):
             getattr(ImageReader(), method)(paths)
+
+
+@pytest.mark.parametrize("other", [3, 2.5, b"a.png", np.int64(3), object(), ["a.png"]])
+@pytest.mark.parametrize("form", [list, lambda paths: pd.Series(paths, dtype=object)])
+@pytest.mark.parametrize("row", [0, 2])
+def test_other_objects_name_the_row(photo_files, other, form, row):
+    paths = [*photo_files[:row], other, photo_files[3]]
+    with pytest.raises(
+        TypeError, match=rf"row {row} of X holds an object of type {type(other).__name__} "
+    ):
+        ImageReader().fit(form(paths))
+
+
+def test_all_paths_missing():
+    with pytest.raises(TypeError, match="the path in row 0 of X is missing"):
+        ImageReader().fit([None, None])
 
 
 # ---- relative paths --------------------------------------------------------------------------
@@ -555,6 +573,17 @@ def test_root(photo_files, photos, tmp_path, kind, monkeypatch):
     assert "working folder" not in str(caught.value)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert_array_equal(ImageReader(root="~").fit_transform(["0.png"])[0], photos[0])
+
+
+def test_root_that_may_not_be_read(photo_files, tmp_path, monkeypatch):
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", refuse)
+    with pytest.raises(
+        PermissionError, match=r"the folder root='.*' of ImageReader may not be rea"
+    ):
+        ImageReader(root=tmp_path).fit(photo_files)
 
 
 @pytest.mark.parametrize("root", ["there/is/none", "~nosuchuser", __file__])
