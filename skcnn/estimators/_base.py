@@ -17,6 +17,7 @@ from skcnn.estimators._callbacks import check_callbacks
 from skcnn.estimators._checks import check_progressive_resizing, check_same_network
 from skcnn.estimators._fitted import FittedNetwork
 from skcnn.estimators._numbers import check_number_types
+from skcnn.estimators._saving import warn_about_main
 from skcnn.estimators._weights import (
     check_weights,
     divide_weights,
@@ -326,6 +327,10 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
         if self.early_stopping:
             callbacks.append(RestoreBest(self.patience, scheduled))
         return callbacks
+
+    def __getstate__(self) -> dict[str, Any]:
+        warn_about_main(self)
+        return super().__getstate__()
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -125,3 +125,57 @@ def test_loads_in_a_new_process(digits, tmp_path):
     )
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     assert_array_equal(np.load(tmp_path / "y.npy"), pipe.predict_proba(X))
+
+
+SCRIPT = """
+import copy, functools, pickle, sys, warnings
+import joblib, numpy as np
+from sklearn.base import clone
+from skorch.callbacks import Callback
+from torch import nn
+from skcnn import CNNClassifier
+
+try:
+    import cloudpickle
+except ImportError:  # a part of older versions of joblib
+    from joblib.externals import cloudpickle
+
+def network(in_channels, height, width, n_outputs):
+    return nn.Sequential(nn.Flatten(), nn.Linear(in_channels * height * width, n_outputs))
+
+class Mine(Callback):
+    pass
+
+X, y = np.arange(720).reshape(20, 6, 6) % 7, np.arange(20) % 2
+warnings.simplefilter("error")  # nothing but saving warns
+fits = [
+    CNNClassifier(**parameters, max_epochs=1, random_state=0).fit(X, y)
+    for parameters in (
+        {"network": network}, {"network": functools.partial(network)}, {"callbacks": [Mine()]}
+    )
+]
+for cnn in fits:
+    clone(cnn), copy.copy(cnn), copy.deepcopy(cnn), joblib.hash(cnn), cloudpickle.dumps(cnn)
+pickle.dumps(CNNClassifier(max_epochs=1).fit(X, y))
+for cnn in fits:
+    for save in (pickle.dumps, lambda cnn: joblib.dump([cnn], sys.argv[1])):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            save(cnn)
+        print(*[warning.message for warning in caught], sep="|")
+"""
+
+
+def test_saving_warns_about_names_of_the_main_script(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    command = [sys.executable, "script.py", str(tmp_path / "saved.joblib")]
+    lines = subprocess.run(
+        command, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    sentence = "{} is defined in __main__, a script or notebook, so the saved estimator can be "
+    sentence += "loaded only where __main__ defines it too: define it in a module that can be "
+    sentence += "imported"
+    names = ["network of the parameter network"] * 4 + ["Mine of the parameter callbacks"] * 2
+    assert lines == [sentence.format(name) for name in names]
+    with pytest.raises(AttributeError, match="Mine"):
+        joblib.load(tmp_path / "saved.joblib")

@@ -1,0 +1,56 @@
+"""A warning when an estimator is saved whose parts other programs cannot import."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+# Modules that copy in memory, compute a hash, start a process with the same __main__, or store the
+# definitions of functions and classes.
+_NEED_NO_IMPORT = {"copy", "hashing", "reduction", "cloudpickle", "dill"}
+
+
+def warn_about_main(estimator):
+    """Warn if an estimator that is pickled contains functions or classes of the main script.
+
+    A pickle refers to them by name, and another program does not find the name.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator with the parameters `network` and `callbacks`.
+    """
+    network = getattr(estimator, "network", None)
+    callbacks = estimator.callbacks if isinstance(estimator.callbacks, (list, tuple)) else []
+    items = [item[-1] if isinstance(item, (tuple, list)) and item else item for item in callbacks]
+    used = {
+        "network": [network, type(network), getattr(network, "func", None)],  # of a partial
+        "callbacks": [type(item) for item in items],
+    }
+    for parameter, values in used.items():
+        names = [value.__qualname__ for value in values if _is_in_main(value)]
+        if names and not _is_copied():
+            warnings.warn(
+                f"{', '.join(names)} of the parameter {parameter} is defined in __main__, a script "
+                "or notebook, so the saved estimator can be loaded only where __main__ defines it "
+                "too: define it in a module that can be imported",
+                stacklevel=3,
+            )
+
+
+def _is_in_main(value):
+    """Return whether pickle would refer to a class or function of `__main__`."""
+    name = getattr(value, "__qualname__", None)
+    if getattr(value, "__module__", None) != "__main__" or name is None:
+        return False
+    return getattr(sys.modules["__main__"], name, None) is value
+
+
+def _is_copied():
+    """Return whether the caller is a library of `_NEED_NO_IMPORT`."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if _NEED_NO_IMPORT & set(str(frame.f_globals.get("__name__")).split(".")):
+            return True
+        frame = frame.f_back
+    return False
