@@ -7,7 +7,7 @@ from numbers import Real
 from sys import float_info
 
 import numpy as np
-from sklearn.utils import check_array, compute_class_weight
+from sklearn.utils import check_array, column_or_1d, compute_class_weight
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
@@ -84,12 +84,11 @@ def check_classes(classes, y, multilabel):
     """
     if classes is None:
         return np.arange(y.shape[1]) if multilabel else _unique(y, "y")
-    classes = _check_objects(classes, "classes")
-    if np.ndim(classes) != 1:
+    if not isinstance(classes, (list, tuple)) and np.ndim(classes) != 1:
         raise ValueError(
-            "classes must list each label once, as an array of shape (n_classes,), got an array of "
-            f"shape {np.shape(classes)}"
+            f"classes must be a list of labels, or an array of shape (n_classes,), got {classes!r}"
         )
+    classes = column_or_1d(_check_objects(classes, "classes"))
     classes = check_array(classes, ensure_2d=False, dtype=None, input_name="classes")
     return _unique(native(classes), "classes")
 
@@ -175,10 +174,9 @@ def _check_class_weight(class_weight, labels):
     """
     for label, weight in class_weight.items():
         if not (isinstance(weight, Real) and 0 <= weight <= float_info.max):
-            is_large = isinstance(weight, int) and abs(weight) > float_info.max
             raise ValueError(
                 "class_weight contains a weight that is negative, not finite or not a number: the "
-                f"weight of {label!r} is {'too large' if is_large else repr(weight)}"
+                f"weight of {label!r} is {weight!r}"
             )
     unknown = [label for label in class_weight if label not in labels]
     missing = [label for label in labels if label not in class_weight]

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval
 
 
 def check_number_types(estimator):
-    """Raise an error if a numeric parameter of an estimator has a type that is not supported.
+    """Raise an error if a numeric parameter of an estimator is a bool or a fraction.
 
     Parameters
     ----------
@@ -19,12 +19,13 @@ def check_number_types(estimator):
     Raises
     ------
     ValueError
-        If a numeric parameter is a bool or a fraction.
+        If a parameter that is constrained to an interval is, or contains, such a value.
     """
     for name, value in estimator.get_params(deep=False).items():
+        constraints = estimator._parameter_constraints.get(name, [])
+        if not any(isinstance(constraint, Interval) for constraint in constraints):
+            continue
         for number in value if isinstance(value, (tuple, list)) else [value]:
-            if not _is_numeric(estimator, name):
-                continue
             if isinstance(number, (bool, np.bool_)):
                 raise ValueError(f"{name} must be a number, got {value!r}")
             if isinstance(number, Real) and not isinstance(number, (int, float, np.number)):
@@ -32,9 +33,3 @@ def check_number_types(estimator):
                     f"{name} must be an int or a float, got a {type(number).__name__}: use "
                     f"float({number})"
                 )
-
-
-def _is_numeric(estimator, name):
-    """Return whether a parameter is constrained to an interval."""
-    constraints = estimator._parameter_constraints.get(name, [])
-    return any(isinstance(constraint, Interval) for constraint in constraints)

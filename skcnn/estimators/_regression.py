@@ -18,7 +18,7 @@ from skcnn.estimators._weights import scaled_weights
 from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
 from skcnn.training.losses import LOSSES
-from skcnn.values import check_arguments
+from skcnn.values import check_arguments, no_overflow
 
 _MAX_TARGET = 1e300  # sums and differences of targets are finite
 _MAX_STANDARDIZED = 1e15  # a batch of squared errors is finite in float32
@@ -185,18 +185,14 @@ def check_targets(y, name):
         If a target is not a number, or larger than 1e300 in absolute value.
     """
     try:
-        with np.errstate(over="ignore", invalid="ignore"):  # the sum may overflow
+        with no_overflow(name), np.errstate(over="ignore", invalid="ignore"):  # of a finite sum
             y = check_array(
                 y, ensure_2d=False, ensure_min_samples=0, dtype=np.float64, input_name=name
             )
-    except (OverflowError, TypeError) as error:
-        if isinstance(error, TypeError) and "NoneType" not in str(error):
+    except TypeError as error:
+        if "NoneType" not in str(error):
             raise  # such as sparse matrices, with a message of scikit-learn
-        problem = "None, a missing target" if isinstance(error, TypeError) else "a number too large"
-        raise ValueError(
-            f"{name} contains {problem}: targets must be numbers of at most {_MAX_TARGET:g} in "
-            "absolute value"
-        ) from error
+        raise ValueError(f"{name} contains None, a missing target: remove these images") from error
     largest = abs(y).max(initial=0.0)
     if largest > _MAX_TARGET:
         raise ValueError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from skcnn.values import no_overflow
+
 _MAX_SCALED_WEIGHT = 1e30  # a batch of losses times such weights is finite in float32
 _LARGE = 1e100  # the sum of smaller weights is finite
 
@@ -31,16 +33,13 @@ def check_weights(sample_weight, images):
     """
     if sample_weight is None:
         return None
-    try:
-        return _check_sample_weight(
-            sample_weight,
-            np.empty(len(images)),  # only its length is used
-            dtype=np.float64,
-            ensure_non_negative=True,
-            allow_all_zero_weights=False,
-        )
-    except OverflowError as error:
-        raise ValueError(f"sample_weight contains a number that is too large: {error}") from error
+    return _check_sample_weight(
+        sample_weight,
+        np.empty(len(images)),  # only its length is used
+        dtype=np.float64,
+        ensure_non_negative=True,
+        allow_all_zero_weights=False,
+    )
 
 
 def mean_weight(weights):
@@ -107,10 +106,8 @@ def scaled_weights(sample_weight):
     """
     if sample_weight is None:
         return None
-    try:
+    with no_overflow("sample_weight"):
         weights = np.asarray(sample_weight, dtype=np.float64)
-    except OverflowError as error:
-        raise ValueError(f"sample_weight contains a number that is too large: {error}") from error
     largest = weights.max(initial=0.0)
     return weights / largest if _LARGE < largest < np.inf else weights
 

@@ -14,7 +14,9 @@ y = np.arange(20) % 2
 
 
 def small(estimator=CNNClassifier, **parameters):
-    defaults = {"channels": (4,), "hidden_units": (8,), "max_epochs": 1, "random_state": 0}
+    defaults = {"max_epochs": 1, "random_state": 0}
+    if "network" not in parameters:
+        defaults |= {"channels": (4,), "hidden_units": (8,)}
     return estimator(**{**defaults, **parameters})
 
 

@@ -125,7 +125,7 @@ def test_partial_fit_warns_only_if_there_is_one_class_in_all():
         (np.array(["a", np.nan] * 10, dtype=object), "y contains nan, a missing label"),
         (["a", 1] * 10, "labels of different types, str and int"),
         (np.array(["a", 1] * 10, dtype=object), "labels of different types, str and int"),
-        ([10**400, 1] * 10, "labels of type int that NumPy stores only as objects"),
+        ([10**400, 1] * 10, "y contains an integer too large for float64"),
         ([10**20, -1] * 10, "labels of type int that NumPy stores only as objects"),
         ([{}, {}] * 10, "labels of type dict"),
     ],
@@ -157,8 +157,11 @@ def test_unknown_labels_in_a_warm_start_and_in_validation_data():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ([[0, 1], [1, 0]], r"classes must list each label once.* of shape \(2, 2\)"),
-        ("ab", r"classes must list each label once.* of shape \(\)"),
+        ([[0, 1], [1, 0]], r"should be a 1d array, got an array of shape \(2, 2\)"),
+        (np.eye(2), r"classes must be a list of labels, or an array of shape \(n_classes,\)"),
+        ("ab", "classes must be a list of labels.* got 'ab'"),
+        ({0, 1}, r"classes must be a list of labels.* got \{0, 1\}"),
+        (2, "classes must be a list of labels.* got 2"),
         ([0, None], "classes contains None, a missing label"),
         ([0.0, np.nan], "contains NaN"),
         ([0, "b"], "classes contains labels of different types"),
@@ -183,7 +186,7 @@ def test_class_weight_with_a_wrong_key():
     assert small(class_weight={"dog": 3}).fit(X, labels).class_weight_.tolist() == [1, 3]
 
 
-@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, 10**400, "3", None, -(10**400)])
+@pytest.mark.parametrize("weight", [-1, np.nan, np.inf, "3", None])
 def test_invalid_class_weights(weight):
     with pytest.raises(ValueError, match=r"negative, not finite or not a number: the weight of 1"):
         small(class_weight={0: 1, 1: weight}).fit(X, y)
@@ -216,7 +219,7 @@ def test_balanced_class_weights_with_large_weights():
 
 @pytest.mark.filterwarnings("error")
 def test_weights_that_are_too_large():
-    with pytest.raises(ValueError, match="sample_weight contains a number that is too large"):
+    with pytest.raises(ValueError, match="sample_weight contains an integer too large for float64"):
         small().fit(X, y, sample_weight=[10**400] * 20)
     with pytest.raises(ValueError, match="class_weight times sample_weight is too large"):
         small(class_weight={0: 1e300}).fit(X, y, sample_weight=np.full(20, 1e300))
@@ -229,7 +232,7 @@ def test_weights_that_are_too_large():
     ("targets", "message"),
     [
         ([1e308, -1e308] * 10, r"y contains 1e\+308 in absolute value, and targets can be at most"),
-        ([10**400, 1] * 10, "y contains a number too large: targets must be numbers of at most"),
+        ([10**400, 1] * 10, "y contains an integer too large for float64"),
         ([1.0, None] * 10, "y contains None, a missing target|NaN"),
     ],
 )

@@ -13,7 +13,9 @@ y = np.arange(20) % 2
 
 
 def small(estimator=CNNClassifier, **parameters):
-    defaults = {"channels": (4,), "hidden_units": (8,), "dropout": 0.0, "random_state": 0}
+    defaults = {"random_state": 0}
+    if "network" not in parameters:
+        defaults |= {"channels": (4,), "hidden_units": (8,), "dropout": 0.0}
     return estimator(**{**defaults, **parameters})
 
 

@@ -115,7 +115,9 @@ def test_building_in_inference_mode():
         assert module(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
 
 
-def test_networks_that_are_too_large_for_the_memory():
-    for parameters in ({"channels": (2**31 - 1, 2**31 - 1)}, {"kernel_size": 2**31 - 1}):
-        with pytest.raises(ValueError, match=r"network 'plain' .* is too large for the memory"):
-            CNNClassifier(**parameters).fit(X, y)
+@pytest.mark.parametrize(
+    "parameters", [{"channels": (2**31 - 1, 2**31 - 1)}, {"kernel_size": 2**31 - 1}]
+)
+def test_networks_that_are_too_large_for_the_memory(parameters):
+    with pytest.raises(ValueError, match=r"network 'plain' .* is too large for the memory"):
+        CNNClassifier(**parameters).fit(X, y)
