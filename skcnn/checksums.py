@@ -25,8 +25,8 @@ class Checked:
     """
 
     def __getstate__(self) -> dict:
-        view = fitted_view(self)  # another thread may fit the estimator
-        return with_checksum(super(Checked, view).__getstate__())  # type: ignore[arg-type]
+        view: Any = super(Checked, fitted_view(self))  # another thread may fit the estimator
+        return with_checksum(view.__getstate__())
 
     def __setstate__(self, state: dict) -> None:
         state = verified(state, type(self).__name__)

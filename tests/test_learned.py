@@ -26,13 +26,13 @@ def test_failed_fit_restores_the_attributes():
     estimator = Estimator()
     estimator.mean_ = 1
 
-    def fit_that_fails():
+    def fit():
         with all_or_nothing(estimator):
             estimator.mean_, estimator.scale_ = 2, 3
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        fit_that_fails()
+        fit()
     assert vars(estimator) == {"parameter": 1, "mean_": 1}
 
 

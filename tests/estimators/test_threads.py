@@ -163,10 +163,8 @@ def test_callback_that_predicts_in_a_thread_does_not_wait_forever():
 def test_fits_and_predictions_of_a_transformer_in_several_threads():
     scales = [1, 2, 3]
     normalizer = ImageNormalizer().fit(IMAGES[:50])
-    with (
-        in_a_loop(lambda: normalizer.transform(IMAGES[:50])) as results,
-        ThreadPoolExecutor(3) as pool,
-    ):
+    transforms = in_a_loop(lambda: normalizer.transform(IMAGES[:50]))
+    with transforms as results, ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda scale: normalizer.fit(scale * IMAGES[:50]), 20 * scales))
     possible = [
         ImageNormalizer().fit(scale * IMAGES[:50]).transform(IMAGES[:50]) for scale in scales
@@ -182,8 +180,8 @@ import os, signal, sys, threading
 import numpy as np, torch
 from skcnn import CNNClassifier
 torch.set_num_threads(2)
-images = np.random.default_rng(0).integers(0, 256, (256, 24, 24, 3), dtype=np.uint8)
-y = np.arange(256) % 2
+images = np.random.default_rng(0).integers(0, 256, (96, 16, 16, 3), dtype=np.uint8)
+y = np.arange(96) % 2
 parameters = dict(max_epochs=1, random_state=0)
 
 def in_child(function):
@@ -216,7 +214,7 @@ cnn = CNNClassifier(channels=(4,), **parameters).fit(images, y)
 thread = threading.Thread(target=fitting.fit, args=(images, y))
 thread.start()
 started.wait()
-for _ in range(5):
+for _ in range(3):
     in_child(lambda: len(CNNClassifier(channels=(4,), **parameters).fit(images, y).history_) == 1)
     in_child(lambda: len(cnn.partial_fit(images, y).history_) == 2)
 stop.set()
@@ -232,7 +230,7 @@ import pickle
 saved = pickle.dumps(cnn)
 in_child(lambda: np.allclose(pickle.loads(saved).predict_proba(images), expected, atol=1e-5))
 in_child(lambda: len(CNNClassifier(**parameters).fit(images, y).history_) == 1)
-in_child(lambda: in_child(lambda: len(cnn.predict(images)) == 256) is None)
+in_child(lambda: in_child(lambda: len(cnn.predict(images)) == 96) is None)
 assert torch.get_num_threads() == 2
 """,
     "while another thread trains the estimator": """
@@ -243,7 +241,7 @@ def train():
         cnn.partial_fit(images, y)
 thread = threading.Thread(target=train)
 thread.start()
-for _ in range(10):
+for _ in range(4):
     in_child(lambda: np.isfinite(cnn.predict_proba(images)).all())
     in_child(lambda: cnn.partial_fit(images, y) is cnn)
 stop.set()
