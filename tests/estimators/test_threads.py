@@ -22,6 +22,15 @@ LABELS = np.array(["cat", "dog", "owl"])[np.arange(120) % 3]
 SMALL = {"channels": (4,), "hidden_units": (8,), "batch_size": 16, "random_state": 0}
 
 
+@pytest.fixture(autouse=True)
+def _frequent_switches():
+    """Let Python change between threads much more often than every 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
 class RecordWeights(Callback):
     """Record the probabilities of a net after every step."""
 
