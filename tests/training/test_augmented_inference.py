@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 
-from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS
+from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS, average_over_variants
 
 RNG = np.random.default_rng(0)
 SIZES = [(1, 1), (1, 6), (2, 2), (7, 5)]
@@ -45,3 +45,16 @@ def test_variants(name, size, dtype, memory_format):
 
 def test_names_of_the_augmentations():
     assert set(TEST_TIME_AUGMENTATIONS) == {"flip", "flip_shift"}
+
+
+@pytest.mark.parametrize(("name", "n_passes"), [(None, 1), ("flip", 2), ("flip_shift", 6)])
+@pytest.mark.parametrize("n_images", [1, 5])
+def test_cost_is_the_number_of_variants(name, n_passes, n_images):
+    passes = []
+
+    def outputs(images):
+        passes.append(len(images))
+        return images.float().mean(dim=(1, 2, 3))
+
+    average_over_variants(outputs, name)(torch.rand(n_images, 2, 4, 5))
+    assert passes == [n_images] * n_passes
