@@ -214,9 +214,7 @@ networks = {
             CNNClassifier(
                 network="fast",
                 channels=(32, 64, 128, 128) if arguments.data else (16, 32),
-                optimizer="muon",
                 learning_rate=0.1,
-                schedule="linear",
                 batch_size=64 if arguments.data else 32,
                 max_epochs=8,
                 label_smoothing=0.2,

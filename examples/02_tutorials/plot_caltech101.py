@@ -152,11 +152,7 @@ networks = {
             CNNClassifier(
                 network="fast",
                 channels=(32, 64, 128),
-                optimizer="muon",
                 learning_rate=0.1,
-                schedule="linear",
-                batch_size=32,
-                max_epochs=20,
                 label_smoothing=0.1,
                 test_time_augmentation="flip_shift",
             ),

@@ -98,10 +98,6 @@ networks = {
         CNNClassifier(
             network="fast",
             channels=(64, 128, 256) if real else (16, 32),
-            optimizer="muon",
-            learning_rate=0.17,
-            schedule="linear",
-            batch_size=500 if real else 50,
             max_epochs=14 if real else 10,
             label_smoothing=0.2,
             progressive_resizing=0.6 if real else 1.0,

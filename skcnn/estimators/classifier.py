@@ -42,6 +42,22 @@ class CNNClassifier(ImageClassifier, NetworkParameters):
     of the training images, so that the scale of the pixel values does not matter. Weights are
     initialized after He et al. [1]_, and batch normalization follows Ioffe and Szegedy [2]_.
 
+    The value "auto" of the parameters of the optimization depends on the network, and on the number
+    n of training images:
+
+    ============== ============================ ============================================
+    parameter      network "plain", callables   network "fast"
+    ============== ============================ ============================================
+    `optimizer`    "adamw"                      "muon"
+    `schedule`     "one_cycle"                  "linear"
+    `batch_size`   64                           n / 100, at least 32 and at most 500
+    `max_epochs`   20                           20; 12 if n is 20,000 or more
+    ============== ============================ ============================================
+
+    `learning_rate` depends on the optimizer: it is 0.003 for "adam" and "adamw", 0.001 for
+    "rmsprop", 0.01 for "sgd", and ``0.17 * min(1, batch_size / 500) ** 0.25`` for "muon". After
+    `fit`, ``net_.options`` has the chosen values.
+
     References
     ----------
     .. [1] He et al., "Delving Deep into Rectifiers", ICCV 2015 (arXiv 1502.01852).

@@ -31,6 +31,9 @@ class CNNRegressor(ImageRegressor, NetworkParameters):
     matters. Weights are initialized after He et al. [1]_, and batch normalization follows Ioffe and
     Szegedy [2]_.
 
+    The value "auto" of the parameters of the optimization has the meaning that the Notes of
+    `CNNClassifier` describe.
+
     References
     ----------
     .. [1] He et al., "Delving Deep into Rectifiers", ICCV 2015 (arXiv 1502.01852).

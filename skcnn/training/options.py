@@ -36,22 +36,23 @@ class TrainingParameters:
     optimizer : {"auto", "adam", "adamw", "muon", "rmsprop", "sgd"}, default="auto"
         Optimization algorithm. "sgd" uses Nesterov momentum of 0.9. "muon" (Jordan et al. 2024,
         https://kellerjordan.github.io/posts/muon/) is for networks with batch normalization, such
-        as "fast". The notes on automatic values list what "auto" gives.
+        as "fast". The Notes list what "auto" gives.
     learning_rate : "auto" or float, default="auto"
         Maximum learning rate. For the weights of dense layers with more than 2,048 inputs it is
         reduced in proportion to the number of inputs (Yang et al. 2021, arXiv 2203.03466, table
-        3). "auto" depends on `optimizer`.
+        3). "auto" fits the optimizer, see the Notes.
     schedule : {"auto", "cosine", "linear", "one_cycle"} or None, default="auto"
         Learning rate schedule of a `fit`. "cosine" and "linear" decrease it to 0, "one_cycle"
-        first increases it (Smith and Topin 2018, arXiv 1708.07120). None keeps it constant.
+        first increases it (Smith and Topin 2018, arXiv 1708.07120). None keeps it constant. See
+        the Notes for "auto".
     weight_decay : "auto" or float, default="auto"
         Decoupled weight decay for "adamw", where each step multiplies the weights by
         ``1 - learning_rate * weight_decay``; coefficient of an L2 penalty for the other
         optimizers. "auto" is 0.5 for "adamw" and 0 for the others.
     batch_size : "auto" or int, default="auto"
-        Number of images in a training batch.
+        Number of images in a training batch. See the Notes for "auto".
     max_epochs : "auto" or int, default="auto"
-        Maximum number of passes over the training images.
+        Maximum number of passes over the training images. See the Notes for "auto".
     mixup : float, default=0.0
         Parameter alpha of mixup (Zhang et al. 2018, arXiv 1710.09412): the network trains on
         weighted means of two images, with weights drawn from Beta(alpha, alpha). 0 disables it.
@@ -70,13 +71,18 @@ class TrainingParameters:
         direction, which have half the weight ("flip_shift"; Jordan 2024, arXiv 2404.00498, section
         3.5). Prediction takes 2 times ("flip") or 6 times ("flip_shift") as long.
     early_stopping : bool, default=False
-        Whether to stop training when the validation loss has not improved for `patience` epochs,
-        and to restore the weights of the best epoch.
+        Whether to end the training early, and to restore the weights of the best epoch. When the
+        validation loss has not improved for `patience` epochs, the training skips to the last
+        quarter of the schedule, and a third of the epochs so far follow with a decreasing learning
+        rate. The best epoch is the one of the highest validation score in the last quarter.
+        Without a schedule, the training ends at once, and the best epoch is the one of the lowest
+        validation loss.
     validation_fraction : float, default=0.1
         Fraction of the training images to use as validation data for early stopping, if `X_val` is
         not passed to `fit`. Classifiers stratify the split by class.
     patience : int, default=5
-        Number of epochs without improvement after which early stopping ends the training.
+        Number of epochs without a lower validation loss after which early stopping shortens the
+        training.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the previous call. The state of the optimizer
         is pickled only if this is True.

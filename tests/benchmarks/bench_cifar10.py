@@ -25,14 +25,9 @@ from skcnn import CNNClassifier, ImageAugmenter
 from skcnn.training.transforms import Progress, ProgressiveResizing
 
 AUGMENTATION = {"horizontal_flip": True, "shift": 2}
+# The other options are automatic.
 RECIPE = {
     "network": "fast",
-    "channels": (64, 256, 256),
-    "optimizer": "muon",
-    "learning_rate": 0.17,
-    "schedule": "linear",
-    "batch_size": 500,
-    "max_epochs": 12,
     "label_smoothing": 0.2,
     "progressive_resizing": 0.6,
     "test_time_augmentation": "flip_shift",
@@ -92,7 +87,7 @@ def measure(seed, recipe, augmentation, X, y, X_test, y_test):
     limits.append(ceiling())
     averaged = model.score(X_test, y_test)
     not_averaged = cnn.set_params(test_time_augmentation=None).score(X_test, y_test)
-    flop = sum(epoch_flop(cnn, epoch) for epoch in range(recipe["max_epochs"])) * len(X)
+    flop = sum(epoch_flop(cnn, epoch) for epoch in range(cnn.n_epochs_)) * len(X)
     result = {
         "seed": str(seed),
         "test accuracy": f"{averaged:.4f}",
@@ -108,7 +103,7 @@ def measure(seed, recipe, augmentation, X, y, X_test, y_test):
 def epoch_flop(cnn, epoch):
     """Return the operations of the convolutions for one image, forward and backward."""
     resizing = ProgressiveResizing(cnn.progressive_resizing)
-    share = resizing.fraction(Progress(epoch, cnn.max_epochs))
+    share = resizing.fraction(Progress(epoch, cnn.n_epochs_))
     height, width, n_channels = cnn.image_shape_
     counts = []
 
