@@ -64,9 +64,9 @@ for early_stopping in (False, True):
 # The figure
 # ----------
 #
-# The dashed line is where early stopping skips to the last quarter of the schedule, and the learning
-# rates of the two networks begin to differ. The point is the best epoch, whose weights were
-# restored: the last one of the highest validation accuracy after the line.
+# The dashed line is where early stopping skips to the last quarter of the schedule, so that the
+# learning rates of the two networks begin to differ. The point is the best epoch, whose weights
+# were restored: the last one of the highest validation accuracy after the line.
 
 figure, axes = plt.subplots(3, 2, figsize=(9, 7), sharex=True, sharey="row", layout="constrained")
 for (early_stopping, cnn), (rate, loss, score) in zip(models.items(), axes.T, strict=True):
