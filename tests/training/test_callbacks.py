@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from torch import nn
 
-from skcnn import CNNClassifier
+from skcnn import CNNClassifier, CNNRegressor
 from skcnn.training.callbacks import Lookahead, RestoreBest, Schedule
 from skcnn.training.interrupts import StopTraining
 from skcnn.training.schedules import SCHEDULES
@@ -182,3 +182,23 @@ def test_early_stopping_shortens_lookahead_and_progressive_resizing():
     n_skipped = next(n for n in range(n_epochs) if n + max(1, n // 3) == n_epochs)
     assert sizes[n_skipped - 1] < 8
     assert set(sizes[n_skipped:]) == {8}
+
+
+@pytest.mark.parametrize("cls", [CNNClassifier, CNNRegressor])
+@pytest.mark.parametrize("schedule", ["auto", "linear"])
+def test_early_stopping_of_an_estimator(cls, schedule):
+    noisy = np.random.default_rng(0).permutation(y[:150])
+    estimator = cls(
+        channels=(8,),
+        max_epochs=40,
+        schedule=schedule,
+        early_stopping=True,
+        patience=3,
+        random_state=0,
+    ).fit(X[:100], noisy[:100], X_val=X[100:150], y_val=noisy[100:])
+    history = estimator.history_
+    best = int(np.argmin([record["valid_loss"] for record in history[: -len(history) // 4]]))
+    n_done = best + 1 + 3
+    assert len(history) == n_done + max(1, n_done // 3) < 40
+    scores = [record["valid_score"] for record in history[n_done:]]
+    assert_allclose(estimator.score(X[100:150], noisy[100:]), max(scores), rtol=1e-5)
