@@ -153,6 +153,7 @@ networks = {
                 network="fast",
                 channels=(32, 64, 128),
                 learning_rate=0.1,
+                batch_size=32,
                 label_smoothing=0.1,
                 test_time_augmentation="flip_shift",
             ),

@@ -50,13 +50,13 @@ class CNNClassifier(ImageClassifier, NetworkParameters):
     ============== ============================ ============================================
     `optimizer`    "adamw"                      "muon"
     `schedule`     "one_cycle"                  "linear"
-    `batch_size`   64                           n / 100, at least 32 and at most 500
+    `batch_size`   64                           n / 100, at least 64 and at most 500
     `max_epochs`   20                           20; 12 if n is 20,000 or more
     ============== ============================ ============================================
 
     `learning_rate` depends on the optimizer: it is 0.003 for "adam" and "adamw", 0.001 for
-    "rmsprop", 0.01 for "sgd", and ``0.17 * min(1, batch_size / 500) ** 0.25`` for "muon". After
-    `fit`, ``net_.options`` has the chosen values.
+    "rmsprop", 0.01 for "sgd", and 0.17 for "muon". After `fit`, ``net_.options`` has the chosen
+    values.
 
     References
     ----------

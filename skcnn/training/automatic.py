@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-# Learning rates of optimizers for which they do not depend on the batch size.
-_LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "rmsprop": 0.001, "sgd": 0.01}
+_LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "muon": 0.17, "rmsprop": 0.001, "sgd": 0.01}
 
 
 def resolve_options(
@@ -46,7 +45,7 @@ def resolve_options(
         for name, value in options.items()
     }
     if _is_auto(options["learning_rate"]):
-        options["learning_rate"] = _learning_rate(options["optimizer"], options["batch_size"])
+        options["learning_rate"] = _LEARNING_RATES[options["optimizer"]]
     return options
 
 
@@ -59,16 +58,9 @@ def _fast_options(n_images):
     return {
         "optimizer": "muon",
         "schedule": "linear",
-        "batch_size": int(min(max(n_images / 100, 32), 500)),
+        "batch_size": int(min(max(n_images / 100, 64), 500)),
         "max_epochs": 12 if n_images >= 20_000 else 20,
     }
-
-
-def _learning_rate(optimizer, batch_size):
-    """Return the learning rate of an optimizer."""
-    if optimizer == "muon":
-        return round(0.17 * min(1, batch_size / 500) ** 0.25, 3)
-    return _LEARNING_RATES[optimizer]
 
 
 def _is_auto(value):
