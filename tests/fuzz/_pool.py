@@ -1,5 +1,6 @@
 """Worker processes that run cases, and are replaced when they crash or hang."""
 
+import linecache
 import multiprocessing
 import os
 import resource
@@ -8,6 +9,7 @@ import time
 import traceback
 import warnings
 from multiprocessing.connection import wait
+from pathlib import Path
 
 import _cases
 import _equal
@@ -17,6 +19,8 @@ import _paths
 import numpy as np
 import torch
 from _checks import Checker, Finding
+
+import skcnn
 
 # What one case may take.
 SECONDS = 30
@@ -68,6 +72,8 @@ def _work(connection, folder, seed):
 def warm_up():
     """Import what libraries import when they are first used, before processes are forked."""
     torch.set_num_threads(1)
+    for path in Path(skcnn.__file__).parent.rglob("*.py"):  # files may change during a run
+        linecache.getlines(str(path))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _files.pickles()
