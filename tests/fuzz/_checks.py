@@ -231,6 +231,8 @@ def is_sentence(error):
         return True
     if last == "fuzz" or not isinstance(error, (*EXPECTED, IndexError)):
         return False
+    if isinstance(error, OSError) and error.errno is not None:  # of the system, with the path
+        return True
     if last == "sklearn":
         return isinstance(error, EXPECTED)
     line = linecache.getline(frames[-1].filename, frames[-1].lineno).strip()
