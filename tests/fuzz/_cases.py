@@ -40,6 +40,7 @@ def estimator_case(check, rng):
     odd = rng.random() < 0.6  # the other cases test what a good fit gives
     parameters = draw_parameters(rng, kind, junk=0.25 if odd else 0)
     model = build(check, kind, parameters)
+    original = model.get_params(deep=False)
     usual = LABELS if kind is CNNClassifier else NUMBERS
     values = draw_values(rng, int(rng.integers(6, 16)))
     options = {"may_change": may_change(parameters)}
@@ -55,12 +56,12 @@ def estimator_case(check, rng):
             arguments = {k: v for k, v in arguments.items() if not k.endswith("_val")}
         result = check.call(model, method, images, y, **arguments, **options)
         if isinstance(result, Failed):  # parameters are checked by fit
-            check.call(model, "set_params", **parameters)
+            check.call(model, "set_params", **original)
         predictions(check, rng, model, part)
         if changed := rng.random() < 0.2:
             check.call(model, "set_params", **draw_junk(rng, kind))
     if rng.random() < 0.3:
-        check.call(model, "set_params", **parameters)
+        check.call(model, "set_params", **original)
         copies(check, model, values)
 
 
@@ -151,6 +152,7 @@ def transformer_case(check, rng):
     odd = rng.random() < 0.6
     parameters = draw_parameters(rng, kind, junk=0.3 if odd else 0)
     transformer = build(check, kind, parameters)
+    original = transformer.get_params(deep=False)
     values = draw_values(rng, int(rng.integers(3, 9)))
     options = {"may_change": may_change(parameters)}
     for _ in range(rng.integers(1, 3)):
@@ -161,7 +163,7 @@ def transformer_case(check, rng):
         method = draw(rng, ["fit", "fit_transform"])
         result = check.call(transformer, method, images, **options)
         if isinstance(result, Failed):  # parameters are checked by fit
-            check.call(transformer, "set_params", **parameters)
+            check.call(transformer, "set_params", **original)
         n_images = len(values) if name in same_forms(values) else None
         if method == "fit_transform":
             output(check, transformer, result, n_images)
@@ -169,7 +171,7 @@ def transformer_case(check, rng):
         if rng.random() < 0.2:
             check.call(transformer, "set_params", **draw_junk(rng, kind))
     if rng.random() < 0.3:
-        check.call(transformer, "set_params", **parameters)
+        check.call(transformer, "set_params", **original)
         copies(check, transformer, values)
 
 
