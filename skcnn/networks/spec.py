@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skcnn._validation import MAX_SIZE
 from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import Standardize
@@ -158,8 +159,9 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
 
 
 def _positive_int(name, value):
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name}={value!r} must be a positive integer")
+    is_int = isinstance(value, Integral) and not isinstance(value, bool)
+    if not (is_int and 1 <= value <= MAX_SIZE):
+        raise ValueError(f"{name}={value!r} must be a positive integer of at most {MAX_SIZE}")
     return int(value)
 
 

@@ -90,7 +90,7 @@ def _use(check, rng, view):
 
 def _compare_errors(check, view, key):
     """Report an index that an array takes and a view does not."""
-    if isinstance(key, (tuple, type(None), type(...), str, set, range)) or np.ndim(key) > 1:
+    if isinstance(key, (tuple, type(None), type(...), str, set, range)) or np.ndim(key) != 1:
         return
     try:
         np.arange(len(view))[key]

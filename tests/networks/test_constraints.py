@@ -55,7 +55,7 @@ def test_wrong_options_of_networks(name, value):
 
 
 @pytest.mark.parametrize("name", ["in_channels", "height", "width", "n_outputs"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, None, "8", [8], float("nan"), True])
+@pytest.mark.parametrize("value", [0, -1, 1.5, None, "8", [8], float("nan"), True, 2**31])
 def test_wrong_sizes_of_a_spec(name, value):
     sizes = {"in_channels": 3, "height": 8, "width": 8, "n_outputs": 2, name: value}
     with pytest.raises(ValueError, match=f"^{name}=.* must be a positive integer"):
