@@ -12,6 +12,7 @@ import torch
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
+from skcnn._tensors import tensors_to_arrays
 from skcnn.lazy import LazyImages
 from skcnn.operations import Reshape
 from skcnn.pillow_images import is_pillow_image, pillow_images_to_arrays
@@ -127,6 +128,7 @@ def inspect_images(X):
     ValueError
         If it has more than four axes, or masked values.
     """
+    X = tensors_to_arrays(X)
     if isinstance(X, LazyImages):
         _check_ndim(X, least=2)
         return "lazy", X

@@ -21,6 +21,7 @@ ROOT = Path(skcnn.__file__).parent
 
 LEVELS = {
     "skcnn._lazy_arguments": 0,
+    "skcnn._tensors": 0,
     "skcnn._validation": 0,
     "skcnn.images": 0,
     "skcnn.lazy": 0,
@@ -52,6 +53,7 @@ MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
 PEERS = {
     ("skcnn.checksums", "skcnn.learned"),
     ("skcnn.learned", "skcnn.locks"),
+    ("skcnn.images", "skcnn._tensors"),
     ("skcnn.images", "skcnn.lazy"),
     ("skcnn.images", "skcnn.operations"),
     ("skcnn._lazy_arguments", "skcnn.values"),

@@ -1,0 +1,56 @@
+"""Images given as torch tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def tensors_to_arrays(X: Any) -> Any:
+    """Return arrays instead of the tensors that numpy cannot convert.
+
+    Parameters
+    ----------
+    X : object
+        Collection of images: a tensor, a list with tensors in it, or anything else.
+
+    Returns
+    -------
+    X : object
+        Tensors that need a gradient, are sparse or bfloat16, or lie on another device than the CPU
+        are arrays of the same values, float32 for bfloat16. Anything else is returned unchanged.
+
+    Raises
+    ------
+    ValueError
+        If a tensor is on the device "meta".
+    """
+    if _needs_conversion(X):
+        return _to_array(X)
+    if isinstance(X, (list, tuple)) and any(map(_needs_conversion, X)):
+        return [_to_array(item) if _needs_conversion(item) else item for item in X]
+    return X
+
+
+def _needs_conversion(item):
+    return isinstance(item, torch.Tensor) and (
+        item.requires_grad
+        or item.layout != torch.strided
+        or item.dtype == torch.bfloat16
+        or item.device.type != "cpu"
+        or item.is_conj()
+        or item.is_neg()
+    )
+
+
+def _to_array(tensor) -> np.ndarray:
+    if tensor.is_meta:
+        raise ValueError('X is a tensor on the device "meta", which stores no values: pass images')
+    tensor = tensor.detach()
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.cpu().resolve_conj().resolve_neg().numpy()
