@@ -8,7 +8,6 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-import torch
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
@@ -317,11 +316,8 @@ def _as_array(X):
     """Return a list or array-like as an array, of objects if the sizes differ."""
     if isinstance(X, np.ndarray):
         return X if isinstance(X, np.memmap) else np.asarray(X)  # not another subclass
-    if isinstance(X, torch.Tensor):
-        return _tensor_as_array(X)
     if isinstance(X, (list, tuple)):
         X = pillow_images_to_arrays(X)
-        X = [_tensor_as_array(item) if _is_unusual_tensor(item) else item for item in X]
     elif is_pillow_image(X):
         raise ValueError("X is one Pillow image: pass a list of one, [image]")
     if isinstance(X, list) and len(X) and (_is_path(X[0]) or _is_image(X[0])):
@@ -342,24 +338,6 @@ def _as_array(X):
             "X holds lists or objects of different shapes: pass each image as an array, "
             "[np.asarray(image) for image in X]"
         ) from None
-
-
-def _tensor_as_array(tensor):
-    """Return a tensor of any device as an array, those of dtypes that NumPy lacks as float32."""
-    if tensor.device.type == "meta":
-        raise ValueError("X is a tensor on the device 'meta', which has no values")
-    tensor = tensor.detach().cpu()
-    try:
-        return tensor.numpy()
-    except TypeError:  # bfloat16
-        return tensor.float().numpy()
-
-
-def _is_unusual_tensor(item):
-    """Return whether `item` is a tensor that numpy.asarray does not convert."""
-    if not isinstance(item, torch.Tensor):
-        return False
-    return item.requires_grad or not item.is_cpu or item.dtype == torch.bfloat16
 
 
 def _is_path(item):
