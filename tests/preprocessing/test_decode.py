@@ -260,15 +260,13 @@ def test_max_pixels_of_deep_tiff(tmp_path):
 
 
 def test_limit_above_that_of_pillow(tmp_path, monkeypatch):
-    path = {name: tmp_path / name for name in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")}
-    for image_format in path:
-        written(path[image_format], content(COLOR, image_format))
+    formats = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+    paths = [written(tmp_path / name, content(COLOR, name)) for name in formats]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    for image_format in ("PNG", "JPEG", "BMP"):
-        assert read_image(path[image_format]).shape == (40, 30, 3)
-    for image_format in ("TIFF", "WEBP"):
-        with pytest.raises(ValueError, match=r"too large for Pillow: set PIL.Image.MAX_IMAGE_PIX"):
-            read_image(path[image_format])
+    errors = ImageReader().find_errors(paths, decode=True)
+    assert errors[:3].tolist() == ["", "", ""]
+    for error in errors[3:]:  # some versions of Pillow limit these two formats themselves
+        assert error == "" or "too large for Pillow: set PIL.Image.MAX_IMAGE_PIXELS" in error
 
 
 @pytest.mark.parametrize("bits", [8, 16, 32])
