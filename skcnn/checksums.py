@@ -122,7 +122,7 @@ class _Checksum:
             return self.crc
         # joblib.load(mmap_mode=...) turns arrays into memory maps.
         kind = np.ndarray if isinstance(value, np.memmap) else type(value)
-        self._add(kind.__module__, kind.__qualname__)
+        self._add(kind.__module__, kind.__name__)  # cloudpickle does not keep qualified names
         self.open[id(value)] = len(self.open)
         self._add_contents(value)
         del self.open[id(value)]
@@ -156,7 +156,7 @@ class _Checksum:
         elif isinstance(value, (np.dtype, PurePath)):
             self._add(str(value))
         elif isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
-            self._add(value.__module__, value.__qualname__)
+            self._add(value.__module__, value.__name__)
         else:
             self._add_object(value)
 
