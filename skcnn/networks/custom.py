@@ -68,14 +68,23 @@ def check_network(
         raise ValueError(f"it cannot be trained, because its parameters {state}")
     if any(parameter.is_inference() for parameter in parameters):  # built in inference mode
         return
+    trained = copy.deepcopy(network).train()
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        outputs = copy.deepcopy(network).train()(images.clone())
-    _check_outputs(outputs, 3, n_outputs, "train")
+        outputs = trained(images.clone())
+        _check_outputs(outputs, 3, n_outputs, "train")
+        if not _depends_on(outputs, [p for p in trained.parameters() if p.requires_grad]):
+            raise ValueError(
+                "it cannot be trained, because its outputs do not depend on its trainable "
+                "parameters: remove detach() and torch.no_grad() from forward"
+            )
+
+
+def _depends_on(outputs, parameters):
+    """Return whether gradients of outputs reach one of some parameters."""
     if not outputs.requires_grad:
-        raise ValueError(
-            "it cannot be trained, because its outputs do not depend on its trainable parameters: "
-            "remove detach() and torch.no_grad() from forward"
-        )
+        return False
+    gradients = torch.autograd.grad(outputs.float().sum(), parameters, allow_unused=True)
+    return any(gradient is not None for gradient in gradients)
 
 
 def _check_outputs(outputs, n_images, n_outputs, mode):
@@ -92,3 +101,5 @@ def _check_outputs(outputs, n_images, n_outputs, mode):
         raise ValueError(
             f"it returns outputs of dtype {outputs.dtype} {where}, and they must be floats"
         )
+    if outputs.layout != torch.strided:
+        raise ValueError(f"it returns outputs in a sparse layout {where}: use to_dense()")

@@ -27,7 +27,15 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
         self.n_epochs_before_ = len(net.history)
         self.ends_ = []
 
+    def on_train_end(self, net, **kwargs):  # noqa: D102
+        # A callback that stops the training is called before, and prevents further calls.
+        if len(net.history) - self.n_epochs_before_ > len(self.ends_):
+            self._print(net, ended=True)
+
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        self._print(net)
+
+    def _print(self, net, ended=False):
         self.ends_.append(time.monotonic())
         record = net.history[-1]
         n_done, n_epochs = len(net.history) - self.n_epochs_before_, net.progress.n_epochs
@@ -37,7 +45,7 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
             if name in record
         ]
         parts.append(format_seconds(record["dur"]))
-        if 1 < n_done < n_epochs:
+        if 1 < n_done < n_epochs and not ended:
             per_epoch = (self.ends_[-1] - self.ends_[0]) / (n_done - 1)
             about = "at most about" if net.options.early_stopping else "about"
             parts.append(f"{about} {format_seconds(per_epoch * (n_epochs - n_done))} left")

@@ -28,9 +28,7 @@ def small(**parameters):
 @pytest.mark.parametrize("value", [HUGE, -HUGE, 10**5000, 2**63], ids=["", "-", "5000", "2**63"])
 def test_integers_that_are_too_large(name, value):
     for given in (value, (value, 2)):
-        with pytest.raises(
-            ValueError, match=rf"^{name} contains an integer of \d+ digits"
-        ):
+        with pytest.raises(ValueError, match=rf"^{name} contains an integer of \d+ digits"):
             small(**{name: given}).fit(X, y)
 
 

@@ -53,6 +53,11 @@ UNUSABLE = {
         lambda out, m: out.detach() if m.training else out,
         r"remove detach\(\) and torch.no_grad\(\)",
     ),
+    "new parameters": (
+        lambda out, m: nn.Parameter(out.detach()),
+        "do not depend on its trainable parameters",
+    ),
+    "a sparse tensor": (lambda out, m: out.to_sparse(), r"in a sparse layout .*to_dense\(\)"),
     "an error in training": (
         lambda out, m: out.reshape(len(out), 99) if m.training else out,
         "shape .* is invalid",

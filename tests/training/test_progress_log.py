@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from skorch.callbacks import EpochScoring
+from skorch.callbacks import Callback, EpochScoring
 from skorch.history import History
 
 from skcnn import CNNClassifier
@@ -53,6 +53,21 @@ def test_numbers_of_other_callbacks(capsys):
     scoring = EpochScoring("f1_macro", on_train=True, name="train_f1")
     small(verbose=1, callbacks=[scoring], max_epochs=1).fit(X, y)
     assert re.search(r"train score \d\.\d{3}, train f1 \d\.\d{4}, \d", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, None])
+def test_the_last_epoch_before_a_stop_is_printed(capsys, stop):
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if stop and len(net.history) == 2:
+                raise stop
+
+    small(verbose=1, max_epochs=4, callbacks=[Stop()]).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        f"epoch {epoch} of 4" for epoch in ((1, 2) if stop else (1, 2, 3, 4))
+    ]
+    assert "left" not in lines[-1]
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
