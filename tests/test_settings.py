@@ -137,6 +137,7 @@ RESULTS = {
     "predict_proba": lambda: FITTED.predict_proba(X),
     "predict_proba of one": lambda: FITTED.predict_proba(X[:1]),
     "score": lambda: np.array(FITTED.score(X, Y)),
+    "forward of the net": lambda: FITTED.net_.forward(X).numpy(),
     "unpickled": lambda: pickle.loads(SAVED).predict_proba(X),
     "unpickled and fitted": lambda: pickle.loads(SAVED).fit(X, Y).predict_proba(X),
     "spec": spec_parameters,

@@ -93,10 +93,10 @@ def concatenate_batches(batches, n_images):
     outputs : tensor of shape (n_images, ...)
         All outputs, on the CPU.
     """
-    outputs, start = torch.empty(0), 0
+    outputs, start = torch.empty(0, device="cpu"), 0
     for batch in batches:
         if start == 0:
-            outputs = torch.empty((n_images, *batch.shape[1:]), dtype=batch.dtype)
+            outputs = torch.empty((n_images, *batch.shape[1:]), dtype=batch.dtype, device="cpu")
         outputs[start : start + len(batch)] = batch.detach()
         start += len(batch)
     return outputs
