@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Measured on real photos (docs/benchmarks/warnings.rst): images darkened to a quarter have at least
-# 1 / 14 of the usual scale, those with values from 0 to 1 in place of 255 at most 1 / 50.
+# 1 / 14 of the usual scale, those with values from 0 to 1 in place of 255 at most 1 / 60.
 FACTOR = 32
 _QUANTILES = (0.05, 0.95)  # of the images of fit, so that unusual ones count little
 _MAX_IMAGES = 64  # of a batch, evenly spaced

@@ -259,9 +259,7 @@ def test_arguments_that_are_accepted():
 
 @pytest.mark.parametrize("value", [HUGE, -HUGE, (HUGE, 1), [2, HUGE], {0: HUGE}, 2**63])
 def test_huge_parameters(value):
-    with pytest.raises(
-        ValueError, match="hidden_units contains an integer of .* digits, which is too large"
-    ):
+    with pytest.raises(ValueError, match=r"hidden_units contains an integer of \d+ digits"):
         check_parameter_sizes(CNNClassifier(hidden_units=value))
 
 
