@@ -38,6 +38,7 @@ from skcnn.training.callbacks import (
 )
 from skcnn.training.compute_threads import count_multiply_adds
 from skcnn.training.device import resolve_device, seeded
+from skcnn.training.forks import computing
 from skcnn.training.loader import ImageDataset, warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
@@ -291,7 +292,8 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
     def _build_net(self, dataset, options, seed):
         """Build the network, and a net that trains it."""
         spec = self._network_spec(self.image_shape_, self._n_outputs())
-        module = spec.build()
+        with computing():
+            module = spec.build()
         monitor = ScaleMonitor()
         mean, scale = channel_statistics(
             dataset.images,

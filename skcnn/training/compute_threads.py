@@ -11,6 +11,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from skcnn.training.forks import computing
+
 # Multiply-adds of a forward pass of one batch. Measured: below, a second thread saves less than
 # 10% of a training step. While another process uses the same cores, it multiplies the time.
 SMALL_WORK = 1_500_000
@@ -80,7 +82,7 @@ def count_multiply_adds(module, image_shape):
     images = torch.zeros((2, n_channels, height, width), device=device)
     modes = [(part, part.training) for part in module.modules()]
     try:
-        with compute_threads(0), torch.no_grad(), _OperationCounter() as counter:
+        with computing(), compute_threads(0), torch.no_grad(), _OperationCounter() as counter:
             module.eval()(images)
     except Exception:  # networks of the user may not run in this mode
         return float("inf")

@@ -19,6 +19,7 @@ from skcnn.training.callbacks import overrides
 from skcnn.training.compute_threads import compute_threads
 from skcnn.training.device import autocast
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
+from skcnn.training.forks import computing
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
@@ -244,7 +245,7 @@ class ImageNeuralNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
-        with self.turns.step():
+        with computing(), self.turns.step():
             return self._train_step(batch, **fit_params)
 
     def _train_step(self, batch, **fit_params):
@@ -276,7 +277,7 @@ class ImageNeuralNet(NeuralNet):
         if self.module_.training:
             self._set_training(False)
         batch = batch.to(torch.device(self.device))
-        with torch.no_grad():
+        with computing(), torch.no_grad():
             infer = partial(self.infer, **fit_params)
             function = infer if fit_params else prediction_function(self.module_)
             outputs = function(batch.images)

@@ -10,6 +10,7 @@ import torch
 from skcnn.networks.inference import prediction_function
 from skcnn.training.augmented_inference import average_over_variants
 from skcnn.training.compute_threads import compute_threads
+from skcnn.training.forks import computing
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
 
@@ -71,6 +72,7 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
                 torch.autocast(device.type, enabled=False),
                 torch.no_grad(),
                 compute_threads(work),
+                computing(),
             ):
                 outputs = function(images.to(device))
             yield outputs

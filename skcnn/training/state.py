@@ -10,6 +10,7 @@ import torch
 from skorch import NeuralNet
 
 from skcnn.training.device import seeded
+from skcnn.training.forks import computing
 from skcnn.training.loader import ImageDataset
 
 _NOT_STORED = ("module", "criterion", "callbacks", "train_split", "device")
@@ -61,7 +62,7 @@ def module_and_spec(state):
     if state["weights"] is None:
         return state["module"], None
     spec = state["module"]
-    with seeded(0, torch.device("cpu")):  # the initial weights are replaced
+    with seeded(0, torch.device("cpu")), computing():  # the initial weights are replaced
         module = spec.build()
     try:
         module.load_state_dict(to_tensors(state["weights"]))
