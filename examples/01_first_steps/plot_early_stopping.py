@@ -5,7 +5,7 @@ Early stopping with a learning rate schedule
 A network is trained on noisy images of digits for at most 60 epochs, once without and once with
 ``early_stopping=True``. When the validation loss has not improved for `patience` epochs, early
 stopping skips to the last quarter of the schedule: the learning rate decreases to 0 within a few
-epochs, and the weights of the best of these epochs are restored.
+epochs, and the weights of the best of the last epochs are restored.
 """
 
 # %%
@@ -66,7 +66,7 @@ for early_stopping in (False, True):
 #
 # The dashed line is where early stopping skips to the last quarter of the schedule, so that the
 # learning rates of the two networks begin to differ. The point is the best epoch, whose weights
-# were restored: the last one of the highest validation accuracy after the line.
+# were restored: the last one of the highest validation accuracy in the last eighth of the training.
 
 figure, axes = plt.subplots(3, 2, figsize=(9, 7), sharex=True, sharey="row", layout="constrained")
 for (early_stopping, cnn), (rate, loss, score) in zip(models.items(), axes.T, strict=True):

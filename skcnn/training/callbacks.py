@@ -11,7 +11,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skcnn.training.interrupts import StopTraining
 from skcnn.training.schedules import SCHEDULES
 
-_LAST_QUARTER = 0.75  # fraction of the training at which the last quarter begins
+# Fractions of the training at which the last quarter and the last eighth begin.
+_LAST_QUARTER, _LAST_EIGHTH = 0.75, 0.875
 
 
 class Schedule(Callback):
@@ -161,9 +162,11 @@ class RestoreBest(Callback):
     of Haegele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations",
     NeurIPS 2024 (arXiv 2405.18392).
 
-    The best epoch is the one of the lowest validation loss; in the last quarter of a schedule, it
-    is the one of the highest validation score. There, the loss increases when the network becomes
-    more confident, although fewer of its predictions are wrong.
+    With a schedule, the best epoch is the one of the highest validation score in the last eighth of
+    the training, where the learning rate is almost 0. The loss does not decide, because it often
+    increases when the network becomes more confident, although fewer of its predictions are wrong.
+    Without a schedule, and if a callback stops the training before, the best epoch is the one of
+    the lowest validation loss.
 
     The weights of the last of several equally good epochs are restored. Its record in the history
     of the net has the item "restored".
@@ -191,8 +194,9 @@ class RestoreBest(Callback):
         n_done, n_epochs = net.progress.epoch + 1, net.progress.n_epochs
         if self.scheduled and n_done > _LAST_QUARTER * n_epochs:
             self.in_last_quarter_ = True
-        merit = record["valid_score"] if self.in_last_quarter_ else -record["valid_loss"]
-        merit = (self.in_last_quarter_, merit)  # epochs of the last quarter come first
+        final = bool(self.scheduled) and n_done > _LAST_EIGHTH * n_epochs
+        # Epochs of the last eighth are better than all others.
+        merit = (final, record["valid_score"] if final else -record["valid_loss"])
         self.n_without_improvement_ += 1
         if self.best_ is None or merit > self.best_:
             self.n_without_improvement_ = 0

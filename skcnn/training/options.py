@@ -74,7 +74,7 @@ class TrainingParameters:
         Whether to end the training early, and to restore the weights of the best epoch. When the
         validation loss has not improved for `patience` epochs, the training skips to the last
         quarter of the schedule, and a third of the epochs so far follow with a decreasing learning
-        rate. The best epoch is the one of the highest validation score in the last quarter.
+        rate. The best epoch is the one of the highest validation score in the last eighth.
         Without a schedule, the training ends at once, and the best epoch is the one of the lowest
         validation loss.
     validation_fraction : float, default=0.1

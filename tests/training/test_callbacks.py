@@ -134,13 +134,25 @@ def test_early_stopping_skips_to_the_last_quarter(name, n_epochs, best, patience
     assert net.rates[-1] < 0.1  # each schedule has come down
 
 
-def test_early_stopping_restores_the_last_best_score_of_the_last_quarter():
-    losses = [3, 1, 2, 2, 2, 2, 2, 2.5, 3, 3, 3, 3]
-    scores = [0, 1, 0.3, 0.3, 0.3, 0.3, 0.3, 0.4, 0.6, 0.6, 0.5, 0.9]
-    # Epochs 0 to 7, then two more: 8 has the best score and is the first of them.
-    assert train_scheduled("linear", losses, scores, n_epochs=12, patience=6).restored == 9
-    # The last quarter without a skip: epochs 9 to 11.
-    assert train_scheduled("linear", losses, scores, n_epochs=12, patience=20).restored == 11
+@pytest.mark.parametrize(
+    ("patience", "ended", "last_scores", "best"),
+    [
+        (9, 16, {13: 0.9, 14: 0.2, 15: 0.2}, 15),  # the score of epoch 13 does not count
+        (9, 16, {14: 0.3, 15: 0.2}, 14),
+        (8, 14, {12: 0.2, 13: 0.2}, 13),  # 11 epochs, and 3 more
+        (8, 14, {12: 0.3, 13: 0.2}, 12),
+        (30, 16, {14: 0.3, 15: 0.2}, 14),
+    ],
+)
+def test_early_stopping_restores_the_last_best_score_of_the_last_eighth(
+    patience, ended, last_scores, best
+):
+    losses = [3.0, 2.0, 1.0, *[1.5] * 13]
+    scores = np.full(16, 0.5)
+    scores[list(last_scores)] = list(last_scores.values())
+    net = train_scheduled("linear", losses, scores, n_epochs=16, patience=patience)
+    assert len(net.history) == ended
+    assert net.restored == best
 
 
 @pytest.mark.parametrize(("patience", "ended", "best"), [(2, 4, 1), (3, 8, 4), (9, 8, 4)])
@@ -200,5 +212,5 @@ def test_early_stopping_of_an_estimator(cls, schedule):
     best = int(np.argmin([record["valid_loss"] for record in history[: -len(history) // 4]]))
     n_done = best + 1 + 3
     assert len(history) == n_done + max(1, n_done // 3) < 40
-    scores = [record["valid_score"] for record in history[n_done:]]
+    scores = [record["valid_score"] for record in history[len(history) * 7 // 8 :]]
     assert_allclose(estimator.score(X[100:150], noisy[100:]), max(scores), rtol=1e-5)
