@@ -46,7 +46,10 @@ def check_operations(operations):
 
 def as_indices(key, n_images):
     """Return an index array or a mask as an array of indices from 0 to `n_images` - 1."""
-    indices = np.asarray(key)
+    try:
+        indices = np.asarray(key)
+    except ValueError:  # items of different lengths
+        indices = np.empty((), dtype=object)
     if indices.ndim != 1:
         raise IndexError(f"LazyImages takes indices of one axis, got shape {indices.shape}")
     if not len(indices):
@@ -65,6 +68,62 @@ def as_indices(key, n_images):
         )
     indices = native(indices).astype(int, copy=False)
     return np.where(indices < 0, indices + n_images, indices) if indices.min() < 0 else indices
+
+
+def check_slice(key):
+    """Return a slice, or raise an error if it does not hold integers."""
+    try:
+        key.indices(1)
+    except (TypeError, ValueError):
+        raise IndexError(
+            f"LazyImages takes slices of integers with a step other than 0, got {key}"
+        ) from None
+    return key
+
+
+def check_batch(images, source, n_images):
+    """Return what a source returned for some rows, or raise an error if it is not what it promised.
+
+    Parameters
+    ----------
+    images : object
+        Result of ``source[rows]``.
+    source : object
+        Source of the images.
+    n_images : int
+        Number of rows.
+
+    Returns
+    -------
+    images : array of shape (n_images, ...) or list of arrays
+        Images.
+    """
+    expected, name = tuple(source.shape[1:]), short_repr(source)
+    if isinstance(images, list) and n_images and None not in expected:
+        images = _stacked(images)
+    elif not isinstance(images, list):
+        images = np.asarray(images)
+    if not isinstance(images, list) and images.ndim == 0:
+        raise TypeError(
+            f"the source {name} returned an object that is neither an array nor a list of images"
+        )
+    if len(images) != n_images:
+        raise ValueError(f"the source {name} returned {len(images)} image(s) for {n_images} rows")
+    shapes = map(np.shape, images) if isinstance(images, list) else [images.shape[1:]]
+    for shape in shapes if n_images else ():
+        if len(shape) != len(expected) or any(
+            known not in (None, axis) for known, axis in zip(expected, shape, strict=True)
+        ):
+            raise ValueError(
+                f"the source {name} returned images of shape {shape}, but its attribute shape is "
+                f"{tuple(source.shape)}"
+            )
+    return images
+
+
+def _stacked(images):
+    """Return images of one size as an array, those of different sizes as they are."""
+    return np.asarray(images) if len(set(map(np.shape, images))) == 1 else images
 
 
 def check_keys(keys, n_images):

@@ -8,11 +8,13 @@ import numpy as np
 
 from skcnn._lazy_arguments import (
     as_indices,
+    check_batch,
     check_epoch,
     check_keys,
     check_n_jobs,
     check_operations,
     check_part_size,
+    check_slice,
     check_source,
 )
 from skcnn.settings import fixed_settings
@@ -144,7 +146,7 @@ class LazyImages:
                 )
             key = key[0]
         if isinstance(key, slice):
-            return self._select(key)
+            return self._select(check_slice(key))
         if np.ndim(key) == 0:
             return self._select(as_indices([key], len(self))).read()[0]
         return self._select(as_indices(key, len(self)))
@@ -197,11 +199,7 @@ class LazyImages:
 
     def _read_source(self):
         """Read the images of the source, in the byte order of the machine."""
-        images = self._source[self._rows]
-        if len(images) != len(self):
-            raise ValueError(
-                f"the source {self._source!r} returned {len(images)} image(s) for {len(self)} rows"
-            )
+        images = check_batch(self._source[self._rows], self._source, len(self))
         refuse_masked(images, "the source of LazyImages")
         return list(map(native, images)) if isinstance(images, list) else native(images)
 

@@ -536,3 +536,63 @@ def test_photos_of_many_sizes_are_held_one_at_a_time():
     assert read.shape == (100, 16)
     assert_array_equal(read[:, 0], np.arange(100))
     assert photos.most == 1
+
+
+class Broken:
+    """A source that returns something else than it promises."""
+
+    def __init__(self, returned, shape=IMAGES.shape):
+        self.returned, self.shape, self.dtype = returned, shape, IMAGES.dtype
+
+    def __getitem__(self, rows):
+        return self.returned(IMAGES[rows])
+
+    def __repr__(self):
+        return "Broken"
+
+
+@pytest.mark.parametrize(
+    ("returned", "error", "message"),
+    [
+        (lambda images: None, TypeError, "source Broken returned an object that is neither"),
+        (lambda images: 5, TypeError, "neither an array nor a list"),
+        (lambda images: images[:-1], ValueError, r"returned \d+ image\(s\) for \d+ rows"),
+        (
+            lambda images: images[:, :-1],
+            ValueError,
+            r"of shape \(3, 5, 3\), but .* \(10, 4, 5",
+        ),
+        (lambda images: images[..., 0], ValueError, r"of shape \(4, 5\), but"),
+        (lambda images: list(images[:, 1:]), ValueError, r"of shape \(3, 5, 3\), but"),
+        (lambda images: [*images[:-1], images[0, 1:]], ValueError, r"of shape \(3, 5, 3\), but"),
+    ],
+)
+def test_what_a_source_returns_is_checked(returned, error, message):
+    view = LazyImages(Broken(returned))
+    for read in (view.read, lambda: np.asarray(view), lambda: list(view.read_parts(5))):
+        with pytest.raises(error, match=message):
+            read()
+
+
+def test_images_of_different_sizes_keep_the_axes_that_are_known():
+    view = LazyImages(Broken(lambda images: [image[1:] for image in images], (10, None, 5, 3)))
+    assert [image.shape for image in view.read()] == [(3, 5, 3)] * 10
+    view = LazyImages(Broken(lambda images: [image[:, 1:] for image in images], (10, None, 5, 3)))
+    with pytest.raises(ValueError, match=r"of shape \(4, 4, 3\), but .* \(10, None, 5, 3\)"):
+        view.read()
+
+
+def test_a_source_may_return_a_list_or_an_array_like():
+    for returned in (list, tuple, lambda images: images.tolist()):
+        assert_array_equal(LazyImages(Broken(returned)).read(), IMAGES)
+
+
+@pytest.mark.parametrize("key", [slice(0.5, 2), slice("a", "b"), slice(None, None, 0)])
+def test_slices_hold_integers(key):
+    with pytest.raises(IndexError, match=r"slices of integers .* got slice\("):
+        LazyImages(IMAGES)[key]
+
+
+def test_indices_of_different_lengths():
+    with pytest.raises(IndexError, match="indices of one axis"):
+        LazyImages(IMAGES, rows=([0], [1, 2]))
