@@ -46,6 +46,11 @@ def check_labels(y, name="y"):
         dtype=None,
         input_name=name,
     )
+    if y.dtype.kind == "V":
+        raise ValueError(
+            f"{name} has the dtype {y.dtype}, but labels are strings, integers or bools: select one "
+            "field"
+        )
     if y.ndim == 2 and y.shape[1] > 1:
         values = _unique(y, name)
         if not np.isin(values, (0, 1)).all():

@@ -49,6 +49,17 @@ def test_matrices_with_other_values_than_0_and_1(case):
             call()
 
 
+def test_labels_of_a_structured_dtype():
+    y = np.zeros(20, dtype=[("label", int)])
+    for call in (
+        lambda: small().fit(X, y),
+        lambda: small().partial_fit(X, y),
+        lambda: small().fit(X, np.arange(20) % 2).partial_fit(X, y),
+    ):
+        with pytest.raises(ValueError, match="y has the dtype .*: select one field"):
+            call()
+
+
 @pytest.mark.parametrize("dtype", [bool, float, np.int8, object])
 def test_indicators_of_any_dtype(dtype):
     expected = small().fit(X, INDICATORS).predict_proba(X)

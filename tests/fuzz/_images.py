@@ -290,9 +290,6 @@ ODD = {
     "lazy NaN": _lazy_of(_with(np.nan)),
     "lazy 1e39": _lazy_of(_with(1e39)),
     "lazy bool": _lazy_of(lambda images, rng: images > 60),
-    "lazy text": _lazy_of(lambda images, rng: images.astype(str)),
-    "lazy complex": _lazy_of(lambda images, rng: images * 1j),
-    "lazy objects": _lazy_of(lambda images, rng: images.astype(object)),
     "lazy empty": _lazy_of(lambda images, rng: images[:0]),
     "lazy big-endian": _lazy_of(lambda images, rng: images.astype(">u2")),
     "lazy augmented": lambda images, rng: ImageAugmenter(

@@ -50,11 +50,11 @@ HUGE_REQUESTS = {
 }
 
 TRAINING = {
-    "optimizer": ["adam", "adamw", "sgd", "rmsprop", "muon"],
-    "learning_rate": [1e-3, 0.1, 1, 1e8, 1e30, 1e-300, np.float32(0.01)],
-    "schedule": [None, "one_cycle", "cosine", "linear"],
+    "optimizer": ["auto", "adam", "adamw", "sgd", "rmsprop", "muon"],
+    "learning_rate": ["auto", 1e-3, 0.1, 1, 1e8, 1e30, 1e-300, np.float32(0.01)],
+    "schedule": [None, "auto", "one_cycle", "cosine", "linear"],
     "weight_decay": ["auto", 0, 0.1, 1, 1e3, 1e30, 1e300],
-    "batch_size": [2, 4, 5, 64, np.int64(4)],
+    "batch_size": ["auto", 2, 4, 5, 64, np.int64(4)],
     "max_epochs": [1, 2, np.int16(1)],
     "mixup": [0, 0.2, 1, 1e-300, 1e300],
     "progressive_resizing": [1.0, 0.5, 1e-9, 1],
@@ -99,7 +99,12 @@ SHAPE = [None, (8, 8), (8, 8, 1), (4, 16)]
 TABLES = {
     CNNClassifier: {**TRAINING, **NETWORK, **CLASSES},
     CNNRegressor: {**TRAINING, **NETWORK, "loss": ["squared_error", "absolute_error", "huber"]},
-    ImageReader: {"mode": ["RGB", "L", "I;16"], "n_jobs": N_JOBS},
+    ImageReader: {
+        "mode": ["RGB", "L", "I;16"],
+        "root": [None, ".", "reader", pathlib.Path("reader")],
+        "max_pixels": [None, 1, 64, 10**6],
+        "n_jobs": N_JOBS,
+    },
     ImageResizer: {
         "size": [(4, 4), (8, 8), [5, 7], (1, 1), (16, 1), (np.int64(3), 4)],
         "aspect": ["stretch", "pad", "crop"],

@@ -29,6 +29,8 @@ def reader_case(check, rng):
     given = PATH_FORMS[name](paths)
     reader = build(check, ImageReader, draw_parameters(rng, ImageReader, junk=0.2))
     view = check.call(reader, "fit_transform", given)
+    if rng.random() < 0.3:
+        check.call(reader, "find_errors", given, decode=draw(rng, [True, False, None, "no"]))
     again = check.call(reader, "transform", PATH_FORMS[draw(rng, list(PATH_FORMS))](paths))
     check.call(reader, "get_feature_names_out", draw(rng, [None, ["a"], ["a", "b"], 5]))
     for lazy in (view, again):
@@ -102,7 +104,12 @@ def folder_case(check, rng):
         _create(rng, path)
     given = root if rng.random() < 0.7 else draw(rng, [*JUNK, *ODD_ROOTS])
     options = {} if rng.random() < 0.7 else {"return_X_y": draw(rng, [True, False, None, "no", 5])}
-    found = check.call(None, load_image_folder, given, **options)
+    if rng.random() < 0.3:
+        options["random_state"] = draw(rng, JUNK)
+    if rng.random() < 0.3:
+        options["shuffle"] = draw(rng, JUNK)
+    allowed = ("random state of numpy",)  # with random_state=None
+    found = check.call(None, load_image_folder, given, may_change=allowed, **options)
     if isinstance(found, Failed):
         return
     data, target = found if isinstance(found, tuple) else (found.data, found.target)
