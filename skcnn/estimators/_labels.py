@@ -48,8 +48,8 @@ def check_labels(y, name="y"):
     )
     if y.dtype.kind == "V":
         raise ValueError(
-            f"{name} has the dtype {y.dtype}, but labels are strings, integers or bools: select one "
-            "field"
+            f"{name} has the dtype {y.dtype}, but labels are strings, integers or bools: select "
+            "one field"
         )
     if y.ndim == 2 and y.shape[1] > 1:
         values = _unique(y, name)

@@ -56,7 +56,7 @@ def test_labels_of_a_structured_dtype():
         lambda: small().partial_fit(X, y),
         lambda: small().fit(X, np.arange(20) % 2).partial_fit(X, y),
     ):
-        with pytest.raises(ValueError, match="y has the dtype .*: select one field"):
+        with pytest.raises(ValueError, match=r"y has the dtype .*: select one field"):
             call()
 
 
