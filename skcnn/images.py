@@ -330,7 +330,7 @@ def _as_array(X):
         return items
     try:
         array = np.asarray(X)
-        if array.ndim == 0 and array.dtype.kind == "O":
+        if array.ndim == 0 and array.dtype.kind == "O" and not _is_path(X):
             raise TypeError(f"X is a {type(X).__name__}, not a collection of images")
         return array
     except ValueError:
