@@ -44,12 +44,15 @@ def main(arguments=None):
         (("file", number) for number in range(options.files)),
     )
     groups, kinds = defaultdict(list), Counter()
-    for done, (task, kind, findings) in enumerate(run_cases(tasks, options.seed, options.jobs)):
-        if done % 1000 == 0:
-            print(f"{done} cases, {time.monotonic() - started:.0f} seconds", file=sys.stderr)
-        kinds[kind or "lost"] += 1
-        for finding in findings:
-            groups[finding.group].append((task, finding))
+    try:
+        for done, (task, kind, findings) in enumerate(run_cases(tasks, options.seed, options.jobs)):
+            if done % 1000 == 0:
+                print(f"{done} cases, {time.monotonic() - started:.0f} seconds", file=sys.stderr)
+            kinds[kind or "lost"] += 1
+            for finding in findings:
+                groups[finding.group].append((task, finding))
+    except KeyboardInterrupt:  # report what was found until now
+        print("interrupted")
     print_report(groups, kinds, options.seed)
     print(f"{time.monotonic() - started:.0f} seconds")
     return 1 if groups else 0
