@@ -46,10 +46,7 @@ def check_operations(operations):
 
 def as_indices(key, n_images):
     """Return an index array or a mask as an array of indices from 0 to `n_images` - 1."""
-    try:
-        indices = np.asarray(key)
-    except ValueError:  # items of different lengths
-        indices = np.empty((), dtype=object)
+    indices = _as_array(key)
     if indices.ndim != 1:
         raise IndexError(f"LazyImages takes indices of one axis, got shape {indices.shape}")
     if not len(indices):
@@ -68,6 +65,14 @@ def as_indices(key, n_images):
         )
     indices = native(indices).astype(int, copy=False)
     return np.where(indices < 0, indices + n_images, indices) if indices.min() < 0 else indices
+
+
+def _as_array(numbers):
+    """Return an array, of no axes if it has items of different lengths."""
+    try:
+        return np.asarray(numbers)
+    except ValueError:
+        return np.empty((), dtype=object)
 
 
 def check_slice(key):
@@ -128,7 +133,7 @@ def _stacked(images):
 
 def check_keys(keys, n_images):
     """Return keys, or raise an error if they are not one integer for each image."""
-    keys = np.asarray(keys)
+    keys = _as_array(keys)
     if keys.dtype.kind not in "iu" or keys.shape != (n_images,):
         if keys.shape[:1] not in ((), (n_images,)):
             raise ValueError(f"there are {len(keys)} keys, but {n_images} images")

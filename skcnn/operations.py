@@ -213,7 +213,9 @@ class Reshape(Operation):
         self.shape = tuple(shape)
 
     def __call__(self, batch, keys, epoch):  # noqa: D102
-        return np.asarray(batch).reshape(len(keys), *self.shape)
+        batch = np.asarray(batch)
+        _check_reshape(batch.shape[1:], self.shape)
+        return batch.reshape(len(keys), *self.shape)
 
     def output(self, shape, dtype):  # noqa: D102
         return self.shape, dtype
@@ -247,13 +249,17 @@ class Reshape(Operation):
         return f"Reshape({self.shape})"
 
 
+def _check_reshape(before, after):
+    if prod(before) != prod(after):
+        raise ValueError(f"images of shape {before} cannot be reshaped to {after}")
+
+
 class _TorchReshape(nn.Module):
     """Reshape channels-first tensors as numpy reshapes the same images, channels last."""
 
     def __init__(self, before, after):
         super().__init__()
-        if prod(before) != prod(after):
-            raise ValueError(f"images of shape {before} cannot be reshaped to {after}")
+        _check_reshape(before, after)
         self.after = tuple(after)
 
     def forward(self, images):

@@ -239,6 +239,7 @@ def test_bad_sources(source, error, message):
         ({"keys": [10**400] * 10}, ValueError, "keys must be one integer"),
         ({"keys": np.zeros((10, 2), int)}, ValueError, r"of shape \(10, 2\)"),
         ({"keys": 5}, ValueError, r"of shape \(\)"),
+        ({"keys": ([0], [1, 2])}, ValueError, "keys must be one integer"),
         ({"operations": 1}, TypeError, "instances of skcnn.operations.Operation, got 1"),
         ({"operations": ["flip"]}, TypeError, "got 'flip'"),
         ({"operations": [Halve]}, TypeError, "got <class"),

@@ -123,6 +123,8 @@ def test_a_random_operation_has_no_geometry():
     ("before", "after"), [((4, 5), (3, 5)), ((20,), (4, 4)), ((4, 5, 3), (4, 5))]
 )
 def test_reshape_keeps_the_number_of_values(before, after):
+    with pytest.raises(ValueError, match=r"images of shape .* cannot be reshaped to"):
+        Reshape(after)(np.zeros((2, *before)), np.arange(2), 0)
     with pytest.raises(ValueError, match="cannot be reshaped"):
         Reshape(after).to_torch(before, np.dtype(np.uint8))
 

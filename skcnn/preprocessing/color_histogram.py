@@ -247,7 +247,8 @@ def bin_numbers(values, limits, n_bins):
     low, high = limits
     places = values - low
     places *= n_bins  # before the division, so that whole numbers fall on edges exactly
-    places /= high - low
+    with np.errstate(over="ignore"):  # infinity is in the last bin
+        places /= high - low
     return np.clip(places, 0, n_bins - 1, out=places).astype(np.intp)
 
 

@@ -1,6 +1,7 @@
 """ColorHistogramExtractor against numpy's histograms of scikit-image's colors."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -318,3 +319,11 @@ def test_a_lazy_view_is_checked_in_transform_too():
 def test_other_size_is_refused_in_transform(stack):
     with pytest.raises(ValueError, match="is expecting 48 x 60 with 3, as in fit"):
         ColorHistogramExtractor().fit(stack).transform(stack[:, :40])
+
+
+def test_values_far_above_a_tiny_range_are_in_the_last_bin():
+    extractor = ColorHistogramExtractor(2, color_space="rgb")
+    extractor.fit(np.arange(16).reshape(1, 4, 4) * 1e-310)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_array_equal(extractor.transform(np.full((1, 4, 4), 200.0)), [[0, 1]])
