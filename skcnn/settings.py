@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from threading import Lock, get_ident
 from typing import Any
 
@@ -55,6 +56,7 @@ class _ProcessSettings:
         self._changed = []  # pairs of a setter and the former value
 
     def enter(self):
+        _renew_after_fork()
         with self._lock:
             if not self._inside:
                 self._fix()
@@ -113,5 +115,9 @@ def _attribute(holder, name, expected):
 _SETTINGS = tuple(_process_settings())
 _process = _ProcessSettings()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.renew)
+
+@cache
+def _renew_after_fork():
+    """Let forked processes forget the threads of their parent, from the first use on."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_process.renew)
