@@ -199,8 +199,9 @@ class LazyImages:
 
     def _read_source(self):
         """Read the images of the source, in the byte order of the machine."""
-        images = check_batch(self._source[self._rows], self._source, len(self))
+        images = self._source[self._rows]
         refuse_masked(images, "the source of LazyImages")
+        images = check_batch(images, self._source, len(self))
         return list(map(native, images)) if isinstance(images, list) else native(images)
 
     def read_parts(self, n_images):

@@ -217,7 +217,7 @@ class TestEarlyStopping:
         cnn = quick_classifier().fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
         assert [record["epoch"] for record in cnn.history_] == [1, 2, 3]
         assert set(cnn.history_[0]) == {
-            "epoch", "train_loss", "train_score", "valid_loss", "valid_score", "seconds",
+            "epoch", "train_loss", "train_score", "valid_loss", "valid_score", "best", "seconds",
         }  # fmt: skip
         last = cnn.history_[-1]
         assert last["valid_score"] == cnn.score(X[300:], y[300:])
@@ -403,9 +403,9 @@ def test_refit_does_not_depend_on_the_previous_fit(digits):
     ("weights", "message"),
     [
         (dict.fromkeys(range(10), 0.0), "gives every image a weight of 0"),
-        ({0: -1.0}, "contains a weight that is negative or not finite"),
-        ({0: np.nan}, "contains a weight that is negative or not finite"),
-        ({0: np.inf}, "contains a weight that is negative or not finite"),
+        ({0: -1.0}, "contains a weight that is negative, not finite or not a number"),
+        ({0: np.nan}, "contains a weight that is negative, not finite or not a number"),
+        ({0: np.inf}, "contains a weight that is negative, not finite or not a number"),
     ],
 )
 def test_invalid_class_weights(digits, weights, message):

@@ -34,7 +34,7 @@ NETWORKS = {
     "without batch normalization": {"batch_norm": False},
     "dense": {"channels": ()},
     "maps of one pixel": {"channels": (4, 4), "stride": 6},
-    "fast": {"network": "fast"},
+    "fast": {"network": "fast", "optimizer": "adamw"},
     "own": {"network": one_pixel_maps},
     "mixup": {"mixup": 0.5},
     "lookahead": {"lookahead": True},

@@ -15,6 +15,7 @@ import torch
 from skorch.callbacks import Callback
 
 from skcnn import CNNClassifier, CNNRegressor, ImageNormalizer
+from skcnn.pixel_scale import PixelScale
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (120, 8, 8), dtype=np.uint8)
@@ -51,7 +52,7 @@ def estimator_of(net):
     estimator = CNNClassifier(**SMALL)
     estimator.net_, estimator.classes_ = net, np.unique(LABELS)
     estimator.target_type_, estimator.image_shape_ = "multiclass", (8, 8, 1)
-    estimator.n_features_in_ = 64
+    estimator.n_features_in_, estimator.pixel_scale_ = 64, PixelScale(0.0, 0.0, True)
     return estimator
 
 
