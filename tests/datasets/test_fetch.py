@@ -21,7 +21,8 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.utils import Bunch
 
-from skcnn.datasets import _fetch, cifar10, fashion_mnist
+from skcnn import download
+from skcnn.datasets import cifar10, fashion_mnist
 
 N_IMAGES = {"train": 50, "test": 20}
 
@@ -323,7 +324,7 @@ def test_broken_download(data, behavior):
     data.server.behaviors = [behavior]
     expected = rf"(?s)http.* could not be downloaded \(.*{BROKEN[behavior]}.*\): try again later"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_fetch, "TIMEOUT", 0.05 if behavior == "silent" else _fetch.TIMEOUT)
+        patch.setattr(download, "TIMEOUT", 0.05 if behavior == "silent" else download.TIMEOUT)
         with pytest.raises(OSError, match=expected):
             data.fetch()
     assert list_files(data.home) == []
@@ -361,7 +362,7 @@ def test_broken_download_of_the_second_file(data):
 @pytest.mark.filterwarnings("ignore:http.* is downloaded again")
 def test_retries(data, monkeypatch):
     slept = []
-    monkeypatch.setattr(_fetch.time, "sleep", slept.append)
+    monkeypatch.setattr(download.time, "sleep", slept.append)
     data.server.behaviors = ["missing", "cut", "wrong", "whole"]
     assert_array_equal(data.fetch(n_retries=3, delay=7.0).data, data.images["train"])
     assert slept == [7.0] * 3
