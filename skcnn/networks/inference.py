@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.modules import module as torch_module
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from skcnn.networks.blocks import BackboneNetwork, Block, PaddedConv2d, StochasticDepth
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import BatchNorm2d, Standardize
 from skcnn.networks.plain import PlainNetwork
@@ -64,10 +65,7 @@ def prediction_function(module: nn.Module) -> Step:
         return module
     steps = list(_steps(list(_layers(module))))
 
-    def predict(images: Tensor) -> Tensor:
-        return reduce(lambda features, step: step(features), steps, images)
-
-    return predict
+    return partial(_apply, steps)
 
 
 def _is_supported(module):
@@ -75,7 +73,9 @@ def _is_supported(module):
     network = module
     if type(module) is nn.Sequential and len(module) == 2 and type(module[0]) is Standardize:
         network = module[1]
-    if type(network) not in (FastNetwork, PlainNetwork):
+    if type(network) not in (FastNetwork, PlainNetwork) and not isinstance(
+        network, BackboneNetwork
+    ):
         return False
     if torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks:
         return False
@@ -94,10 +94,10 @@ def _layers(module):
     """Yield the layers in the order in which they are called, without dropout."""
     if type(module) is nn.Sequential:
         parts = list(module)
-    elif isinstance(module, (FastNetwork, PlainNetwork)):
+    elif isinstance(module, (FastNetwork, PlainNetwork, BackboneNetwork)):
         parts = module.stages()
     else:
-        if not isinstance(module, nn.Dropout):
+        if not isinstance(module, (nn.Dropout, StochasticDepth)):
             yield module
         return
     for part in parts:
@@ -110,6 +110,9 @@ def _steps(layers):
     while position < len(layers):
         layer, *following = layers[position : position + 3]
         position += 1
+        if isinstance(layer, Block):
+            yield _block(layer)
+            continue
         if not _is_convolution(layer):
             yield _STEPS.get(type(layer), _forward)(layer)
             continue
@@ -123,7 +126,7 @@ def _steps(layers):
 
 
 def _is_convolution(layer):
-    kinds = (nn.Conv2d, Whitening)
+    kinds = (nn.Conv2d, PaddedConv2d, Whitening)
     return (
         type(layer) in kinds
         and layer.padding_mode == "zeros"
@@ -141,6 +144,20 @@ def _convolve(conv, weight, bias, images):
         # The kernel that PyTorch uses for batches, also for a single small image.
         return torch.mkldnn_convolution(images, weight, bias, *sizes)
     return conv._conv_forward(images, weight, bias)
+
+
+def _block(block):
+    """Compute the paths of a block by steps, and join them."""
+    paths = [list(_steps(list(_layers(nn.Sequential(*path))))) for path in block.paths()]
+
+    def step(features: Tensor) -> Tensor:
+        return block.join(features, *(_apply(path, features) for path in paths))
+
+    return step
+
+
+def _apply(steps, features):
+    return reduce(lambda x, step: step(x), steps, features)
 
 
 def _forward(layer):
@@ -180,6 +197,9 @@ def _matrix_product(weight, bias, features):
     """
     if not _HAS_ONEDNN_LINEAR:
         return functional.linear(features, weight, bias)
+    if features.ndim > 2:
+        rows = _matrix_product(weight, bias, features.flatten(0, -2))
+        return rows.unflatten(0, features.shape[:-1])
     if len(features) == 1:  # a single row is multiplied by another kernel
         return _matrix_product(weight, bias, features.repeat(2, 1))[:1]
     return torch.ops.mkldnn._linear_pointwise(features.contiguous(), weight, bias, "none", [], "")

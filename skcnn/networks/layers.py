@@ -88,6 +88,8 @@ class BatchNorm2d(nn.BatchNorm2d):
     ----------
     num_features : int
         The number of channels.
+    eps : float, default=1e-5
+        Added to the variance, for numerical stability.
 
     References
     ----------
@@ -103,8 +105,8 @@ class BatchNorm2d(nn.BatchNorm2d):
     tensor([3.])
     """
 
-    def __init__(self, num_features: int) -> None:
-        super().__init__(num_features)
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__(num_features, eps)
         self._averages_first_batches = True  # reading the number of batches waits for a GPU
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

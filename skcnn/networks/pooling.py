@@ -34,6 +34,63 @@ class MaxPool2x2(nn.Module):
         return functional.max_pool2d(features, [min(2, axis) for axis in features.shape[2:]])
 
 
+class MaxPool3x3(nn.Module):
+    """Max pooling of overlapping windows of 3 x 3 pixels, two pixels apart, over the whole image.
+
+    Windows at the border are smaller. An axis of fewer than three pixels is pooled to one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks.pooling import MaxPool3x3
+    >>> MaxPool3x3()(torch.rand(2, 3, 1, 8)).shape
+    torch.Size([2, 3, 1, 4])
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pool the features.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_channels, height // 2, width // 2)
+            Pooled feature maps, of at least one pixel.
+        """
+        window = [min(3, axis) for axis in features.shape[2:]]
+        return functional.max_pool2d(features, window, stride=2, ceil_mode=True)
+
+
+class GlobalAvgPool2d(nn.Module):
+    """Mean of each channel over all pixels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks.pooling import GlobalAvgPool2d
+    >>> GlobalAvgPool2d()(torch.rand(2, 3, 4, 5)).shape
+    torch.Size([2, 3])
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Pool the features.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_channels)
+            The mean of each map.
+        """
+        return features.mean(dim=(2, 3))
+
+
 class GlobalMaxPool2d(nn.Module):
     """Maximum of each channel over all pixels.
 

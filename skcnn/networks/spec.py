@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,13 +15,19 @@ import torch
 from torch import nn
 
 from skcnn._validation import MAX_SIZE
+from skcnn.networks.backbones import BACKBONES, backbone_info
 from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import Standardize
 from skcnn.networks.plain import PlainNetwork
+from skcnn.networks.pretrained import StandardizeGray, check_pretrained_channels, load_pretrained
 from skcnn.settings import fixed_settings
 
-NETWORKS = {"fast": FastNetwork, "plain": PlainNetwork}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    "fast": FastNetwork,
+    "plain": PlainNetwork,
+    **{name: info.builder for name, info in BACKBONES.items()},
+}
 _SIZES = ("in_channels", "height", "width", "n_outputs")
 
 
@@ -45,8 +52,9 @@ class NetworkSpec:
     options : mapping of {str: object}, default=None
         Further keyword arguments of the network. Lists and arrays are stored as tuples, and None as
         an empty mapping.
-    weights : str, default=None
-        The name of pretrained weights. No network of `NETWORKS` has any.
+    weights : str or path, default=None
+        Pretrained weights of a backbone: "imagenet" for the official ones, or the path of a file.
+        The path is stored as a string. None means that the network is trained from scratch.
 
     Raises
     ------
@@ -77,44 +85,80 @@ class NetworkSpec:
             object.__setattr__(self, name, _positive_int(name, getattr(self, name)))
         options = {name: _plain(value) for name, value in (self.options or {}).items()}
         object.__setattr__(self, "options", options)
+        if self.weights is not None:
+            object.__setattr__(self, "weights", os.fspath(self.weights))
 
     @fixed_settings()
-    def build(self) -> nn.Module:
-        """Build the module with random weights.
+    def build(self, *, pretrained: bool = False, progress: bool = False) -> nn.Module:
+        """Build the module with random weights, or with pretrained ones.
+
+        Parameters
+        ----------
+        pretrained : bool, default=False
+            Whether the weights that `weights` names are loaded, but for those of the head, which
+            are random. By default the module is the same with random weights, so that saved ones
+            can be loaded where the pretrained ones are not available.
+        progress : bool, default=False
+            Whether a download shows its progress.
 
         Returns
         -------
         module : torch.nn.Sequential
-            The layers "standardize", a `Standardize` with mean 0 and scale 1, and "network"; in
-            float32, with weights in channels-last memory format.
+            The layers "standardize" and "network"; in float32, with weights in channels-last memory
+            format. "standardize" is a `Standardize` with mean 0 and scale 1. If there are
+            `weights`, it has the statistics that they expect of pixel values from 0 to 255, and
+            gray images are repeated to three channels.
 
         Raises
         ------
+        ImportError
+            If the pretrained weights come with a package that is not installed.
+        OSError
+            If the pretrained weights do not exist or cannot be downloaded.
         TypeError
             If a callable given as `name` does not return a module.
         ValueError
             If a callable given as `name` fails, or if its module fails on images, does not return
             `n_outputs` outputs or cannot be trained; if the network is too large for the memory; if
-            the name of the network or of the weights is unknown.
+            the name of the network or of the weights is unknown; if the images are too small for a
+            backbone; if the pretrained weights cannot be read or are those of another network, or
+            images have neither one nor three channels.
         """
         standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
-        network = self._build_named() if isinstance(self.name, str) else self._build_custom()
+        if not isinstance(self.name, str):
+            network = self._build_custom()
+        elif self.weights is None:
+            network = self._build_named(self.in_channels)
+        else:
+            standardize, network = self._build_with_weights(load=pretrained, progress=progress)
         module = nn.Sequential(OrderedDict(standardize=standardize, network=network))
         return module.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _build_named(self):
+    def _build_named(self, in_channels):
         if self.name not in NETWORKS:
             raise ValueError(f"name={self.name!r} is unknown: the networks are {sorted(NETWORKS)}")
-        if self.weights is not None:
-            raise ValueError(f"the network {self.name!r} has no weights named {self.weights!r}")
-        sizes = [getattr(self, name) for name in _SIZES]
+        sizes = [getattr(self, name) for name in _SIZES[1:]]
         try:
-            return NETWORKS[self.name](*sizes, **(self.options or {}))
+            return NETWORKS[self.name](in_channels, *sizes, **(self.options or {}))
         except RuntimeError as error:  # of PyTorch, which cannot allocate the weights
             raise ValueError(
                 f"the network {self.name!r} with {self.options} is too large for the memory: use "
                 f"fewer or smaller layers ({str(error).splitlines()[0]})"
             ) from error
+
+    def _build_with_weights(self, *, load, progress):
+        """Build a backbone for the images that its pretrained weights expect."""
+        if self.name in NETWORKS and self.name not in BACKBONES:
+            raise ValueError(f"the network {self.name!r} has no weights named {self.weights!r}")
+        statistics = backbone_info(self.name).statistics
+        check_pretrained_channels(self.name, self.in_channels)
+        network = self._build_named(len(statistics.mean))
+        network.statistics = statistics
+        if load:
+            load_pretrained(network, self.name, self.weights, progress=progress)
+        kind = StandardizeGray if self.in_channels == 1 else Standardize
+        mean, deviation = (statistics.scale * np.array(part) for part in statistics[1:])
+        return kind(mean, deviation), network
 
     def _build_custom(self):
         """Call the user's callable, and check what it returns."""
@@ -140,7 +184,7 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
     Parameters
     ----------
     network : str or callable
-        A name in `skcnn.networks.NETWORKS`, or a callable, which has no options.
+        A name in `skcnn.networks.NETWORKS`, or a callable. Callables and backbones have no options.
 
     Returns
     -------
@@ -153,7 +197,7 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
     >>> option_names("fast")
     ('channels',)
     """
-    if not isinstance(network, str):
+    if not isinstance(network, str) or network in BACKBONES:
         return ()
     return tuple(name for name in signature(NETWORKS[network]).parameters if name not in _SIZES)
 

@@ -1,0 +1,414 @@
+"""Base class and layers that the backbones share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial, reduce
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from skcnn.networks.backbone import Statistics
+from skcnn.networks.layers import BatchNorm2d
+
+kaiming_fan_out = partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu")
+normal_001 = partial(nn.init.normal_, std=0.01)
+
+
+class BackboneNetwork(nn.Module):
+    """Base of the networks with official pretrained weights.
+
+    A subclass has `features`, a method or a `FeatureLayers`, and the method `_parts` and
+    the property `cam_layer`. Its parameters have the names of the official checkpoint.
+
+    Attributes
+    ----------
+    statistics : Statistics or None
+        Statistics of the pixel values that the weights expect. None if the weights are not
+        pretrained.
+    """
+
+    statistics: Statistics | None = None
+    features: Callable[[Tensor], Tensor]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, n_channels, height, width)
+            Standardized images.
+
+        Returns
+        -------
+        outputs : tensor of shape (n_images, n_outputs)
+            Logits of the classes or labels, or standardized targets.
+        """
+        return self.output(self.features(images))
+
+    def _parts(self) -> list[list[nn.Module]]:
+        """Return the layers in order, grouped by stage; the last group is the head alone."""
+        raise NotImplementedError
+
+    def stages(self) -> list[nn.Module]:
+        """Return the parts of the network in order, from the input to the head.
+
+        Returns
+        -------
+        stages : list of torch.nn.Module
+            Parts with parameters, mostly one for each resolution; the last one is the head. Calling
+            one after the other computes the outputs.
+        """
+        return [part[0] if len(part) == 1 else nn.Sequential(*part) for part in self._parts()]
+
+    @property
+    def output(self) -> nn.Linear:
+        """The last layer, the head."""
+        return self._parts()[-1][0]  # type: ignore[return-value]
+
+    @property
+    def cam_layer(self) -> nn.Module:
+        """The last layer whose outputs are feature maps."""
+        raise NotImplementedError
+
+
+class FeatureLayers(nn.Sequential):
+    """The layers that official checkpoints name "features".
+
+    Calling it computes the features that the head receives: it applies these layers, and then those
+    of `following`.
+
+    Parameters
+    ----------
+    *layers : torch.nn.Module
+        Layers that compute feature maps.
+
+    Attributes
+    ----------
+    following : tuple of torch.nn.Module
+        Layers of the network between the feature maps and the head. The last layer of a
+        `torch.nn.ModuleList` is the head, and is not applied.
+    """
+
+    following: tuple[nn.Module, ...] = ()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the features.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, n_channels, height, width)
+            Standardized images.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_features)
+            Features.
+        """
+        return apply_layers([*self, *self.following_layers()], images)
+
+    def following_layers(self) -> list[nn.Module]:
+        """Return the layers of `following`, without the head.
+
+        Returns
+        -------
+        layers : list of torch.nn.Module
+            Layers.
+        """
+        layers: list[nn.Module] = []
+        for layer in self.following:
+            layers += list(layer)[:-1] if isinstance(layer, nn.ModuleList) else [layer]
+        return layers
+
+
+class Block(nn.Module):
+    """Part of a network in which several paths of layers process the same features.
+
+    Describing a block by its paths lets predictions fold batch normalizations into convolutions.
+    """
+
+    def paths(self) -> list[list[nn.Module]]:
+        """Return the layers of each path, in order.
+
+        Returns
+        -------
+        paths : list of list of torch.nn.Module
+            Layers.
+        """
+        raise NotImplementedError
+
+    def join(self, features: Tensor, *outputs: Tensor) -> Tensor:
+        """Compute the output of the block from its input and the outputs of its paths.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Input of the block.
+        *outputs : tensor of shape (n_images, n_out_channels, out_height, out_width)
+            Outputs of the paths.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_out_channels, out_height, out_width)
+            Output of the block.
+        """
+        raise NotImplementedError
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Compute the output of the block.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_out_channels, out_height, out_width)
+            Feature maps.
+        """
+        return self.join(features, *(apply_layers(path, features) for path in self.paths()))
+
+
+class Residual(Block):
+    """Layers whose input is added to their output where it has the same shape.
+
+    Parameters
+    ----------
+    name : str
+        The attribute of the layers, as in the official checkpoint.
+    layers : list of torch.nn.Module
+        The layers.
+    shortcut : bool
+        Whether the input is added.
+    drop_rate : float, default=0.0
+        The fraction of images for which the layers are skipped in training.
+    """
+
+    def __init__(
+        self, name: str, layers: list[nn.Module], *, shortcut: bool, drop_rate: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.shortcut = shortcut
+        self.add_module(name, nn.Sequential(*layers))
+        self.stochastic_depth = StochasticDepth(drop_rate) if shortcut else nn.Identity()
+
+    def paths(self) -> list[list[nn.Module]]:
+        """Return the layers."""
+        return [[getattr(self, self.name), self.stochastic_depth]]
+
+    def join(self, features: Tensor, *outputs: Tensor) -> Tensor:
+        """Add the input to the output of the layers."""
+        return features + outputs[0] if self.shortcut else outputs[0]
+
+
+class SqueezeExcitation(Block):
+    """Scale each channel by a factor that depends on the means of all channels.
+
+    Parameters
+    ----------
+    n_channels : int
+        The number of channels.
+    n_squeezed : int
+        The number of channels between the two dense layers.
+    activation, gate : type
+        The activation of the first dense layer, and of the factors.
+
+    References
+    ----------
+    Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018 (arXiv 1709.01507).
+    """
+
+    def __init__(
+        self, n_channels: int, n_squeezed: int, activation: type[nn.Module], gate: type[nn.Module]
+    ) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(n_channels, n_squeezed, 1)
+        self.activation = activation()
+        self.fc2 = nn.Conv2d(n_squeezed, n_channels, 1)
+        self.scale_activation = gate()
+
+    def paths(self) -> list[list[nn.Module]]:
+        """Return the layers that compute the factors."""
+        return [[self.avgpool, self.fc1, self.activation, self.fc2, self.scale_activation]]
+
+    def join(self, features: Tensor, *outputs: Tensor) -> Tensor:
+        """Scale the channels."""
+        return features * outputs[0]
+
+
+class StochasticDepth(nn.Module):
+    """Skip a path for random images in training, and scale it for the others.
+
+    Parameters
+    ----------
+    p : float
+        The fraction of images for which the path is skipped.
+
+    References
+    ----------
+    Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016 (arXiv 1603.09382).
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Set the features of random images to zero in training.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Output of a path.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_channels, height, width)
+            The features kept are divided by their probability.
+        """
+        if not self.training or self.p == 0:
+            return features
+        kept = torch.empty(len(features), 1, 1, 1, dtype=features.dtype, device=features.device)
+        return features * kept.bernoulli_(1 - self.p).div_(1 - self.p)
+
+    def extra_repr(self) -> str:
+        """Return the rate for the representation of the module."""
+        return f"p={self.p}"
+
+
+class PaddedConv2d(nn.Conv2d):
+    """Convolution with correct gradients also for feature maps that are one pixel wide.
+
+    For these, oneDNN's kernel for depthwise convolutions in bfloat16 with stride 2 leaves gradients
+    undefined. Along an axis of one pixel the stride makes no difference, and is 1 here.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Convolve feature maps.
+
+        Parameters
+        ----------
+        images : tensor of shape (n_images, n_channels, height, width)
+            Feature maps.
+
+        Returns
+        -------
+        images : tensor of shape (n_images, n_out_channels, out_height, out_width)
+            Feature maps.
+        """
+        stride = [
+            1 if axis == 1 else step
+            for axis, step in zip(images.shape[2:], self.stride, strict=True)
+        ]
+        return functional.conv2d(
+            images,
+            self.weight,
+            self.bias,
+            stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
+
+
+def apply_layers(layers: Iterable[nn.Module], features: Tensor) -> Tensor:
+    """Apply layers one after the other.
+
+    Parameters
+    ----------
+    layers : iterable of torch.nn.Module
+        Layers.
+    features : tensor of shape (n_images, ...)
+        Input of the first layer.
+
+    Returns
+    -------
+    features : tensor of shape (n_images, ...)
+        Output of the last layer.
+    """
+    return reduce(lambda x, layer: layer(x), layers, features)
+
+
+def conv_norm(
+    n_in: int,
+    n_out: int,
+    kernel_size: int,
+    stride: int = 1,
+    *,
+    groups: int = 1,
+    eps: float = 1e-5,
+    activation: type[nn.Module] | None,
+) -> nn.Sequential:
+    """Build a convolution that keeps the size at stride 1, batch normalization and activation.
+
+    Returns
+    -------
+    layers : torch.nn.Sequential
+        The layers.
+    """
+    pad = kernel_size // 2
+    conv = PaddedConv2d(n_in, n_out, kernel_size, stride, pad, groups=groups, bias=False)
+    layers = [conv, BatchNorm2d(n_out, eps), *([activation()] if activation else [])]
+    return nn.Sequential(*layers)
+
+
+def expand_and_filter(
+    n_in: int,
+    n_hidden: int,
+    kernel_size: int,
+    stride: int,
+    *,
+    activation: type[nn.Module],
+    eps: float = 1e-5,
+) -> list[nn.Module]:
+    """Build the first layers of an inverted residual: a pointwise and a depthwise convolution.
+
+    Returns
+    -------
+    layers : list of torch.nn.Module
+        The layers. There is no pointwise convolution if `n_hidden` is `n_in`.
+    """
+    build = partial(conv_norm, activation=activation, eps=eps)
+    layers: list[nn.Module] = [build(n_in, n_hidden, 1)] if n_hidden != n_in else []
+    return [*layers, build(n_hidden, n_hidden, kernel_size, stride, groups=n_hidden)]
+
+
+def initialize(
+    network: nn.Module,
+    conv: Callable[[Tensor], Tensor] = kaiming_fan_out,
+    dense: Callable[[Tensor], Tensor] = normal_001,
+) -> None:
+    """Draw the weights of convolutions and dense layers, and set their biases to zero.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Network.
+    conv, dense : callable, default=kaiming_fan_out and normal_001
+        Functions that draw the weights in place. The defaults draw from normal distributions: after
+        He et al. 2015 (arXiv 1502.01852) by the number of outputs, and with a deviation of 0.01.
+    """
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            (conv if isinstance(layer, nn.Conv2d) else dense)(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def check_least_size(network: nn.Module, height: int, width: int, least: int) -> None:
+    """Raise an error if images are too small for a network.
+
+    Raises
+    ------
+    ValueError
+        If the height or the width is less than `least`.
+    """
+    if min(height, width) < least:
+        raise ValueError(
+            f"images of {height} x {width} pixels are too small for {type(network).__name__}: give "
+            f"images of at least {least} x {least} pixels, or choose another network"
+        )
