@@ -71,7 +71,7 @@ def prediction_function(module: nn.Module) -> Step:
 def _is_supported(module):
     """Return whether steps of our own compute the same as the module's layers."""
     network = module
-    if type(module) is nn.Sequential and len(module) == 2 and type(module[0]) is Standardize:
+    if type(module) is nn.Sequential and len(module) == 2 and isinstance(module[0], Standardize):
         network = module[1]
     if type(network) not in (FastNetwork, PlainNetwork) and not isinstance(
         network, BackboneNetwork

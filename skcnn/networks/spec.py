@@ -162,6 +162,11 @@ class NetworkSpec:
 
     def _build_custom(self):
         """Call the user's callable, and check what it returns."""
+        if self.weights is not None:
+            raise ValueError(
+                f"weights={self.weights!r} are those of a backbone, and the network is built by a "
+                "callable: load weights in the callable, or give the name of a backbone"
+            )
         sizes = {name: getattr(self, name) for name in _SIZES}
         call = f"network({', '.join(f'{name}={size}' for name, size in sizes.items())})"
         try:

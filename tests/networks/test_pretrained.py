@@ -210,6 +210,7 @@ def test_pixels_are_standardized_by_the_statistics_of_the_weights(in_channels, o
     with torch.inference_mode():
         expected = module.network.double()((colors - mean) / deviation)
         module.network.float()
+        assert prediction_function(module) is not module
         for some in (images, images.float()):
             before = some.clone()
             assert_allclose(module(some), expected, rtol=1e-4, atol=1e-5)
