@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from collections import OrderedDict
 
 import numpy as np
 import onnxruntime
@@ -12,7 +13,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from skcnn import CNNClassifier, CNNRegressor
-from skcnn.networks import BACKBONES, NetworkSpec
+from skcnn.networks import BACKBONES, NetworkSpec, Standardize
 from skcnn.networks.backbone import Backbone
 from skcnn.networks.backbones import backbone_info
 from skcnn.networks.blocks import StochasticDepth, conv_norm
@@ -31,10 +32,11 @@ N_OUTPUTS = 4
 
 def build(name, in_channels=3, height=40, width=33):
     """Build a module in evaluation mode, with random weights and statistics."""
-    with torch.device("meta"):
-        module = NetworkSpec(name, in_channels, height, width, N_OUTPUTS).build()
-    module.load_state_dict(seeded_state(module.state_dict()), assign=True)
-    module.standardize.set_statistics([100.0] * in_channels, [50.0] * in_channels)
+    with torch.device("meta"):  # which draws no weights
+        network = BACKBONES[name].builder(in_channels, height, width, N_OUTPUTS)
+    network.load_state_dict(seeded_state(network.state_dict()), assign=True)
+    standardize = Standardize([100.0] * in_channels, [50.0] * in_channels)
+    module = nn.Sequential(OrderedDict(standardize=standardize, network=network))
     return module.to(memory_format=torch.channels_last).eval()
 
 
@@ -98,7 +100,7 @@ def test_unknown_names(name, message):
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_parameter_belongs_to_one_stage(name):
     with torch.device("meta"):
-        network = NetworkSpec(name, 5, 40, 33, N_OUTPUTS).build().network
+        network = BACKBONES[name].builder(5, 40, 33, N_OUTPUTS)
     assert isinstance(network, Backbone)
     assert network.statistics is None
     *stages, head = network.stages()
