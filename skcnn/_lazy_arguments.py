@@ -68,7 +68,7 @@ def as_indices(key, n_images):
 
 
 def _as_array(numbers):
-    """Return an array, of no axes if it has items of different lengths."""
+    """Return an array, or an array without axes if the items have different lengths."""
     try:
         return np.asarray(numbers)
     except ValueError:
@@ -87,7 +87,7 @@ def check_slice(key):
 
 
 def check_batch(images, source, n_images):
-    """Return what a source returned for some rows, or raise an error if it is not what it promised.
+    """Return the images that a source returned, or raise an error if they do not fit its shape.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def check_batch(images, source, n_images):
 
 
 def _stacked(images):
-    """Return images of one size as an array, those of different sizes as they are."""
+    """Return images of one size as an array, and images of different sizes as a list."""
     return np.asarray(images) if len(set(map(np.shape, images))) == 1 else images
 
 
@@ -145,7 +145,7 @@ def check_keys(keys, n_images):
 
 
 def check_epoch(epoch):
-    """Return a number of an epoch, or raise an error if it is not an integer."""
+    """Return the number of an epoch, or raise an error if it is not an integer."""
     if not isinstance(epoch, Integral) or isinstance(epoch, bool):
         raise TypeError(f"epoch must be an integer, got {short_repr(epoch)}")
     return epoch
@@ -159,7 +159,7 @@ def check_part_size(n_images):
 
 
 def check_n_jobs(n_jobs):
-    """Return a number of threads, or raise an error if it has no meaning."""
+    """Return the parameter `n_jobs`, or raise an error if it is invalid."""
     is_int = isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool) and n_jobs != 0
     if not (is_int or n_jobs is None or (isinstance(n_jobs, str) and n_jobs == "auto")):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Images given as torch tensors."""
+"""Conversion of torch tensors to arrays."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 
 def tensors_to_arrays(X: Any) -> Any:
-    """Return arrays instead of the tensors that numpy cannot convert.
+    """Convert the torch tensors that NumPy cannot convert to arrays.
 
     Parameters
     ----------
@@ -19,8 +19,9 @@ def tensors_to_arrays(X: Any) -> Any:
     Returns
     -------
     X : object
-        Tensors that need a gradient, are sparse or bfloat16, or lie on another device than the CPU
-        are arrays of the same values, float32 for bfloat16. Anything else is returned unchanged.
+        Tensors that require a gradient, are sparse, have dtype bfloat16 or are on another device
+        than the CPU are converted to arrays of the same values (float32 for bfloat16). Anything
+        else is returned unchanged.
 
     Raises
     ------

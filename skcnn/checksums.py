@@ -20,8 +20,8 @@ _NUMBERS = (bool, int, float, complex, type(None), type(...))
 class Checked:
     """Mixin that stores a checksum in the pickle of an object, and compares it on load.
 
-    A file that was damaged on a disk or on its way often still loads, and predicts something else.
-    The checksum is not a protection against intended changes.
+    A file that was damaged on disk or in transit can often be loaded, but gives other predictions.
+    The checksum does not protect against deliberate changes.
     """
 
     def __getstate__(self) -> dict:
@@ -38,7 +38,7 @@ class Checked:
 
 
 def with_checksum(state: dict) -> dict:
-    """Return a state with its checksum.
+    """Add a checksum to a state.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def with_checksum(state: dict) -> dict:
 
 
 def verified(state: dict, name: str) -> dict:
-    """Return a state without its checksum, if the checksum is that of the state.
+    """Compare the checksum of a state with its contents, and return the state without it.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def verified(state: dict, name: str) -> dict:
     Raises
     ------
     ValueError
-        If the state has another checksum, or none.
+        If the checksum is missing or does not match the state.
     """
     state = dict(state)
     saved = state.pop(_KEY, None)
@@ -86,9 +86,9 @@ def verified(state: dict, name: str) -> dict:
 def checksum(value: Any) -> int:
     """Compute a checksum of plain data, arrays and objects that consist of them.
 
-    It is the same for a value and for its copy that was pickled and unpickled. Objects with a
-    checksum of their own contribute their class only, and so do objects of other packages that
-    define how they are pickled.
+    Pickling and unpickling a value does not change its checksum. Of objects with a checksum of
+    their own, only the class is included, and so it is for objects of other packages that define
+    how they are pickled.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def checksum(value: Any) -> int:
 
 
 class _Checksum:
-    """A checksum that grows with each value."""
+    """Checksum of the values that `update` was called with."""
 
     def __init__(self):
         self.crc = 0
@@ -182,7 +182,7 @@ class _Checksum:
 
 
 def _has_plain_state(value):
-    """Return whether a pickle of an object has its attributes as they are."""
+    """Return whether the state of an object in a pickle is the dict of its attributes."""
     kind = type(value)
     reduces = (kind.__reduce__, kind.__reduce_ex__) == (object.__reduce__, object.__reduce_ex__)
     own = any("__getstate__" in vars(base) for base in kind.__mro__ if base is not object)

@@ -1,4 +1,4 @@
-"""Download official files once, and check them."""
+"""Download official files once, and compare their checksums."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from skcnn.locks import ProcessLock
 
 TIMEOUT = 30  # seconds without an answer before a server counts as unavailable
 
-# What `download_url_to_file` raises when the server is at fault; other OSErrors are the disk's.
-# RuntimeError is a wrong checksum.
+# Errors of `download_url_to_file` that the server causes (RuntimeError: a wrong checksum). Other
+# OSErrors are errors of the disk.
 SERVER_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError, SSLError, RuntimeError)
 
 logger = logging.getLogger(__name__)
@@ -43,19 +43,20 @@ def official_file(
     Parameters
     ----------
     url : str
-        Address of the file.
+        URL of the file.
     sha256 : str
-        Its SHA-256 as hexadecimal digits, or the first of them.
+        SHA-256 of the file as hexadecimal digits, or the first of them.
     path : Path
-        Where the file is, or is downloaded to. The folder is made.
+        Path of the file. If there is no such file, it is downloaded to this path, and missing
+        folders are created.
     download_if_missing : bool, default=True
-        Whether the file is downloaded if it is not there.
+        Whether to download the file if it does not exist or has another checksum.
     n_retries : int, default=0
-        Number of further attempts after an error of the server.
+        Number of further attempts after an error that the server causes.
     delay : float, default=1.0
         Seconds between attempts.
     progress : bool, default=False
-        Whether the progress is shown on stderr.
+        Whether to show the progress on stderr.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def official_file(
     Raises
     ------
     OSError
-        If the file is not there and cannot be downloaded.
+        If the file does not exist, or has another checksum, and cannot be downloaded.
     """
     exists = path.exists()
     if exists and sha256_of(path).startswith(sha256):
@@ -138,9 +139,9 @@ def _download_once(url, sha256, path, progress):
 
 @contextmanager
 def _timeout(seconds):
-    """Set the timeout of new connections, which `download_url_to_file` has no parameter for.
+    """Set the timeout of new connections, for which `download_url_to_file` has no parameter.
 
-    The timeout belongs to the process, so one thread at a time sets it and restores it.
+    The timeout is a setting of the process, so only one thread at a time can be in the context.
     """
     with _timeout_lock.held():
         before = socket.getdefaulttimeout()

@@ -50,7 +50,7 @@ class LazyImages:
         Realization of the random operations.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads that read ahead when images are read part by part, as in training. "auto"
-        means all CPU cores, or one thread in a worker process of something parallel such as
+        means all CPU cores, or one thread in a worker process of a parallel computation such as
         ``GridSearchCV(n_jobs=2)``. None means 1 unless in a `joblib.parallel_config` context, and
         -1 means all CPU cores. Values do not depend on it.
 

@@ -1,4 +1,4 @@
-"""Fitted attributes of an estimator: after a fit that fails, and while another thread fits."""
+"""Fitted attributes of an estimator when a fit fails, or runs in another thread."""
 
 from __future__ import annotations
 
@@ -57,8 +57,9 @@ def all_or_nothing(estimator: Any) -> Iterator[None]:
 def fitted_view(estimator: Estimator) -> Estimator:
     """Return a shallow copy of an estimator whose fitted attributes belong to one fit.
 
-    Methods that use fitted attributes work on this copy, as another thread may fit the estimator
-    at the same time. Until that fit has returned, the copy has the attributes of the fit before.
+    Methods that use fitted attributes use them on this copy, because another thread may fit the
+    estimator at the same time. Before that fit ends, copies have the attributes of the previous
+    fit.
 
     Parameters
     ----------

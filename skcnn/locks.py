@@ -10,10 +10,10 @@ from typing import Any
 
 
 class ProcessLock:
-    """A reentrant lock of one process, on which threads can wait for each other.
+    """Reentrant lock between the threads of a process, with a condition that they can wait for.
 
-    A lock that another thread holds when a process forks is never released in the child, since
-    threads are not copied. A child therefore gets a lock of its own at its first use.
+    If another thread holds an ordinary lock when a process forks, the child can never acquire it,
+    because that thread is not copied. With this class, a child uses a new lock of its own.
 
     Examples
     --------

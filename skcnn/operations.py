@@ -104,8 +104,8 @@ class Operation(ABC):
         Whether the result depends on the key of an image and on the epoch. A clean view leaves
         random operations out.
     needs_finite : bool
-        Whether `LazyImages` refuse pixels that are not finite float32 numbers before the operation.
-        They always do so after the last one.
+        Whether `LazyImages` raise an error before the operation if pixels are not finite float32
+        numbers. After the last operation they always do.
     """
 
     random = False

@@ -1,6 +1,6 @@
-"""Pixels of Pillow images: palettes, transparency, orientation and color modes.
+"""Conversion of Pillow images to arrays: palettes, transparency, orientation and color modes.
 
-Files and lists of Pillow images are converted here, so that both give the same values.
+It is used for files and for Pillow images in a list, so that both give the same values.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BLOCK = 2**20  # values that are converted at a time, so that copies stay small
 
 
 class UnreadableImageError(Exception):
-    """An image that is not read; the message continues a sentence such as "X[3] ..."."""
+    """Error about an image. Its message is a predicate, such as "is too large"."""
 
 
 def is_pillow_image(item):
@@ -136,9 +136,10 @@ def pixels_of(image, max_pixels=MAX_PIXELS):
 
 
 def _load(image):
-    """Load a Pillow image, and keep the rows of a turned TIFF in order.
+    """Load the pixels of a Pillow image.
 
-    Pillow maps an uncompressed TIFF into memory by its name, with height and width exchanged.
+    The file name of a TIFF is hidden, because Pillow maps an uncompressed TIFF into memory by its
+    name, and exchanges height and width if the image is rotated.
     """
     name = getattr(image, "filename", "")
     if image.format != "TIFF" or not name:
@@ -198,7 +199,7 @@ def to_mode(pixels, mode="RGB"):
 
 
 def _check_values(pixels):
-    """Raise an error if values have no known scale."""
+    """Raise an error if the dtype or the range of values is not supported."""
     kind = pixels.dtype.kind
     if kind not in "uif" or pixels.dtype == np.int8:
         raise UnreadableImageError(

@@ -72,11 +72,11 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
     Raises
     ------
     TypeError
-        If a step is no image transformer, the last one no estimator of this package, or `dtype` no
-        dtype of numpy.
+        If a step is not an image transformer, the last step is not an estimator of this package, or
+        `dtype` is not a dtype of NumPy.
     ValueError
-        If a step has no torch form, images of this shape cannot pass it, `image_shape` is no shape
-        of an image, or `dtype` not real.
+        If a step has no torch form or does not accept images of this shape, `image_shape` is not
+        the shape of an image, or `dtype` is not a dtype of real numbers.
 
     Examples
     --------

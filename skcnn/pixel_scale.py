@@ -1,4 +1,4 @@
-"""Scale of pixel values: what images had in fit, and a warning about images of another scale."""
+"""Scale of the pixel values in fit, and a warning about images of a very different scale."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Measured on real photos (docs/benchmarks/warnings.rst): images darkened to a quarter have at least
-# 1 / 14 of the usual scale, those with values from 0 to 1 in place of 255 at most 1 / 60.
+# Measured on photos (docs/benchmarks/warnings.rst): images at a quarter of their brightness are at
+# most 14 times below the usual scale; with values from 0 to 1 instead of 0 to 255, at least 60.
 FACTOR = 32
 _QUANTILES = (0.05, 0.95)  # of the images of fit, so that unusual ones count little
 _MAX_IMAGES = 64  # of a batch, evenly spaced
@@ -118,7 +118,7 @@ class ScaleMonitor:
         return PixelScale(low, high, _have_few_levels(self._samples))
 
     def differs(self, fitted: PixelScale) -> bool:
-        """Return whether the images that were added have quite another scale than those of fit.
+        """Return whether the images that were added have a very different scale than those of fit.
 
         Parameters
         ----------
@@ -134,13 +134,13 @@ class ScaleMonitor:
 
     def _ratio(self, fitted):
         ratio = scale_ratio(np.concatenate([np.empty(0), *self._magnitudes]), fitted)
-        # Black images with some noise have few levels, as opposed to images of another scale.
+        # Black images with some noise have few different values; images of another scale have many.
         if ratio < 1 and not fitted.few_levels and _have_few_levels(self._samples):
             return 1.0
         return ratio
 
     def warn(self, fitted: PixelScale, name: str = "X") -> None:
-        """Warn if the images that were added have another scale than those of fit.
+        """Warn if the images that were added have a very different scale than those of fit.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ def _sample(images):
     """Return evenly spaced pixels of evenly spaced images, of shape (n_images, n_pixels)."""
     rows = images[:: max(1, -(-len(images) // _MAX_IMAGES))]
     rows = rows.reshape(len(rows), prod(images.shape[1:]))
-    # An odd step does not always hit the same column or channel.
+    # With an odd step, not all pixels are in the same column or channel.
     return rows[:, :: rows.shape[1] // _MAX_PIXELS | 1]
 
 

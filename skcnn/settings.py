@@ -19,15 +19,15 @@ _FLOATING_POINT = {"divide": "warn", "over": "warn", "under": "ignore", "invalid
 
 @contextmanager
 def fixed_settings() -> Iterator[None]:
-    """Set what a caller may change globally to its default, and restore it at the end.
+    """Use the default settings of PyTorch and NumPy in the context, and restore the previous ones.
 
     Results then depend neither on the default dtype and device of PyTorch nor on reduced precision
-    of float32 products. Tensors that are made are no inference tensors, so that they can be
-    trained, and NumPy raises no FloatingPointError. The context may be used as a decorator.
+    of float32 products. Tensors that are created are not inference tensors, so that they can be
+    trained, and NumPy raises no FloatingPointError. The context can be used as a decorator.
 
-    The default dtype and the precision belong to the process: they are set when the first of
-    several threads enters, and restored when the last one leaves. The other settings belong to the
-    thread.
+    The default dtype and the precision are settings of the process: they are set when the first of
+    several threads enters the context, and restored when the last one leaves it. The other settings
+    are those of the current thread.
 
     Yields
     ------
@@ -48,7 +48,7 @@ def fixed_settings() -> Iterator[None]:
 
 
 class _ProcessSettings:
-    """Settings of the whole process, fixed while any thread is inside."""
+    """Settings of the process, which have their defaults while a thread is in the context."""
 
     def __init__(self):
         self._lock = Lock()
@@ -92,7 +92,7 @@ class _ProcessSettings:
 
 
 def _process_settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], None], tuple]]:
-    """Yield a getter, a setter and the values that are left as they are, the default first."""
+    """Yield the getter, the setter and the accepted values of each setting, the default first."""
     yield torch.get_default_dtype, torch.set_default_dtype, (torch.float32,)
     backends: Any = torch.backends
     yield _attribute(backends.mkldnn, "enabled", (True,))
@@ -118,6 +118,6 @@ _process = _ProcessSettings()
 
 @cache
 def _renew_after_fork():
-    """Let forked processes forget the threads of their parent, from the first use on."""
+    """Register once that forked processes forget the threads of their parent."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_process.renew)

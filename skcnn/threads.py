@@ -18,7 +18,7 @@ def count_threads(n_jobs: int | str | None) -> int:
     Parameters
     ----------
     n_jobs : int, "auto" or None
-        "auto" means all CPU cores, or one thread in a worker of something parallel. Integers and
+        "auto" means all CPU cores, or one in a worker of a parallel computation. Integers and
         None have the meaning of scikit-learn's glossary: None is 1 unless in a
         `joblib.parallel_config` context, and -1 is all CPU cores.
 

@@ -1,4 +1,4 @@
-"""Values that a network can use: byte order, masked values, and numbers beyond float32."""
+"""Checks and conversion of numeric values: byte order, masked values, and range."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def refuse_masked(values: Any, name: str) -> None:
 
 
 def check_arguments(**arguments: Any) -> None:
-    """Raise an error if targets or weights hold masked values, or integers beyond float64.
+    """Raise an error if targets or weights hold masked values, or integers too large for float64.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def check_parameter_sizes(estimator: Any) -> None:
 
 @contextmanager
 def no_overflow(name: str) -> Iterator[None]:
-    """Raise a ValueError in place of the OverflowError of an integer beyond float64.
+    """Replace the OverflowError for an integer that is too large for float64 by a ValueError.
 
     Parameters
     ----------
@@ -155,9 +155,9 @@ def check_pixel_values(images: Any, rows: Sequence[int] | NDArray, source: str) 
     images : array of shape (n_images, ...) or list of arrays
         Images of real numbers.
     rows : sequence of int of length n_images
-        Row of each image, for the message.
+        Row of each image in the collection, for the message.
     source : str
-        Name of what the rows belong to, for the message.
+        Name of the collection, for the message.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Contents of image folders: what is an image, what is left out, and what systems put there."""
+"""List the images in a folder, count what is left out, and ignore files of operating systems."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
-# Names that operating systems, network drives and tools write, in lower case. Names that start with
-# a dot are hidden and need no entry: .DS_Store, ._photo.jpg, .Trashes, .directory and others.
+# Names of files and folders that operating systems, network drives and tools create, in lower case.
+# Names that start with a dot, such as .DS_Store and ._photo.jpg, are hidden and need no entry.
 _SYSTEM_NAMES = {
     "__macosx",  # macOS: archives
     "network trash folder",
@@ -36,7 +36,7 @@ _SYSTEM_NAMES = {
     "__pycache__",  # Python
 }
 _SYSTEM_PATTERN = re.compile(
-    r"icon[\r\n\uf00d\uf022?_]"  # macOS: icon of a folder, as other systems show its name
+    r"icon[\r\n\uf00d\uf022?_]"  # macOS: icon of a folder, with its name on several systems
     r"|(eh)?thumbs(_vista)?( ?\(\d+\))?\.db(:.*)?"  # Windows; numbers are those of copies
     r"|desktop( ?\(\d+\))?\.ini"
     r"|found\.\d{3}"
@@ -47,7 +47,7 @@ _SYSTEM_PATTERN = re.compile(
 
 @dataclass
 class LeftOut:
-    """Count of what a folder holds and is not loaded, by kind, with an example of each."""
+    """Number of files and folders that are not loaded, by kind, with an example of each."""
 
     counts: Counter = field(default_factory=Counter)
     examples: dict = field(default_factory=dict)
@@ -79,7 +79,7 @@ _KINDS = {
 
 
 def is_system_name(name):
-    """Return whether a file or folder is hidden, or is made by systems rather than by people."""
+    """Return whether a file or folder is hidden, or created by a system and not by the user."""
     lower = name.casefold()
     return (
         name.startswith(".")
@@ -99,7 +99,7 @@ def list_folder(folder):
     Returns
     -------
     folders, files, links : list of Path
-        Entries that people put there: hidden ones and those of systems are ignored.
+        Entries, without hidden ones and those that systems create.
 
     Raises
     ------
@@ -113,9 +113,9 @@ def list_folder(folder):
         for entry in found:
             if is_system_name(entry.name):
                 continue
-            if _holds(entry.is_dir):
+            if _false_on_error(entry.is_dir):
                 folders.append(Path(entry.path))
-            elif _holds(entry.is_file):
+            elif _false_on_error(entry.is_file):
                 files.append(Path(entry.path))
             elif entry.is_symlink():
                 links.append(Path(entry.path))
@@ -126,8 +126,8 @@ def list_folder(folder):
     return folders, files, links
 
 
-def _holds(test):
-    """Return the result of a test of an entry, False for links that lead nowhere or in circles."""
+def _false_on_error(test):
+    """Return the result of a test of an entry, or False for broken and circular links."""
     try:
         return test()
     except OSError:
@@ -140,7 +140,7 @@ def is_image(file):
 
 
 def class_images(folder, root, left_out):
-    """List the images of a class, and count what its folder holds besides.
+    """List the images of a class, and count what else its folder contains.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def class_images(folder, root, left_out):
     images : list of Path
         Files with the suffix of an image, sorted by name.
     folders : list of Path
-        Folders within.
+        Folders in the folder of the class.
     """
     folders, files, links = list_folder(folder)
     for link in links:

@@ -39,7 +39,7 @@ def load_image_folder(
     """Find the images in a folder that has one sub-folder for each class.
 
     The images are not opened: `ImageReader` reads them. Hidden files and folders, and those that
-    operating systems make (`Thumbs.db`, `__MACOSX` and others), are ignored. Folders inside a class
+    systems create (`Thumbs.db`, `__MACOSX` and others), are ignored. Folders inside a class
     folder are not searched.
 
     Parameters
@@ -48,8 +48,8 @@ def load_image_folder(
         The folder. A leading ``~`` is the user's home folder.
     shuffle : bool, default=True
         Whether to shuffle the images, as `sklearn.datasets.load_files` does. False sorts them by
-        class and file name, and then a cross-validation that takes consecutive images, such as
-        ``KFold(5)`` or `learning_curve`, trains on some of the classes only.
+        class and file name. Then functions that take consecutive images, such as ``KFold(5)`` and
+        `learning_curve`, train on only some of the classes.
     random_state : int, RandomState instance or None, default=0
         Seed of the shuffling. An integer gives the same order in every call. See scikit-learn's
         :term:`glossary <random_state>`.
@@ -165,7 +165,7 @@ def _existing_folder(given):
 
 
 def _images(folder, root, left_out):
-    """List the images of a class, or raise an error that says what its folder has instead."""
+    """List the images of a class, or raise an error that says what its folder contains instead."""
     n_others = left_out.counts["suffix"]
     images, within = class_images(folder, root, left_out)
     if images:

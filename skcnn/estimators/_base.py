@@ -65,7 +65,7 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
     pixel_scale_ : tuple of (float, float, bool)
         Scale of the pixel values in `fit`, or in the first `partial_fit`: quantiles of 5 % and 95 %
         of the root mean squares of the images, and whether there are at most four different
-        values. Predictions for images of quite another scale warn.
+        values. Predictions for images of a very different scale cause a warning.
     weight_scale_ : float
         Mean of the weights of images before scaling. Weights are divided by it, so that their mean
         is 1 in the last `fit`, or in the first `partial_fit`.
@@ -180,7 +180,7 @@ class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, Fitted
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        # The statistics of the first images need more than one of them.
+        # The statistics of the input need at least two images.
         n_min = 1 if source == "partial_fit" and net is not None else 2
         images = check_images(self, X, reset=net is None, min_samples=n_min)
         weights = check_weights(sample_weight, images)

@@ -1,4 +1,4 @@
-"""Checks of the network whose training begins or continues."""
+"""Checks of a network before training starts or continues."""
 
 from __future__ import annotations
 

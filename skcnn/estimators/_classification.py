@@ -87,7 +87,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
 
         The statistics that standardize the input are those of the first call. The learning rate is
         constant. A call after the first one accepts a single image, which batch normalization
-        normalizes with its running statistics, without a change of them.
+        normalizes with its running statistics, without changing them.
 
         Parameters
         ----------

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from skcnn.values import native
 
-_MIN_ONE_HOT = 10  # images; fewer images of a multilabel problem may have one label each by chance
+_MIN_ONE_HOT = 10  # images; in a smaller multilabel problem each may have one label by chance
 
 
 def check_labels(y, name="y"):
@@ -66,7 +66,7 @@ def check_labels(y, name="y"):
 
 
 def check_classes(classes, y, multilabel):
-    """Return the sorted labels of a first call.
+    """Return the sorted labels for the first call of `fit` or `partial_fit`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval
 
 
 def check_number_types(estimator):
-    """Raise an error if a numeric parameter of an estimator is a bool or a fraction.
+    """Raise an error if a numeric parameter is a bool, or an object such as `fractions.Fraction`.
 
     Parameters
     ----------

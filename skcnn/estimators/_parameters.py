@@ -13,7 +13,7 @@ from skcnn.networks import NETWORKS, NetworkSpec
 from skcnn.networks.plain import CONSTRAINTS
 from skcnn.networks.spec import option_names
 
-# What a plain network without convolutions does not have.
+# Parameters that a plain network without convolutions does not use.
 _CONVOLUTIONS = ("kernel_size", "stride", "padding", "pooling", "pool_size", "batch_norm")
 
 
@@ -27,8 +27,8 @@ class NetworkParameters:
         Name in `skcnn.networks.NETWORKS`, or a callable ``(in_channels, height, width,
         n_outputs)`` that returns a `torch.nn.Module`. The module maps a float32 tensor of shape
         (n_images, in_channels, height, width) to outputs of shape (n_images, n_outputs): logits
-        for a classifier, standardized targets for a regressor. A parameter from `channels` to
-        `hidden_units` that the network does not use must have its default value.
+        for a classifier, standardized targets for a regressor. The parameters from `channels` to
+        `hidden_units` must have their default values if the network does not use them.
     channels : "auto" or sequence of int, default="auto"
         Number of channels of each convolution of the plain network, or of each block of the fast
         network. ``()`` makes the plain network a dense network. "auto" is (64, 256, 256) for the

@@ -61,7 +61,7 @@ class ImageRegressor(RegressorMixin, TrainedEstimator):
 
         The statistics that standardize the input and the targets are those of the first call. The
         learning rate is constant. A call after the first one accepts a single image, which batch
-        normalization normalizes with its running statistics, without a change of them.
+        normalization normalizes with its running statistics, without changing them.
 
         Parameters
         ----------
@@ -196,7 +196,7 @@ def check_targets(y, name):
     largest = abs(y).max(initial=0.0)
     if largest > _MAX_TARGET:
         raise ValueError(
-            f"{name} contains {largest:g} in absolute value, and targets can be at most "
+            f"the largest absolute value of {name} is {largest:g}, but targets can be at most "
             f"{_MAX_TARGET:g}: divide them by a constant"
         )
     return y if y.ndim == 2 else column_or_1d(y)

@@ -1,19 +1,19 @@
-"""A warning when an estimator is saved whose parts other programs cannot import."""
+"""Warning about saving an estimator with functions or classes that cannot be imported."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 
-# Modules that copy in memory, compute a hash, start a process with the same __main__, or store the
-# definitions of functions and classes.
+# Modules that need no import later, because they copy in memory, compute a hash, start a process
+# with the same __main__, or store the definitions of functions and classes.
 _NEED_NO_IMPORT = {"copy", "hashing", "reduction", "cloudpickle", "dill"}
 
 
 def warn_about_main(estimator):
     """Warn if an estimator that is pickled contains functions or classes of the main script.
 
-    A pickle refers to them by name, and another program does not find the name.
+    A pickle refers to them by name, which does not exist in the `__main__` of another program.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def _is_in_main(value):
 
 
 def _is_copied():
-    """Return whether the caller is a library of `_NEED_NO_IMPORT`."""
+    """Return whether a module of `_NEED_NO_IMPORT` is among the callers."""
     frame = sys._getframe(1)
     while frame is not None:
         if _NEED_NO_IMPORT & set(str(frame.f_globals.get("__name__")).split(".")):

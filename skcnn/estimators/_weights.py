@@ -1,4 +1,4 @@
-"""Weights of images: checks, scale and rows."""
+"""Sample weights: checks, scaling, and the rows with a positive weight."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def divide_weights(weights, scale):
     Raises
     ------
     ValueError
-        If they are too large for float32, because `scale` is the mean of other weights.
+        If a scaled weight is too large for float32, which can occur if `scale` is the mean of
+        other weights.
     """
     with np.errstate(over="ignore"):
         scaled = weights / scale
@@ -92,7 +93,7 @@ def divide_weights(weights, scale):
 
 
 def scaled_weights(sample_weight):
-    """Check the weights of a score, and divide large ones by the largest.
+    """Convert the weights of a score to an array, and divide very large weights by their maximum.
 
     Parameters
     ----------
@@ -138,6 +139,6 @@ def rows_with_weight(weights, images, minimum=2):
     if len(rows) < minimum:
         raise ValueError(
             f"{len(rows)} of {len(images)} images have a weight above 0 (class_weight included), "
-            f"and at least {minimum} are needed"
+            f"but at least {minimum} are needed"
         )
     return rows

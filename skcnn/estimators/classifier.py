@@ -42,8 +42,7 @@ class CNNClassifier(ImageClassifier, NetworkParameters):
     of the training images, so that the scale of the pixel values does not matter. Weights are
     initialized after He et al. [1]_, and batch normalization follows Ioffe and Szegedy [2]_.
 
-    The value "auto" of the parameters of the optimization depends on the network, and on the number
-    n of training images:
+    The meaning of "auto" depends on the network and on the number n of training images:
 
     ============== ============================ ============================================
     parameter      network "plain", callables   network "fast"

@@ -31,8 +31,7 @@ class CNNRegressor(ImageRegressor, NetworkParameters):
     matters. Weights are initialized after He et al. [1]_, and batch normalization follows Ioffe and
     Szegedy [2]_.
 
-    The value "auto" of the parameters of the optimization has the meaning that the Notes of
-    `CNNClassifier` describe.
+    The Notes of `CNNClassifier` describe the meaning of "auto".
 
     References
     ----------

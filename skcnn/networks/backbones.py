@@ -1,4 +1,4 @@
-"""Table of the backbones: how each is built, and where its pretrained weights come from."""
+"""Table of the backbones: their networks and their pretrained weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skcnn.networks.vgg import VGG
 TORCHVISION_URL = "https://download.pytorch.org/models"
 
 IMAGENET = Statistics(255.0, mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
-LITE = Statistics(255.0, mean=(127 / 255,) * 3, deviation=(128 / 255,) * 3)
+EFFICIENTNET_LITE = Statistics(255.0, mean=(127 / 255,) * 3, deviation=(128 / 255,) * 3)
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class BackboneInfo:
         Statistics of the pixel values that the pretrained weights expect. Colors are in the order
         red, green, blue.
     native_size : int
-        The height and width of the images for which the accuracy is published, in pixels.
+        The height and width of the images for which the accuracy was published, in pixels.
     least_size : int
-        The least height and width of images, in pixels.
+        The minimum height and width of images, in pixels.
     file : str
         The name of the official file of weights.
     sha256 : str
         The first digits of the file's SHA-256, or all of them.
     url : str or None
-        The address of the file. None if it comes with a package only.
+        The URL of the file. None if only `package` contains it.
     package : str or None
-        The package that contains the file. None if there is no such package.
+        The Python package that contains the file. None if there is no such package.
     license : str
         The license of the weights, as an SPDX identifier.
     top_1 : float
@@ -95,11 +95,11 @@ def _torchvision(builder, n_features, file, top_1, *, least_size=1, license="BSD
 
 
 def _lite(number, sha256, native_size, top_1, **options):
-    """Describe a backbone whose weights are in a package."""
+    """Describe an EfficientNet-Lite, whose weights are in a package."""
     return BackboneInfo(
         partial(EfficientNetLite, **options),
         n_features=1280,
-        statistics=LITE,
+        statistics=EFFICIENTNET_LITE,
         native_size=native_size,
         least_size=1,
         file=f"efficientnet-lite{number}-{sha256[:8]}.pth",
@@ -127,8 +127,8 @@ def _squeezenet(version, file, top_1):
     )
 
 
-# The first weights that torchvision published for each network: those of later recipes are more
-# accurate on ImageNet, but their frozen features are worse for other tasks.
+# The weights are the first ones that torchvision published for each network. Those of later recipes
+# are more accurate on ImageNet, but their features are worse for other tasks without fine-tuning.
 BACKBONES: dict[str, BackboneInfo] = {
     "convnext_tiny": _torchvision(
         ConvNeXt, 768, "convnext_tiny-983f1562.pth", 82.52, least_size=convnext.LEAST_SIZE
@@ -216,7 +216,7 @@ def backbone_info(name: str) -> BackboneInfo:
     if name in BACKBONES:
         return BACKBONES[name]
     close = get_close_matches(str(name).lower(), BACKBONES, n=3, cutoff=0.5)
-    names = [repr(one) for one in close or BACKBONES]
+    names = [repr(known) for known in close or BACKBONES]
     raise ValueError(
         f"the backbone {name!r} is unknown: "
         + ("did you mean " if close else "the backbones are ")

@@ -19,8 +19,8 @@ normal_001 = partial(nn.init.normal_, std=0.01)
 class BackboneNetwork(nn.Module):
     """Base of the networks with official pretrained weights.
 
-    A subclass has `features`, a method or a `FeatureLayers`, and the method `_parts` and
-    the property `cam_layer`. Its parameters have the names of the official checkpoint.
+    A subclass defines `features` (a method or a `FeatureLayers`), the method `_parts` and the
+    property `cam_layer`. Its parameters have the names of the official checkpoint.
 
     Attributes
     ----------
@@ -74,10 +74,10 @@ class BackboneNetwork(nn.Module):
 
 
 class FeatureLayers(nn.Sequential):
-    """The layers that official checkpoints name "features".
+    """Layers that are named "features" in official checkpoints.
 
-    Calling it computes the features that the head receives: it applies these layers, and then those
-    of `following`.
+    `forward` computes the input of the head: it applies these layers, and then those of
+    `following`.
 
     Parameters
     ----------
@@ -123,9 +123,9 @@ class FeatureLayers(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Part of a network in which several paths of layers process the same features.
+    """Part of a network in which one or more paths of layers process the same features.
 
-    Describing a block by its paths lets predictions fold batch normalizations into convolutions.
+    `prediction_function` uses the paths to fold batch normalizations into convolutions.
     """
 
     def paths(self) -> list[list[nn.Module]]:
@@ -172,12 +172,12 @@ class Block(nn.Module):
 
 
 class Residual(Block):
-    """Layers whose input is added to their output where it has the same shape.
+    """Layers whose input is added to their output if both have the same shape.
 
     Parameters
     ----------
     name : str
-        The attribute of the layers, as in the official checkpoint.
+        The name of the attribute that holds the layers, as in the official checkpoint.
     layers : list of torch.nn.Module
         The layers.
     shortcut : bool
@@ -214,7 +214,7 @@ class SqueezeExcitation(Block):
     n_squeezed : int
         The number of channels between the two dense layers.
     activation, gate : type
-        The activation of the first dense layer, and of the factors.
+        The activation of the first dense layer, and that of the second, which gives the factors.
 
     References
     ----------
@@ -268,7 +268,7 @@ class StochasticDepth(nn.Module):
         Returns
         -------
         features : tensor of shape (n_images, n_channels, height, width)
-            The features kept are divided by their probability.
+            In training, zeros for skipped images; the others are divided by ``1 - p``.
         """
         if not self.training or self.p == 0:
             return features
@@ -281,10 +281,10 @@ class StochasticDepth(nn.Module):
 
 
 class PaddedConv2d(nn.Conv2d):
-    """Convolution with correct gradients also for feature maps that are one pixel wide.
+    """Convolution whose stride is 1 along axes of one pixel, where a larger one has no effect.
 
-    For these, oneDNN's kernel for depthwise convolutions in bfloat16 with stride 2 leaves gradients
-    undefined. Along an axis of one pixel the stride makes no difference, and is 1 here.
+    Otherwise the gradients of depthwise convolutions in bfloat16 with stride 2 would be undefined
+    for feature maps that are one pixel wide, because of an error in a kernel of oneDNN.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -389,8 +389,9 @@ def initialize(
     network : torch.nn.Module
         Network.
     conv, dense : callable, default=kaiming_fan_out and normal_001
-        Functions that draw the weights in place. The defaults draw from normal distributions: after
-        He et al. 2015 (arXiv 1502.01852) by the number of outputs, and with a deviation of 0.01.
+        Functions that draw the weights of convolutions and of dense layers in place, by default
+        from normal distributions: that of He et al. 2015 (arXiv 1502.01852) for the number of
+        outputs, and one with a standard deviation of 0.01.
     """
     for layer in network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):

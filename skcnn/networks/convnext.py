@@ -30,9 +30,9 @@ _LAYER_SCALE = 1e-6
 class ConvNeXt(BackboneNetwork):
     """ConvNeXt-Tiny.
 
-    The parameters have the names of torchvision's checkpoints, and weights are initialized as
-    torchvision does: from a truncated normal distribution with a deviation of 0.02, and each block
-    is scaled by 1e-6. Images have at least 32 x 32 pixels.
+    The parameters have the names of torchvision's checkpoints. Weights are initialized as by
+    torchvision: from a truncated normal distribution with a standard deviation of 0.02, and 1e-6
+    for the scale of each block. Images must have at least 32 x 32 pixels.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class ConvNeXt(BackboneNetwork):
 
 
 class _Block(Block):
-    """Depthwise convolution and two dense layers for each pixel, whose output is added."""
+    """Depthwise convolution and two dense layers for each pixel; adds their output to the input."""
 
     def __init__(self, n_channels: int, drop_rate: float) -> None:
         super().__init__()

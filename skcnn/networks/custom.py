@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 
 
 def copy_network(network: nn.Module, in_channels: int, height: int, width: int) -> nn.Module:
-    """Copy a network, since a callable may return the same module again.
+    """Copy a network, because a callable may return the same module in each call.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def check_network(
 ) -> None:
     """Raise an error if a network cannot be trained, or its outputs are not usable.
 
-    The network computes the outputs of 2 images in evaluation mode, and a copy those of 3 images in
-    training mode. The pixels are 0.
+    The network computes the outputs of 2 images in evaluation mode, and a copy of it the outputs of
+    3 images in training mode. All pixels of the images are 0.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def check_network(
 
 
 def _depends_on(outputs, parameters):
-    """Return whether gradients of outputs reach one of some parameters."""
+    """Return whether outputs depend on at least one of the parameters."""
     if not outputs.requires_grad:
         return False
     gradients = torch.autograd.grad(outputs.float().sum(), parameters, allow_unused=True)
@@ -92,14 +92,14 @@ def _check_outputs(outputs, n_images, n_outputs, mode):
     expected = f"must return a tensor of shape ({n_images}, {n_outputs})"
     where = f"for {n_images} images in {mode} mode"
     if not isinstance(outputs, torch.Tensor):
-        raise ValueError(f"it returns {type(outputs).__name__} {where}, and {expected}")
+        raise ValueError(f"it returns {type(outputs).__name__} {where}, but {expected}")
     if tuple(outputs.shape) != (n_images, n_outputs):
         raise ValueError(
-            f"it returns outputs of shape {tuple(outputs.shape)} {where}, and {expected}"
+            f"it returns outputs of shape {tuple(outputs.shape)} {where}, but {expected}"
         )
     if not outputs.is_floating_point():
         raise ValueError(
-            f"it returns outputs of dtype {outputs.dtype} {where}, and they must be floats"
+            f"it returns outputs of dtype {outputs.dtype} {where}, but they must be floats"
         )
     if outputs.layout != torch.strided:
         raise ValueError(f"it returns outputs in a sparse layout {where}: use to_dense()")

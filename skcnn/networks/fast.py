@@ -39,7 +39,7 @@ class FastNetwork(nn.Module):
     Raises
     ------
     ValueError
-        If an argument has a wrong value.
+        If an argument is invalid.
 
     References
     ----------

@@ -88,9 +88,9 @@ V3_FEATURES = {"small": 1024, "large": 1280}
 class MobileNetV2(BackboneNetwork):
     """MobileNetV2: inverted residuals with linear bottlenecks.
 
-    The parameters have the names of torchvision's checkpoints, and weights are initialized as
-    torchvision does: convolutions after He et al. 2015 by the number of outputs, the head from a
-    normal distribution with a deviation of 0.01. Images may have any size.
+    The parameters have the names of torchvision's checkpoints. Weights are initialized as by
+    torchvision: convolutions after He et al. 2015 for the number of outputs, the head from a
+    normal distribution with a standard deviation of 0.01. Images may have any size.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class MobileNetV2(BackboneNetwork):
         initialize(self)
 
     def _parts(self) -> list[list[nn.Module]]:
-        """Return the first convolution, the blocks of each setting, the last one, and the head."""
+        """Return the first convolution, the blocks by setting, the last convolution, the head."""
         stem, *blocks, last = self.features
         parts = [[stem]]
         for setting in V2_SETTINGS:
@@ -151,9 +151,9 @@ class MobileNetV2(BackboneNetwork):
 class MobileNetV3(BackboneNetwork):
     """MobileNetV3: inverted residuals with squeeze-and-excitation and hard swish.
 
-    The parameters have the names of torchvision's checkpoints, and weights are initialized as
-    torchvision does: convolutions after He et al. 2015 by the number of outputs, dense layers from
-    a normal distribution with a deviation of 0.01. Images may have any size.
+    The parameters have the names of torchvision's checkpoints. Weights are initialized as by
+    torchvision: convolutions after He et al. 2015 for the number of outputs, dense layers from a
+    normal distribution with a standard deviation of 0.01. Images may have any size.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ class MobileNetV3(BackboneNetwork):
         initialize(self)
 
     def _parts(self) -> list[list[nn.Module]]:
-        """Return the first convolution, the blocks of each resolution, the last, and the head."""
+        """Return the first convolution, the blocks by size, the last convolution, the head."""
         stem, *blocks, last = self.features
         parts: list[list[nn.Module]] = [[stem]]
         for row, block in zip(V3_ROWS[self.variant], blocks, strict=True):

@@ -75,8 +75,8 @@ class PlainNetwork(nn.Module):
     Raises
     ------
     ValueError
-        If an argument has a wrong value, the images are too small for the convolutions, or
-        `dropout` is a sequence of another length than there are dense layers.
+        If an argument is invalid, the images are too small for the convolutions, or `dropout` is a
+        sequence whose length is not the number of dense layers.
 
     Examples
     --------

@@ -35,7 +35,7 @@ class MaxPool2x2(nn.Module):
 
 
 class MaxPool3x3(nn.Module):
-    """Max pooling of overlapping windows of 3 x 3 pixels, two pixels apart, over the whole image.
+    """Max pooling of windows of 3 x 3 pixels with stride 2.
 
     Windows at the border are smaller. An axis of fewer than three pixels is pooled to one.
 
@@ -119,7 +119,7 @@ class GlobalMaxPool2d(nn.Module):
 
 
 class FlattenChannelsLast(nn.Module):
-    """Flatten feature maps pixel by pixel, which copies nothing in channels-last memory format.
+    """Flatten feature maps with channels last, without a copy in channels-last memory format.
 
     Examples
     --------

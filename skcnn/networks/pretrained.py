@@ -14,8 +14,8 @@ from skcnn.networks.layers import Standardize
 from skcnn.networks.pretrained_files import read_weights
 
 IMAGENET = "imagenet"
-_COUNT = ".num_batches_tracked"  # not in all files
-_N_BATCHES = 100  # the least count of batches that pretrained normalizations have seen
+_COUNT = ".num_batches_tracked"  # end of the names of batch counts, which some files lack
+_N_BATCHES = 100  # minimum of the batch counts of pretrained batch normalizations
 
 
 class StandardizeGray(Standardize):
@@ -46,7 +46,7 @@ class StandardizeGray(Standardize):
 
 
 def check_pretrained_channels(name: str, in_channels: int) -> None:
-    """Raise an error if pretrained weights do not take images with so many channels.
+    """Raise an error if a backbone with pretrained weights does not accept a number of channels.
 
     Parameters
     ----------
@@ -58,11 +58,11 @@ def check_pretrained_channels(name: str, in_channels: int) -> None:
     Raises
     ------
     ValueError
-        If there are neither one nor three channels.
+        If the number of channels is neither 1 nor 3.
     """
     if in_channels not in (1, 3):
         raise ValueError(
-            f"the pretrained weights of {name!r} take images with 3 channels or gray ones, and the "
+            f"the pretrained weights of {name!r} accept images with 1 or 3 channels, but the "
             f"images have {in_channels} channels: select 3 of them, or use weights=None"
         )
 
@@ -86,7 +86,7 @@ def load_pretrained(
     weights : str, default="imagenet"
         "imagenet" or the path of a file: see `weights_file`.
     head : bool, default=False
-        Whether the weights of the head are loaded too. The others are all needed.
+        Whether to load the weights of the head too. All other weights are required.
     progress : bool, default=False
         Whether a download shows its progress.
 
@@ -119,11 +119,11 @@ def load_pretrained(
 
 
 def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) -> Path:
-    """Return the path of a file of weights, and download it if it is an official one.
+    """Return the path of a file of weights, and download official weights if needed.
 
-    Official files are searched in an installed package if there is one for the backbone, and in the
-    folder of `torch.hub`, where torchvision keeps them too. A file that is not there is downloaded
-    once.
+    Official weights are read from an installed package if there is one for the backbone, and from
+    the folder of `torch.hub`, which torchvision uses too. If the folder does not contain the file,
+    it is downloaded.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) 
 def fit_weights(
     network: nn.Module, state: dict[str, Tensor], source: str, name: str, *, head: bool = False
 ) -> None:
-    """Copy weights into a network, or say how they differ from it.
+    """Copy weights into a network, or raise an error if their names or shapes differ.
 
     Parameters
     ----------
@@ -167,9 +167,9 @@ def fit_weights(
     state : dict of {str: tensor}
         Weights by name.
     source, name : str
-        Where the weights come from and the name of the backbone, for error messages.
+        Origin of the weights, such as a path, and name of the backbone, for error messages.
     head : bool, default=False
-        Whether the weights of the head are needed and copied.
+        Whether to copy the weights of the head, which are then required.
 
     Raises
     ------
@@ -199,13 +199,13 @@ def fit_weights(
         raise ValueError(
             f"{source} has the weights of another architecture than {name!r}: {', '.join(problems)}"
         )
-    # Otherwise the next batches would replace the statistics instead of refining them.
+    # With a count near 0, the statistics of the next batches would replace the pretrained ones.
     seen = {key: torch.clamp(state.get(key, expected[key]), min=_N_BATCHES) for key in counts}
     network.load_state_dict({**state, **seen}, strict=False)
 
 
 def _has_shape(value, shape):
-    """Return whether a tensor has a shape, or is a convolution of one pixel for a dense layer."""
+    """Return whether a tensor has a shape; weights of 1 x 1 convolutions fit dense layers too."""
     is_pointwise = len(shape) == 2 and value.shape[2:] == (1, 1)
     return (value.flatten(1) if is_pointwise else value).shape == shape
 
@@ -218,8 +218,8 @@ def _package_file(info, hub_path):
         if path.is_file() and sha256_of(path) == info.sha256:
             return path
         raise OSError(
-            f"{str(path)!r} is missing or not the official file, its checksum differs: install the "
-            f"package {info.package!r} again"
+            f"{str(path)!r} does not exist, or is not the official file because its checksum "
+            f"differs: install the package {info.package!r} again"
         )
     if hub_path.is_file() and sha256_of(hub_path) == info.sha256:
         return hub_path

@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor
 
-LEAST_TORCH = (2, 10)  # earlier versions of torch.load could be made to run code from a file
+LEAST_TORCH = (2, 10)  # in earlier versions, a manipulated file can make torch.load run code
 
 _DTYPES = {
     "BF16": torch.bfloat16,
@@ -37,8 +37,8 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
     path : Path
         File in the format of safetensors (.safetensors) or of `torch.save` (.pth or .pt).
     is_official : bool, default=False
-        Whether the file has an official checksum. Other files of `torch.save` are refused on
-        versions of PyTorch before 2.10, whose restricted unpickler had known vulnerabilities.
+        Whether the file has an official checksum. With versions of PyTorch before 2.10, whose
+        restricted unpickler has known vulnerabilities, other files of `torch.save` are errors.
 
     Returns
     -------
@@ -54,15 +54,15 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f'there is no file of weights {str(path)!r}: give "imagenet", or the path of a '
+            f'the file of weights {str(path)!r} does not exist: use "imagenet", or the path of a '
             ".safetensors, .pth or .pt file"
         )
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix not in (".pth", ".pt"):
         raise ValueError(
-            f"{str(path)!r} has another suffix than files of weights: give a .safetensors, .pth or "
-            ".pt file"
+            f"{str(path)!r} does not have the suffix of a file of weights: use a .safetensors, "
+            ".pth or .pt file"
         )
     version = tuple(map(int, re.findall(r"\d+", torch.__version__)[:2]))
     if not is_official and version < LEAST_TORCH:
@@ -96,7 +96,7 @@ def _load(path):
 
 
 def _read_safetensors(path):
-    """Read a file that consists of the length of a header, the header in JSON, and the tensors."""
+    """Read a safetensors file: the length of the header, the header in JSON, and the tensors."""
     content = bytearray(path.stat().st_size)
     with path.open("rb") as file:
         file.readinto(content)

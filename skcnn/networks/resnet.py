@@ -11,7 +11,7 @@ from skcnn.networks.blocks import BackboneNetwork, Block, apply_layers, initiali
 from skcnn.networks.layers import BatchNorm2d
 from skcnn.networks.pooling import GlobalAvgPool2d
 
-EXPANSION = 4  # of the channels by the last convolution of a bottleneck
+EXPANSION = 4  # ratio of the channels of the last convolution of a bottleneck to the others
 
 
 class ResNet(BackboneNetwork):
@@ -19,8 +19,8 @@ class ResNet(BackboneNetwork):
 
     The parameters have the names of torchvision's checkpoints. As in torchvision, the second
     convolution of a bottleneck has the stride, and convolutions are initialized after He et al.
-    2015 by the number of outputs; the head is drawn from a normal distribution with a deviation of
-    0.01. Images may have any size.
+    2015 for the number of outputs. The head is drawn from a normal distribution with a standard
+    deviation of 0.01. Images may have any size.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ class ResNet(BackboneNetwork):
 
 
 class _ResidualBlock(Block):
-    """Two or three convolutions, to whose output the input is added, and an activation.
+    """Two or three convolutions, whose input is added to their output, and an activation.
 
-    The input is projected by a convolution where its shape differs.
+    If the shapes of input and output differ, a convolution projects the input.
     """
 
     def __init__(self, n_in: int, n_hidden: int, stride: int, *, bottleneck: bool) -> None:

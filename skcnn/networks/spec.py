@@ -95,9 +95,9 @@ class NetworkSpec:
         Parameters
         ----------
         pretrained : bool, default=False
-            Whether the weights that `weights` names are loaded, but for those of the head, which
-            are random. By default the module is the same with random weights, so that saved ones
-            can be loaded where the pretrained ones are not available.
+            Whether to load the pretrained weights that `weights` names. The weights of the head are
+            random. False builds the same module with random weights, into which the saved weights
+            of a fitted network can be loaded without the pretrained ones.
         progress : bool, default=False
             Whether a download shows its progress.
 
@@ -118,11 +118,11 @@ class NetworkSpec:
         TypeError
             If a callable given as `name` does not return a module.
         ValueError
-            If a callable given as `name` fails, or if its module fails on images, does not return
+            If a callable given as `name` fails, or its module fails on images, does not return
             `n_outputs` outputs or cannot be trained; if the network is too large for the memory; if
             the name of the network or of the weights is unknown; if the images are too small for a
             backbone; if the pretrained weights cannot be read or are those of another network, or
-            images have neither one nor three channels.
+            the number of channels is neither 1 nor 3 with them.
         """
         standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
         if not isinstance(self.name, str):
@@ -164,8 +164,8 @@ class NetworkSpec:
         """Call the user's callable, and check what it returns."""
         if self.weights is not None:
             raise ValueError(
-                f"weights={self.weights!r} are those of a backbone, and the network is built by a "
-                "callable: load weights in the callable, or give the name of a backbone"
+                f"weights={self.weights!r} needs the name of a backbone, but the network is built "
+                "by a callable: load weights in the callable, or use the name of a backbone"
             )
         sizes = {name: getattr(self, name) for name in _SIZES}
         call = f"network({', '.join(f'{name}={size}' for name, size in sizes.items())})"

@@ -25,21 +25,22 @@ FIRE = (  # number of channels in, squeezed, and out
     (64, 512),
     (64, 512),
 )
-STEM = {"1.0": (96, 7), "1.1": (64, 3)}  # channels, and kernel size: the least size of images
-POOLED_BEFORE = {"1.0": (0, 3, 7), "1.1": (0, 2, 4)}  # fire modules that a pooling precedes
+# Channels and kernel size of the first convolution. Images must be at least as large as the kernel.
+STEM = {"1.0": (96, 7), "1.1": (64, 3)}
+POOLED_BEFORE = {"1.0": (0, 3, 7), "1.1": (0, 2, 4)}  # fire modules that follow a pooling
 
 
 class SqueezeNet(BackboneNetwork):
     """SqueezeNet 1.0 or 1.1.
 
-    The parameters have the names of torchvision's checkpoints. Weights are initialized as
-    torchvision does: uniformly after He et al. 2015 by the number of inputs, the head from a normal
-    distribution with a deviation of 0.01. Images are at least as large as the first convolution:
-    7 x 7 pixels for version 1.0, and 3 x 3 for 1.1.
+    The parameters have the names of torchvision's checkpoints. Weights are initialized as by
+    torchvision: uniformly after He et al. 2015 for the number of inputs, the head from a normal
+    distribution with a standard deviation of 0.01. Images must be at least as large as the window
+    of the first convolution: 7 x 7 pixels for version 1.0, and 3 x 3 for 1.1.
 
     The official head is a convolution of 1 x 1 pixels, an activation and the mean over the image.
-    Here it is a dense layer of the means, with the same weights and without the activation, under
-    which regression targets could not be negative.
+    Here the head is a dense layer that takes the means, with the same weights. It has no
+    activation, with which predictions of a regressor could not be negative.
 
     Parameters
     ----------
@@ -132,11 +133,11 @@ class _Fire(Block):
 
 
 class _Concatenation(Block):
-    """Layers of another module side by side, whose outputs are concatenated."""
+    """Paths of layers whose outputs are concatenated; the layers belong to another module."""
 
     def __init__(self, *paths: list[nn.Module]) -> None:
         super().__init__()
-        self._paths = list(paths)  # in a list, layers stay those of the other module
+        self._paths = list(paths)  # PyTorch does not register the layers in a list
 
     def paths(self) -> list[list[nn.Module]]:
         """Return the layers."""

@@ -11,7 +11,7 @@ from skcnn.networks.layers import BatchNorm2d, Dropout
 from skcnn.networks.pooling import MaxPool2x2
 
 CHANNELS = (64, 128, 256, 512, 512)
-CONVOLUTIONS = {  # of each block, by the number of layers with weights
+CONVOLUTIONS = {  # number of convolutions in each block, by the depth of the network
     11: (1, 1, 2, 2, 2),
     13: (2, 2, 2, 2, 2),
     16: (2, 2, 3, 3, 3),
@@ -22,10 +22,10 @@ CONVOLUTIONS = {  # of each block, by the number of layers with weights
 class VGG(BackboneNetwork):
     """VGG of 11, 13, 16 or 19 layers, with or without batch normalization.
 
-    The parameters have the names of torchvision's checkpoints. Weights are initialized as
-    torchvision does: convolutions after He et al. 2015 by the number of outputs, dense layers from
-    a normal distribution with a deviation of 0.01. An axis of one pixel is not pooled, so that the
-    network takes images of any size.
+    The parameters have the names of torchvision's checkpoints. Weights are initialized as by
+    torchvision: convolutions after He et al. 2015 for the number of outputs, dense layers from a
+    normal distribution with a standard deviation of 0.01. An axis of one pixel is not pooled, so
+    that images may have any size.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from sklearn.utils.parallel import _get_threadpool_controller
 from skcnn.locks import ProcessLock
 
 _lock = ProcessLock()
-# For each process an entry for each thread in the context; the first holds the limit.
+# Lists by process. A list has an entry for each thread in the context; the first is the limit.
 _inside: defaultdict[int, list] = defaultdict(list)
 
 

@@ -61,7 +61,7 @@ class CachedImages:
                 if self._due[row] and self._slots[row] < 0:  # another thread may have kept it
                     if self._kept is None:
                         self._kept = np.empty((self._capacity, *self.shape[1:]), dtype=self.dtype)
-                    # In this order, since a process may fork between any two lines.
+                    # The order matters, because a process may fork between any two lines.
                     slot, self._n_kept = self._n_kept, self._n_kept + 1
                     self._kept[slot] = image
                     self._slots[row] = slot

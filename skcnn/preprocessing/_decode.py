@@ -1,4 +1,4 @@
-"""Decoding of image files: which formats are opened, and what errors say."""
+"""Decoding of image files of six formats, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -44,19 +44,21 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     Raises
     ------
     OSError
-        If the file does not exist, or the system does not allow or fails to read it.
+        If the file does not exist, there is no permission to read it, or the system fails to.
     ValueError
         If it is empty, damaged, too large, not an image, or of a kind that is not supported.
     """
     count = report_frames is not None
-    pixels, n_frames = _named(path, lambda: _decode(path, mode, max_pixels, count_frames=count))
+    pixels, n_frames = _read_with_named_errors(
+        path, lambda: _decode(path, mode, max_pixels, count_frames=count)
+    )
     if n_frames > 1:
         report_frames(path, n_frames)
     return pixels
 
 
 def check_image(path, max_pixels=MAX_PIXELS):
-    """Raise the error of `read_image`, as far as the header of the file shows it.
+    """Raise the error of `read_image` if the header of the file already shows it.
 
     Parameters
     ----------
@@ -70,11 +72,11 @@ def check_image(path, max_pixels=MAX_PIXELS):
         with open(path, "rb") as file:
             _open(file, max_pixels)
 
-    _named(path, check)
+    _read_with_named_errors(path, check)
 
 
-def _named(path, read):
-    """Return ``read()``, with errors that name the file and say what is wrong with it."""
+def _read_with_named_errors(path, read):
+    """Return ``read()``, and replace its exceptions by errors that name the file."""
     path = str(path)
     error_type, _, problem = find_problem(path)
     if error_type is not None:
@@ -127,7 +129,7 @@ def _open(file, max_pixels):
 
 
 def _pixels_of_tiff(image):
-    """Return the pixels of a TIFF, None if it is left to Pillow, which reads or explains it."""
+    """Return the pixels of a TIFF, or None if Pillow should read it or raise an error."""
     try:
         return image.read()
     except (MemoryError, UnreadableImageError):
@@ -186,9 +188,10 @@ def _image_class(start):
 
 
 def _webp_size(file):
-    """Return the height and the width of a WebP file, for which Pillow reserves memory on opening.
+    """Return the height and the width of a WebP file from its first bytes.
 
-    The first chunk holds the size: "VP8X" of the canvas, "VP8L" and "VP8 " of the only image.
+    They are checked before Pillow opens the file, which allocates memory for the image. The first
+    chunk has the size: "VP8X" that of the canvas, "VP8L" and "VP8 " that of the only image.
     """
     header = file.read(30)
     if header[12:16] == b"VP8X":
@@ -202,9 +205,9 @@ def _webp_size(file):
 
 
 def _gif_size(file):
-    """Return the height and the width of a GIF file, which grows with its first frame.
+    """Return the height and the width of a GIF file, enlarged to contain its first frame.
 
-    Pillow reserves memory for some frames on opening.
+    They are checked before Pillow opens the file, which allocates memory for some frames.
     """
     header = file.read(13).ljust(13, b"\0")
     width, height = struct.unpack("<2H", header[6:10])

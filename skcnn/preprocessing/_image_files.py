@@ -1,4 +1,4 @@
-"""ImageFiles: a source of LazyImages that holds paths and reads their files."""
+"""ImageFiles: the image files of a LazyImages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skcnn.preprocessing._decode import read_image
 
 
 class ImageFiles:
-    """A source of `LazyImages` that holds paths and reads their files.
+    """Source of `LazyImages` that reads image files.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class ImageFiles:
             ) from error
 
     def _report_frames(self, path, n_frames):
-        """Warn of a file with several frames, unless another thread has done so for its file."""
+        """Warn about a file with several frames, unless another thread has warned already."""
         report = (path, n_frames)
         self._reported.append(report)
         if self._reported[0] is report:

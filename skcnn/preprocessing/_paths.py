@@ -11,7 +11,7 @@ from skcnn.pillow_images import is_pillow_image
 
 
 def find_problem(path):
-    """Return why a file cannot be read, as far as the file system shows it.
+    """Return why a file cannot be opened, from what the file system says about it.
 
     Parameters
     ----------
@@ -23,9 +23,9 @@ def find_problem(path):
     error : type of exception
         None if the file can be opened.
     kind : str
-        Kind of files with this problem.
+        "missing", "unreadable" or "empty", or "" if the file can be opened.
     problem : str
-        Predicate that follows the name of the file in a message.
+        Description that follows the name of the file in a message, such as "does not exist".
     """
     try:
         status = os.stat(path)
@@ -67,8 +67,8 @@ def check_all_are_paths(X):
         raise ValueError(f"the path in row {row} of X is empty: remove the row from X and from y")
     if _is_missing(item):
         raise TypeError(
-            f"the path in row {row} of X is missing, it is an object of type "
-            f"{type(item).__name__} ({item}): remove the row from X and from y"
+            f"the path in row {row} of X is missing, an object of type {type(item).__name__} "
+            f"({item}): remove the row from X and from y"
         )
     if not getattr(item, "shape", ()) and not is_pillow_image(item):
         raise TypeError(

@@ -1,4 +1,4 @@
-"""TIFF files of more than 8 bits a value, of which Pillow reads no color."""
+"""Reading of TIFF files with more than 8 bits per value, whose colors Pillow cannot read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _MINISBLACK, _RGB = 1, 2  # photometric interpretations; 0 is MINISWHITE
 _MAX_SAMPLES = 6  # colors, opacity and others, as in Pillow
 _OPAQUE = (0,)  # ExtraSamples: no opacity
 _PREMULTIPLIED = (1,)
-_MAX_RATIO = 1032  # of the sizes after and before decompression by deflate
-_SMALL = 2**28  # bytes that are decompressed without counting them before
+_MAX_RATIO = 1032  # maximum ratio of the sizes after and before decompression by deflate
+_SMALL = 2**28  # bytes; parts up to this size are decompressed without counting their bytes first
 
 
 def is_tiff(start):
@@ -25,7 +25,7 @@ def is_tiff(start):
 
 
 class DeepTiff:
-    """First page of an open TIFF file of more than 8 bits a value, or of signed values.
+    """First page of an open TIFF file with more than 8 bits per value, or with signed values.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class DeepTiff:
 
     @classmethod
     def open(cls, file, max_pixels):
-        """Read the header of a file; return None if Pillow reads it as well.
+        """Read the header of a file, or return None if Pillow can read the file.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class DeepTiff:
         return upright(self._on_white(pixels), page.tags.valueof("Orientation", 1))
 
     def _on_white(self, pixels):
-        """Return the colors, and apply the sample after them as opacity on white."""
+        """Return the colors; if a sample of opacity follows them, show them on white."""
         n_samples = pixels.shape[-1]
         n_colors = 1 if n_samples < 3 else 3
         extra = tuple(self.page.extrasamples)[:1]
@@ -137,7 +137,7 @@ class DeepTiff:
             if size * _MAX_RATIO <= allowed:
                 continue
             file.seek(offset)
-            if _deflated_size(file.read(size), allowed) > allowed:
+            if _decompressed_size(file.read(size), allowed) > allowed:
                 raise UnreadableImageError(
                     f"is damaged: a compressed part of it holds more than {allowed:,} bytes, but "
                     f"its header says {expected:,}"
@@ -154,10 +154,10 @@ def _shown_on_white(colors, opacity, premultiplied):
     return shown if is_float else np.rint(shown)
 
 
-def _deflated_size(data, most):
-    """Return the number of bytes that data decompress to, or a number above the most."""
+def _decompressed_size(data, limit):
+    """Return the number of bytes after decompression, or a number above the limit."""
     stream, size = zlib.decompressobj(), 0
-    while data and size <= most and not stream.eof:
+    while data and size <= limit and not stream.eof:
         size += len(stream.decompress(data, 2**20))
         data = stream.unconsumed_tail
     return size

@@ -50,8 +50,8 @@ class ImageNormalizer(ImageTransformer):
         length of the range; 1 where it would be zero.
     pixel_scale_ : tuple of (float, float, bool)
         Scale of the training images: quantiles of 5 % and 95 % of the root mean squares of the
-        images, and whether there are at most four different values. Images of quite another scale
-        warn in `transform`. Defined only for "standardize".
+        images, and whether there are at most four different values. `transform` warns about images
+        of a very different scale. Defined only for "standardize".
     n_features_in_ : int
         Height x width x number of channels of the images seen in fit.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -159,7 +159,7 @@ class Normalize(Operation):
     mean, scale : float64 array of shape (n_channels,)
         Mean and scale of each channel.
     pixel_scale : PixelScale, default=None
-        Scale of the images of fit. The first images of quite another scale warn.
+        Scale of the images of fit. The first images of a very different scale cause a warning.
     """
 
     needs_finite = True

@@ -48,7 +48,7 @@ class ImageReader(ImageTransformer):
         up to 20 bytes per pixel in every thread. None sets no limit.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads that read files ahead, when the images are read part by part. "auto" means
-        all CPU cores, or one thread in a worker process of something parallel such as
+        all CPU cores, or one thread in a worker process of a parallel computation such as
         ``GridSearchCV(n_jobs=2)``. None means 1 unless in a `joblib.parallel_config` context, and
         -1 means all CPU cores.
 
@@ -62,15 +62,15 @@ class ImageReader(ImageTransformer):
     Raises
     ------
     TypeError
-        If `X` holds anything but paths.
+        If `X` holds missing values or objects that are not paths.
     ValueError
-        If there are no paths, missing values among them, several columns of them, or empty files.
-        When an image is read, if its file is damaged, too large, not an image, or of a kind that is
-        not supported.
+        If `X` has no paths or several columns, or if a path or a file is empty. Reading an image
+        raises it if the file is damaged, too large, not an image, or of a kind that is not
+        supported.
     FileNotFoundError
         If a file does not exist. `transform` checks all of them.
     PermissionError
-        If a file may not be read. `transform` checks all of them.
+        If there is no permission to read a file. `transform` checks all of them.
 
     See Also
     --------
@@ -139,8 +139,8 @@ class ImageReader(ImageTransformer):
     def find_errors(self, X: Any, *, decode: bool = False) -> np.ndarray:
         """Find all files that cannot be read.
 
-        Nothing is raised for a file, so that images and targets can be selected together. The
-        reader need not be fitted.
+        The messages are returned instead of raised, so that images and targets can be selected
+        together. The reader need not be fitted.
 
         Parameters
         ----------

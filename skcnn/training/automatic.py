@@ -1,4 +1,4 @@
-"""Training options that are chosen by the network, the optimizer and the number of images."""
+"""Values of training options that are "auto"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "muon": 0.17, "rmsprop": 0.001
 def resolve_options(
     options: dict[str, Any], *, network: Any = None, n_images: float
 ) -> dict[str, Any]:
-    """Replace the values "auto" of training options.
+    """Replace "auto" by values for the network, the optimizer and the number of images.
 
     Parameters
     ----------
@@ -18,14 +18,14 @@ def resolve_options(
         Training options by name. "optimizer", "learning_rate", "schedule", "batch_size" and
         "max_epochs" may be "auto".
     network : str or callable, default=None
-        Network to train. All networks but "fast" have the same values.
+        Network to train. The values are the same for all networks except "fast".
     n_images : int
         Number of training images.
 
     Returns
     -------
     options : dict
-        The options without "auto" for these names.
+        The options, with the chosen values in place of "auto".
 
     Examples
     --------

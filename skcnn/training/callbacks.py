@@ -1,4 +1,4 @@
-"""Callbacks of this package: schedule, lookahead, early stopping, reports to scikit-learn."""
+"""Callbacks of the skorch net: schedule, lookahead, early stopping, reports to scikit-learn."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Lookahead(Callback):
         self.n_batches = n_batches
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
-        # Weights that are computed from the first images, as of the whitening, are not averaged.
+        # Weights that are not trained, such as those of the whitening, are not averaged.
         self.batch_ = 0
         self.params_ = [param for param in net.module_.parameters() if param.requires_grad]
         self.means_ = [param.detach().clone() for param in self.params_]
@@ -105,10 +105,10 @@ class Lookahead(Callback):
 
 
 class FreezeBatchNorm(Callback):
-    """Normalize with the running statistics in training, and keep them.
+    """Use the running statistics of batch normalization in training, and do not change them.
 
-    For batches of one image: its own statistics are poor estimates, and PyTorch refuses to compute
-    them from maps of one pixel.
+    It is used for batches of one image, whose own statistics are poor estimates, and which PyTorch
+    does not compute for feature maps of one pixel.
     """
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
@@ -154,7 +154,7 @@ class ReportEpochs(Callback):
 
 
 class RestoreBest(Callback):
-    """Early stopping, which restores the weights of the best epoch.
+    """Stop training early, and restore the weights of the best epoch.
 
     When the validation loss has not improved for `patience` epochs, the training ends. With a
     schedule it first skips to the last quarter of the schedule, because the weights are better
@@ -164,9 +164,9 @@ class RestoreBest(Callback):
 
     With a schedule, the best epoch is the one of the highest validation score in the last eighth of
     the training, where the learning rate is almost 0. The loss does not decide, because it often
-    increases when the network becomes more confident, although fewer of its predictions are wrong.
-    Without a schedule, and if a callback stops the training before, the best epoch is the one of
-    the lowest validation loss.
+    increases when the network becomes more confident, even if more of its predictions are correct.
+    Without a schedule, or if a callback stops the training before the last eighth, the best epoch
+    is the one with the lowest validation loss.
 
     The weights of the last of several equally good epochs are restored. Its record in the history
     of the net has the item "restored".

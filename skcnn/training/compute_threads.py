@@ -1,4 +1,4 @@
-"""Number of threads that compute: one for small networks, and in a forked process."""
+"""Number of threads of PyTorch: one for small networks, and in a forked process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch.utils.flop_counter import flop_registry
 
 from skcnn.training.forks import computing
 
-# Multiply-adds of a forward pass of one batch. Measured: below, a second thread saves less than
-# 10% of a training step. While another process uses the same cores, it multiplies the time.
+# Multiply-adds of the forward pass of a batch. Below this number, a second thread saves less than
+# 10% of a measured training step, and multiplies its time if another process uses the same cores.
 SMALL_WORK = 1_500_000
 
 _IMPORTING_PROCESS = os.getpid()
@@ -25,8 +25,8 @@ _forked_processes: set[int] = set()  # those whose number of threads has been se
 def compute_threads(work):
     """Compute with one thread in the context if the work is small.
 
-    The number of threads of the user is never exceeded, and that of other Python threads does not
-    change.
+    Otherwise the number of threads that the user has set is used. The number of threads of other
+    Python threads does not change.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ def compute_threads(work):
 
 
 def use_one_thread_after_fork():
-    """Compute with one thread from now on if this process was forked after the import.
+    """Set the number of threads to one if this process was forked after the import of this module.
 
     The threads of OpenMP are not copied to a forked process. If the parent process has used them,
-    GNU OpenMP waits for them forever in the child. It does not use them with one thread.
+    the child waits for them forever in GNU OpenMP, unless it computes with one thread.
     """
     process = os.getpid()
     if process != _IMPORTING_PROCESS and process not in _forked_processes:
@@ -109,7 +109,7 @@ class _OperationCounter(TorchDispatchMode):
 
 
 def _set_threads_of_this_thread(n_threads):
-    """Set the number of threads that this thread computes with, and return how to undo it."""
+    """Set the number of PyTorch threads of this Python thread, and return a function to undo it."""
     before = torch.get_num_threads()  # also makes the first call of this thread initialize it
     setters = _thread_setters()
     if not setters:
@@ -128,20 +128,21 @@ def _set_threads_of_this_thread(n_threads):
 
 @cache
 def _thread_setters():
-    """Return the functions of OpenMP and MKL that PyTorch calls, or None where there are none.
+    """Return the functions of OpenMP and MKL that set the number of threads, None if not found.
 
-    `torch.set_num_threads` also sets the number of threads that a Python thread starts with, so
-    that a thread that starts in the meantime would keep the number of another thread's small work.
+    `torch.set_num_threads` is not used, because it also sets the initial number of threads of new
+    Python threads. A Python thread that starts while another one trains a small network would then
+    compute with one thread.
     """
     try:
         library = ctypes.CDLL(torch._C.__file__)
         set_openmp = library.omp_set_num_threads
-        # It returns the previous number. 0 means that of OpenMP.
+        # The function returns the previous number; 0 means the number of OpenMP.
         set_mkl = library.MKL_Set_Num_Threads_Local if torch.backends.mkl.is_available() else int
     except (OSError, AttributeError):
         return None
     before = torch.get_num_threads()
     set_openmp(before + 1)
-    is_that_of_torch = torch.get_num_threads() == before + 1
+    is_used_by_torch = torch.get_num_threads() == before + 1
     set_openmp(before)
-    return (set_openmp, set_mkl) if is_that_of_torch else None
+    return (set_openmp, set_mkl) if is_used_by_torch else None

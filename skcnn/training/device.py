@@ -37,7 +37,7 @@ def resolve_device(device):
         return torch.device(_best_device())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about names that PyTorch no longer uses
+            warnings.simplefilter("ignore")  # about deprecated names of devices
             chosen = torch.device(device)
         if chosen.type == "meta":
             raise ValueError("it stores no values")

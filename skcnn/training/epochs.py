@@ -68,8 +68,8 @@ def run_epoch(net, batches, step, *, training, prefix):
 def check_trained(net, dataset):
     """Raise an error if a trained network cannot predict.
 
-    The last step can make the weights infinite, and finite weights or statistics of batch
-    normalization can still lead to outputs that are not finite.
+    The last step can make the weights infinite. Outputs can be infinite or NaN even if the weights
+    and the statistics of batch normalization are finite.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def check_trained(net, dataset):
 
 
 def mark_best_epoch(history, n_epochs_before):
-    """Record in "best" which epoch of a training is the best one.
+    """Set "best" in the records of the epochs of a training: True for the best epoch.
 
     It is the epoch whose weights were restored, or else that of the smallest validation loss.
 
@@ -137,11 +137,12 @@ def divergence_error(net, name, value):
         f"the {name} became {value} in epoch {len(net.history)} with learning_rate={net.lr}"
         f"{f' and weight_decay={decay}' if has_decay else ''}: a smaller learning rate, such as "
         f"{net.lr / 10:g}{', or a smaller weight decay' if has_decay else ''}, should help"
-        f"{'' if _is_ours(net) else ', unless the network itself computes such values'}"
+        f"{'' if _is_built_in(net) else ', unless the network itself computes such values'}"
     )
 
 
-def _is_ours(net):
+def _is_built_in(net):
+    """Return whether the network is one of this package, and not a callable."""
     return net.spec is not None and isinstance(net.spec.name, str)
 
 

@@ -1,4 +1,4 @@
-"""Forks wait while another thread computes, as a child could not take the locks of PyTorch."""
+"""Delay forks while other threads compute, because a child cannot acquire PyTorch's locks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SECONDS = 30  # a fork does not wait longer
 
 @contextmanager
 def computing():
-    """Let forks of other threads wait until the context ends.
+    """Make other threads wait for the end of the context before they fork.
 
-    PyTorch locks its random numbers, its caches and modules that it imports late while it computes.
-    A process that is forked in this moment would wait for them forever.
+    While PyTorch computes, it holds locks of its random number generators, its caches and modules
+    that it imports late. A process that is forked at that moment would wait for them forever.
 
     Yields
     ------
@@ -33,7 +33,7 @@ def computing():
 
 
 class _Forks:
-    """Which threads compute, and which one forks."""
+    """Record of the threads that compute, and of the thread that forks."""
 
     def __init__(self):
         self._lock = ProcessLock()

@@ -90,7 +90,7 @@ class ImageDataset(Dataset):
 
 @contextmanager
 def warn_of_other_scale(fitted, **datasets):
-    """Warn at the end if images that were read have quite another scale than those of fit.
+    """Warn at the end if the images that were read have a very different scale than those of fit.
 
     Parameters
     ----------

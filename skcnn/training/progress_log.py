@@ -18,9 +18,9 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
     """Print a plain line at the end of every epoch.
 
     An example is "epoch 3 of 20: train loss 0.1234, train score 0.950, 1.2 s, about 20 s left".
-    Numbers that other callbacks record follow the score. The time left is estimated from the second
-    epoch on, from all epochs but the first, which also prepares the training. Nothing is printed
-    where there is no standard output.
+    Numbers that other callbacks record follow the score. The time left is printed from the second
+    epoch on. Its estimate leaves out the first epoch, which includes the preparation of the
+    training. Nothing is printed if there is no standard output.
     """
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
@@ -28,7 +28,7 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
         self.ends_ = []
 
     def on_train_end(self, net, **kwargs):  # noqa: D102
-        # A callback that stops the training is called before, and prevents further calls.
+        # If a callback stops the training, on_epoch_end of the later callbacks is not called.
         if len(net.history) - self.n_epochs_before_ > len(self.ends_):
             self._print(net, ended=True)
 

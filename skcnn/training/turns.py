@@ -1,4 +1,4 @@
-"""Keep the training of a net apart from predictions and pickles of it in other threads."""
+"""Coordinate the training of a net with predictions and pickles in other threads."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from skcnn.locks import ProcessLock
 
 
 class TrainingTurns:
-    """Let other threads use a net that is trained as it is before or after a training step.
+    """Locks of a net that one thread trains and others predict with or pickle.
 
-    A prediction that starts during a training uses a copy of the module, which is made between two
-    steps. A training waits until the predictions that have started before have ended.
+    A prediction that starts during training uses a copy of the module, which is made between two
+    training steps. Training waits for the end of predictions that started before it.
     """
 
     def __init__(self):
         self._lock = ProcessLock()
         self._trainer = None  # (process, thread) that trains the net
         self._n_trainings = 0  # contexts of that thread
-        self._readers = Counter()  # predictions with the module itself, by process and thread
+        self._readers = Counter()  # predictions that use no copy, by (process, thread)
 
     @contextmanager
     def training(self):
@@ -51,7 +51,7 @@ class TrainingTurns:
 
     @contextmanager
     def module(self, module):
-        """Use a module for predictions in the context.
+        """Return the module to use for predictions in the context.
 
         Parameters
         ----------

@@ -239,7 +239,7 @@ def test_module_instance_as_network():
         (
             lambda c, h, w, n: nn.Sequential(nn.Flatten(), nn.Linear(c * h * w, n + 1)),
             ValueError,
-            r"outputs of shape \(2, 3\) for 2 images in eval mode, and must return .* \(2, 2\)",
+            r"outputs of shape \(2, 3\) for 2 images in eval mode, but must return .* \(2, 2\)",
         ),
     ],
 )

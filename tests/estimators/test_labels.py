@@ -242,7 +242,7 @@ def test_weights_that_are_too_large():
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ([1e308, -1e308] * 10, r"y contains 1e\+308 in absolute value, and targets can be at most"),
+        ([1e308, -1e308] * 10, r"absolute value of y is 1e\+308, but targets can be at most"),
         ([10**400, 1] * 10, "y contains an integer too large for float64"),
         ([1.0, None] * 10, "y contains None, a missing target|NaN"),
     ],

@@ -36,7 +36,7 @@ UNUSABLE = {
     "a dict": (lambda out, m: {"out": out}, "returns dict for 2 images in eval mode"),
     "a tuple in training": (
         lambda out, m: (out, out) if m.training else out,
-        "returns tuple for 3 images in train mode, and must return a tensor of shape",
+        "returns tuple for 3 images in train mode, but must return a tensor of shape",
     ),
     "one dimension": (lambda out, m: out[:, 0], r"of shape \(2,\) for 2 images .* \(2, 3\)"),
     "a wrong shape in training": (

@@ -220,7 +220,7 @@ def test_pixels_are_standardized_by_the_statistics_of_the_weights(in_channels, o
 
 @pytest.mark.parametrize("in_channels", [2, 4])
 def test_other_numbers_of_channels(in_channels, official):
-    message = f"{NAME!r} take images with 3 channels or gray ones, and the images have"
+    message = f"{NAME!r} accept images with 1 or 3 channels, but the images have"
     with pytest.raises(ValueError, match=f"{message} {in_channels} channels"):
         NetworkSpec(NAME, in_channels, 32, 32, 4, weights=str(official[0])).build()
 
@@ -228,9 +228,7 @@ def test_other_numbers_of_channels(in_channels, official):
 def test_building_without_the_file():
     module = NetworkSpec(NAME, 3, 32, 32, 4, weights="/no/such/file.pth").build()
     assert module.network.statistics is not None
-    with pytest.raises(
-        FileNotFoundError, match=r"no file of weights '/no/such/file.pth': give \"im"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"'/no/such/file.pth' does not exist: use \"im"):
         NetworkSpec(NAME, 3, 32, 32, 4, weights="/no/such/file.pth").build(pretrained=True)
 
 
@@ -387,7 +385,7 @@ def test_files_without_a_state_dict(tmp_path, hub, content):
 def test_other_suffixes(tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"x")
     with pytest.raises(
-        ValueError, match=r"another suffix .* give a .safetensors, .pth or .pt file"
+        ValueError, match=r"suffix of a file of weights: use a .safetensors, .pth or .pt file"
     ):
         read_weights(tmp_path / "weights.bin")
 

@@ -123,5 +123,5 @@ def test_unknown_names():
         NetworkSpec("deep", 1, 2, 2, 3).build()
     with pytest.raises(ValueError, match="'plain' has no weights named 'imagenet'"):
         NetworkSpec("plain", 1, 2, 2, 3, weights="imagenet").build()
-    with pytest.raises(ValueError, match="weights='imagenet' are those of a backbone"):
+    with pytest.raises(ValueError, match="weights='imagenet' needs the name of a backbone"):
         NetworkSpec(flat, 1, 2, 2, 3, weights="imagenet").build()

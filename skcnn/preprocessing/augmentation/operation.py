@@ -161,8 +161,8 @@ def round_to_integers(values, dtype):
     Returns
     -------
     integers : array of the same shape
-        The nearest integers. Values beyond the dtype become the nearest one that float32 can
-        represent.
+        The nearest integers. Values outside the range of the dtype are clipped to the limits, or
+        to the nearest integers within them that float32 can represent.
     """
     limits = np.iinfo(dtype)
     high = np.float32(limits.max)
