@@ -17,7 +17,7 @@ _KEY = "_checksum"
 _NUMBERS = (bool, int, float, complex, type(None), type(...))
 
 
-class Checked:
+class ChecksumMixin:
     """Mixin that stores a checksum in the pickle of an object, and compares it on load.
 
     A file that was damaged on disk or in transit can often be loaded, but gives other predictions.
@@ -25,7 +25,7 @@ class Checked:
     """
 
     def __getstate__(self) -> dict:
-        view: Any = super(Checked, fitted_view(self))  # another thread may fit the estimator
+        view: Any = super(ChecksumMixin, fitted_view(self))  # another thread may fit the estimator
         return with_checksum(view.__getstate__())
 
     def __setstate__(self, state: dict) -> None:
@@ -177,7 +177,7 @@ class _Checksum:
             self.update((value.func, value.args, value.keywords))
         elif isinstance(value, types.MethodType):
             self.update((value.__self__, value.__func__))
-        elif not isinstance(value, Checked) and _has_plain_state(value):
+        elif not isinstance(value, ChecksumMixin) and _has_plain_state(value):
             self.update(vars(value))
 
 

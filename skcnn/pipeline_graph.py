@@ -120,7 +120,7 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
         geometry = geometry.compose(operation.geometry(shape))
         shape, dtype = operation.output(shape, dtype)
     _check_layout(name, final, shape)
-    with final.net_.turns.step():  # another thread may train it
+    with final.net_.lock.step():  # another thread may train it
         network = deepcopy(final.module_)
     device = next(chain(network.parameters(), network.buffers())).device
     preprocessing = nn.Sequential(*modules).to(device)

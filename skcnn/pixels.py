@@ -56,7 +56,8 @@ def channel_statistics(
     Raises
     ------
     ValueError
-        If images of a lazy view hold values that are not finite float32 numbers, or for `float32`.
+        If images of a lazy view hold values that are not finite float32 numbers, or if `float32`
+        is True and float32 cannot represent how the values of a channel vary.
 
     References
     ----------

@@ -24,7 +24,7 @@ from skcnn import (
     ImageReader,
     ImageResizer,
 )
-from skcnn.checksums import Checked, checksum
+from skcnn.checksums import ChecksumMixin, checksum
 from skcnn.networks import NetworkSpec
 
 RNG = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def test_checksum_is_not_an_attribute_nor_a_parameter():
 
 def test_public_estimators_have_a_checksum():
     for kind in [*map(type, FITTED.values()), ImageReader]:
-        assert issubclass(kind, Checked) or kind.__name__ == "Pipeline"
+        assert issubclass(kind, ChecksumMixin) or kind.__name__ == "Pipeline"
 
 
 class Plain:

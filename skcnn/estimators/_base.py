@@ -12,7 +12,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_consistent_length, check_random_state
 
-from skcnn.checksums import Checked
+from skcnn.checksums import ChecksumMixin
 from skcnn.estimators._callbacks import check_callbacks
 from skcnn.estimators._checks import check_progressive_resizing, check_same_network
 from skcnn.estimators._fitted import FittedNetwork
@@ -48,7 +48,7 @@ from skcnn.values import check_arguments, check_parameter_sizes
 _MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
 
 
-class TrainedEstimator(Checked, CallbackSupportMixin, TrainingParameters, FittedNetwork):
+class TrainedEstimator(ChecksumMixin, CallbackSupportMixin, TrainingParameters, FittedNetwork):
     """Base of the estimators that train a network.
 
     A subclass describes the network (``_network_spec``), encodes targets (``_encode``, which sets

@@ -115,7 +115,7 @@ def load_pretrained(
     """
     path = weights_file(name, weights, progress=progress)
     state = read_weights(path, is_official=weights == IMAGENET)
-    fit_weights(network, state, f"{str(path)!r}", name, head=head)
+    copy_weights(network, state, f"{str(path)!r}", name, head=head)
 
 
 def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) -> Path:
@@ -155,7 +155,7 @@ def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) 
     return _package_file(info, path)
 
 
-def fit_weights(
+def copy_weights(
     network: nn.Module, state: dict[str, Tensor], source: str, name: str, *, head: bool = False
 ) -> None:
     """Copy weights into a network, or raise an error if their names or shapes differ.

@@ -10,7 +10,7 @@ from sklearn.utils import Tags
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from skcnn.checksums import Checked
+from skcnn.checksums import ChecksumMixin
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing, fitted_view
 from skcnn.operations import Operation
@@ -19,7 +19,7 @@ from skcnn.values import check_parameter_sizes
 
 
 class ImageTransformer(
-    Checked,
+    ChecksumMixin,
     TransformerMixin,
     BaseEstimator,
     auto_wrap_output_keys=None,  # type: ignore[call-arg]

@@ -98,7 +98,7 @@ class Lookahead(Callback):
         if not training or self.batch_ % self.n_steps:
             return
         momentum = self.momentum * (self.batch_ / self.n_batches) ** 3
-        with net.turns.step():
+        with net.lock.step():
             for mean, param in zip(self.means_, self.params_, strict=True):
                 mean.lerp_(param, 1 - momentum)
                 param.copy_(mean)
@@ -213,7 +213,7 @@ class RestoreBest(Callback):
     def on_train_end(self, net, **kwargs):  # noqa: D102
         if self.best_weights_ is not None:
             self.best_record_["restored"] = True
-            with net.turns.step():
+            with net.lock.step():
                 net.module_.load_state_dict(self.best_weights_)
 
     def _skip_to_last_quarter(self, net, n_done, n_epochs):

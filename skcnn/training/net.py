@@ -24,12 +24,12 @@ from skcnn.training.interrupts import InterruptMonitor, StopTraining
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
+from skcnn.training.net_lock import NetLock
 from skcnn.training.optimizers import parameter_groups
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
-from skcnn.training.turns import TrainingTurns
 
 # Arguments of the constructor that are stored with a fitted net.
 _ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size", "multiply_adds")
@@ -84,7 +84,7 @@ class ImageNeuralNet(NeuralNet):
         self.seed = seed
         self.predict_batch_size = predict_batch_size
         self.multiply_adds = multiply_adds
-        self.turns = TrainingTurns()
+        self.lock = NetLock()
         self._start_training(0, self.max_epochs)
 
     # --------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class ImageNeuralNet(NeuralNet):
         self.train_split = predefined_split(valid) if valid is not None else None
         work = self.multiply_adds * self.batch_size
         try:
-            with self.turns.training(), compute_threads(work), freed_memory_kept():
+            with self.lock.training(), compute_threads(work), freed_memory_kept():
                 self.notify("on_train_begin", X=dataset, y=None)
                 self.fit_loop(dataset, epochs=epochs)
                 self.notify("on_train_end", X=dataset, y=None)
@@ -245,7 +245,7 @@ class ImageNeuralNet(NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
-        with computing(), self.turns.step():
+        with computing(), self.lock.step():
             return self._train_step(batch, **fit_params)
 
     def _train_step(self, batch, **fit_params):
@@ -345,7 +345,7 @@ class ImageNeuralNet(NeuralNet):
         """
         if torch.device(self.device) == device:
             return
-        with self.turns.step():
+        with self.lock.step():
             self.device = str(device)
             self.module_.to(device)
             if getattr(self, "optimizer_", None) is not None:

@@ -40,7 +40,7 @@ class TrainingParameters:
     learning_rate : "auto" or float, default="auto"
         Maximum learning rate. For the weights of dense layers with more than 2,048 inputs it is
         reduced in proportion to the number of inputs (Yang et al. 2021, arXiv 2203.03466, table
-        3). "auto" fits the optimizer, see the Notes.
+        3). "auto" depends on the optimizer, see the Notes.
     schedule : {"auto", "cosine", "linear", "one_cycle"} or None, default="auto"
         Learning rate schedule of a `fit`. "cosine" and "linear" decrease it to 0, "one_cycle"
         first increases it (Smith and Topin 2018, arXiv 1708.07120). None keeps it constant. See
@@ -52,7 +52,8 @@ class TrainingParameters:
     batch_size : "auto" or int, default="auto"
         Number of images in a training batch. See the Notes for "auto".
     max_epochs : "auto" or int, default="auto"
-        Maximum number of passes over the training images. See the Notes for "auto".
+        Maximum number of epochs, which are passes over the training images. See the Notes for
+        "auto".
     mixup : float, default=0.0
         Parameter alpha of mixup (Zhang et al. 2018, arXiv 1710.09412): the network trains on
         weighted means of two images, with weights drawn from Beta(alpha, alpha). 0 disables it.
@@ -73,10 +74,10 @@ class TrainingParameters:
     early_stopping : bool, default=False
         Whether to end the training early, and to restore the weights of the best epoch. When the
         validation loss has not improved for `patience` epochs, the training skips to the last
-        quarter of the schedule, and a third of the epochs so far follow with a decreasing learning
-        rate. The best epoch is the one of the highest validation score in the last eighth.
-        Without a schedule, the training ends at once, and the best epoch is the one of the lowest
-        validation loss.
+        quarter of the schedule, which takes a third as many epochs as before, with a decreasing
+        learning rate. The best epoch is the one with the highest validation score in the last
+        eighth. Without a schedule, the training ends at once, and the best epoch is the one with
+        the lowest validation loss.
     validation_fraction : float, default=0.1
         Fraction of the training images to use as validation data for early stopping, if `X_val` is
         not passed to `fit`. Classifiers stratify the split by class.

@@ -20,9 +20,9 @@ _GPU_BATCH_FACTOR = 8  # larger batches use a GPU better
 def predict_outputs(net, dataset, device=None, test_time_augmentation=None):
     """Compute the outputs of a network for all images of a dataset.
 
-    Neither the net nor its module is changed, so that several threads may predict at a time with
-    different options. If another thread trains the net, all outputs are those of the weights before
-    or after one of its steps.
+    Neither the net nor its module is changed, so that several threads can predict at the same time
+    with different options. If another thread trains the net, all outputs are computed with the
+    weights between two of its training steps.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
     work = net.multiply_adds * min(batches.batch_size, len(dataset))
     # A single batch does not reuse freed memory.
     memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
-    with net.turns.module(net.module_) as module, memory:
+    with net.lock.module(net.module_) as module, memory:
         with torch.no_grad(), compute_threads(work):
             plain = _plain_function(prediction_module(module, device))
             function = average_over_variants(plain, test_time_augmentation)

@@ -32,7 +32,7 @@ def net_state(net, arguments):
         "module" is the `NetworkSpec` and "weights" has the arrays of the module; for a net without
         a spec, "module" is the module itself. "optimizer" is None unless training is to continue.
     """
-    with net.turns.step():
+    with net.lock.step():
         optimizer = net.optimizer_.state_dict() if net.warm_start and net.optimizer_ else None
         return {
             "module": net.spec or copy.deepcopy(net.module_),
@@ -129,7 +129,7 @@ def load_optimizer(optimizer, arrays):
 
 
 def completed_epochs(history):
-    """Return the records of the epochs that have ended.
+    """Return the records of the epochs that are complete.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def restore_on_failure(net):
     ------
     None
     """
-    with net.turns.training():
+    with net.lock.training():
         yield from _restored_on_failure(net)
 
 
@@ -210,7 +210,7 @@ def _restored_on_failure(net):
     try:
         yield
     except BaseException:
-        with net.turns.step():
+        with net.lock.step():
             vars(net).update(parameters, criterion_=criterion)
             for name in [name for name in vars(net) if not name.endswith("_")]:
                 if name not in parameters:

@@ -113,9 +113,9 @@ class Mixup:
         return batch.replace(images=images, weighted_targets=mixed)
 
     def _draw_ratio(self):
-        if self.alpha < _MIN_ALPHA:  # the limit for small alpha is 0 or 1
+        if self.alpha < _MIN_ALPHA:  # for small alpha, the ratio is close to 0 or 1
             return float(torch.randint(2, ()))
-        alpha = min(float(self.alpha), _MAX_ALPHA)  # the limit for large alpha is 1/2
+        alpha = min(float(self.alpha), _MAX_ALPHA)  # for large alpha, the ratio is close to 1/2
         return float(Beta(alpha, alpha).sample())
 
 

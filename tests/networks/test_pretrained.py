@@ -21,7 +21,7 @@ from torch import nn
 
 from skcnn.networks import BACKBONES, NetworkSpec, Standardize, pretrained, pretrained_files
 from skcnn.networks.inference import prediction_function
-from skcnn.networks.pretrained import StandardizeGray, fit_weights, load_pretrained, weights_file
+from skcnn.networks.pretrained import StandardizeGray, copy_weights, load_pretrained, weights_file
 from skcnn.networks.pretrained_files import read_weights
 from skcnn.training.state import module_and_spec, to_arrays
 from tests.datasets.test_fetch import Server
@@ -249,7 +249,7 @@ def test_statistics_of_normalizations_are_refined():
     state = network("mobilenet_v3_small", seed=1).state_dict()
     old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
     found = network("mobilenet_v3_small")
-    fit_weights(found, old, "a file", "mobilenet_v3_small")
+    copy_weights(found, old, "a file", "mobilenet_v3_small")
     layer = found.features[0][1]
     layer.running_mean.fill_(1.0)
     layer.train()(torch.zeros(2, 16, 4, 4))
@@ -271,7 +271,7 @@ def test_weights_of_another_architecture(name, other, message):
     with torch.device("meta"):
         networks = [BACKBONES[one].builder(3, 32, 32, 1000) for one in (name, other)]
     with pytest.raises(ValueError, match=message):
-        fit_weights(networks[0], networks[1].state_dict(), "'a file'", name)
+        copy_weights(networks[0], networks[1].state_dict(), "'a file'", name)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -12,16 +12,16 @@ from torch import nn
 from skcnn import CNNClassifier, CNNRegressor
 from skcnn.training.callbacks import Lookahead, RestoreBest, Schedule
 from skcnn.training.interrupts import StopTraining
+from skcnn.training.net_lock import NetLock
 from skcnn.training.schedules import SCHEDULES
 from skcnn.training.transforms import Progress
-from skcnn.training.turns import TrainingTurns
 
 X, y = load_digits(return_X_y=True)
 
 
 def test_lookahead_sets_weights_to_their_moving_average():
     module = nn.Linear(2, 1, bias=False)
-    net = SimpleNamespace(module_=module, turns=TrainingTurns())
+    net = SimpleNamespace(module_=module, lock=NetLock())
     rng = np.random.default_rng(0)
     callback = Lookahead(n_batches=15).initialize()
     callback.on_train_begin(net)
@@ -64,7 +64,7 @@ class ScriptedNet:
 
     def __init__(self, n_epochs, losses, scores):
         self.n_epochs, self.losses, self.scores = n_epochs, losses, scores
-        self.turns = TrainingTurns()
+        self.lock = NetLock()
         self.module_ = nn.Linear(1, 1, bias=False)
         self.optimizer_ = torch.optim.SGD(self.module_.parameters(), lr=0.5)
         self.history, self.rates = [], []

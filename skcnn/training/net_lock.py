@@ -11,8 +11,8 @@ from threading import get_ident
 from skcnn.locks import ProcessLock
 
 
-class TrainingTurns:
-    """Locks of a net that one thread trains and others predict with or pickle.
+class NetLock:
+    """Lock of a net that one thread trains while others predict with it or pickle it.
 
     A prediction that starts during training uses a copy of the module, which is made between two
     training steps. Training waits for the end of predictions that started before it.
