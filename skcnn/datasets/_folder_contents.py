@@ -74,7 +74,7 @@ _KINDS = {
     "outside": ("image outside the class folders", "images outside the class folders"),
     "suffix": ("file whose suffix is not read", "files whose suffixes are not read"),
     "link": ("broken link", "broken links"),
-    "folder": ("nested folder that may not be read", "nested folders that may not be read"),
+    "folder": ("nested folder that cannot be read", "nested folders that cannot be read"),
 }
 
 
@@ -104,7 +104,7 @@ def list_folder(folder):
     Raises
     ------
     PermissionError
-        If the folder may not be read.
+        If there is no permission to read the folder.
     """
     folders, files, links = [], [], []
     try:
@@ -121,7 +121,7 @@ def list_folder(folder):
                 links.append(Path(entry.path))
     except PermissionError as error:
         raise PermissionError(
-            f"the folder {str(folder)!r} may not be read: permission denied"
+            f"the folder {str(folder)!r} cannot be read: permission denied"
         ) from error
     return folders, files, links
 

@@ -75,7 +75,7 @@ def load_image_folder(
     FileNotFoundError
         If the folder does not exist.
     PermissionError
-        If the folder or one of a class may not be read.
+        If there is no permission to read the folder or the folder of a class.
     ValueError
         If the folder has no sub-folders, or a sub-folder has no images.
 
@@ -144,7 +144,7 @@ def _existing_folder(given):
         os.stat(name)
     except PermissionError as error:
         raise PermissionError(
-            f"the image folder {name!r} may not be read: permission denied"
+            f"the image folder {name!r} cannot be read: permission denied"
         ) from error
     except (OSError, ValueError):  # ValueError: a null character in the name
         problem = "does not exist"

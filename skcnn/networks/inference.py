@@ -147,7 +147,7 @@ def _convolve(conv, weight, bias, images):
 
 
 def _block(block):
-    """Compute the paths of a block by steps, and join them."""
+    """Return a step that computes the paths of a block and joins their outputs."""
     paths = [list(_steps(list(_layers(nn.Sequential(*path))))) for path in block.paths()]
 
     def step(features: Tensor) -> Tensor:

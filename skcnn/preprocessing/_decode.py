@@ -94,7 +94,7 @@ def _read_with_named_errors(path, read):
         ) from error
     except PermissionError as error:
         raise PermissionError(
-            f"the image file {path!r} may not be read: permission denied"
+            f"the image file {path!r} cannot be read: permission denied"
         ) from error
     except Exception as error:  # decoders raise many, and each must name the file
         if isinstance(error, OSError) and error.strerror is not None:  # of the system

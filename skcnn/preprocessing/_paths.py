@@ -30,7 +30,7 @@ def find_problem(path):
     try:
         status = os.stat(path)
     except PermissionError:
-        return PermissionError, "unreadable", "may not be read: permission denied for its folder"
+        return PermissionError, "unreadable", "cannot be read: permission denied for its folder"
     except (OSError, ValueError):  # ValueError: a null character in the name
         if os.path.islink(path):
             problem = f"is a broken link to {os.readlink(path)!r}"
@@ -43,7 +43,7 @@ def find_problem(path):
     if not stat.S_ISREG(status.st_mode):
         return ValueError, "unreadable", "is a device or a pipe, not an image file"
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
-        return PermissionError, "unreadable", "may not be read: permission denied"
+        return PermissionError, "unreadable", "cannot be read: permission denied"
     if not status.st_size:
         return ValueError, "empty", "is empty (0 bytes)"
     return None, "", ""

@@ -196,7 +196,7 @@ class ImageNeuralNet(NeuralNet):
         return Progress(len(self.history) - 1 - self._n_epochs_before, self._n_epochs)
 
     def shorten_training(self, n_epochs):
-        """Reduce the number of epochs that the progress of the current training refers to.
+        """Reduce the number of epochs of the current training, as `progress` reports it.
 
         Parameters
         ----------

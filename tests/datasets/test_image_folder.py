@@ -303,7 +303,7 @@ def test_folders_that_may_not_be_read(tmp_path, monkeypatch, name):
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    match = rf"the folder '{tmp_path / name}' may not be read: permission denied"
+    match = rf"the folder '{tmp_path / name}' cannot be read: permission denied"
     with pytest.raises(PermissionError, match=match):
         load_image_folder(tmp_path)
 
@@ -319,7 +319,7 @@ def test_nested_folders_that_may_not_be_read_are_counted(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.warns(
-        UserWarning, match=r": 1 nested folder that may not be read, such as 'cat/in'"
+        UserWarning, match=r": 1 nested folder that cannot be read, such as 'cat/in'"
     ):
         load_image_folder(tmp_path)
 
@@ -329,5 +329,5 @@ def test_root_in_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "stat", refuse)
-    with pytest.raises(PermissionError, match=r"the image folder '.*' may not be read: permission"):
+    with pytest.raises(PermissionError, match=r"the image folder '.*' cannot be read: permission"):
         load_image_folder(tmp_path)

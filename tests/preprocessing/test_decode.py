@@ -341,7 +341,7 @@ def test_memory_errors_of_deep_tiff_are_passed_on(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize(
     ("code", "error", "match"),
     [
-        (errno.EACCES, PermissionError, r"a.png' may not be read: permission denied"),
+        (errno.EACCES, PermissionError, r"a.png' cannot be read: permission denied"),
         (errno.EIO, OSError, r"a.png' cannot be read: Input/output error"),
         (errno.EMFILE, OSError, r"a.png' cannot be read: Too many open files"),
     ],

@@ -265,7 +265,7 @@ def test_problems_are_found_without_opening_files(tmp_path, photo_files, monkeyp
 def test_files_that_may_not_be_read(photo_files, monkeypatch):
     bad = photo_files[2]
     access, stat = os.access, os.stat
-    match = r"2.png' may not be read: permission denied \(unreadable files: 1 of 4\)"
+    match = r"2.png' cannot be read: permission denied \(unreadable files: 1 of 4\)"
     with monkeypatch.context() as patch:
         patch.setattr(
             os, "access", lambda path, *args, **kw: path != bad and access(path, *args, **kw)
@@ -279,7 +279,7 @@ def test_files_that_may_not_be_read(photo_files, monkeypatch):
         return stat(path, **options)
 
     monkeypatch.setattr(os, "stat", refuse)
-    match = r"2.png' may not be read: permission denied for its folder \(unreadable files: 1 of 4\)"
+    match = r"2.png' cannot be read: permission denied for its folder \(unreadable files: 1 of 4\)"
     with pytest.raises(PermissionError, match=match):
         ImageReader().fit_transform(photo_files)
 
