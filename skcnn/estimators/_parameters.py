@@ -24,8 +24,9 @@ class NetworkParameters:
     Parameters
     ----------
     network : str or callable, default="plain"
-        Name in `skcnn.networks.NETWORKS`, or a callable ``(in_channels, height, width,
-        n_outputs)`` that returns a `torch.nn.Module`. The module maps a float32 tensor of shape
+        "plain", "fast", a backbone in `skcnn.networks.BACKBONES` such as "resnet18", which is
+        trained from random weights, or a callable ``(in_channels, height, width, n_outputs)`` that
+        returns a `torch.nn.Module`. The module maps a float32 tensor of shape
         (n_images, in_channels, height, width) to outputs of shape (n_images, n_outputs): logits
         for a classifier, standardized targets for a regressor. The parameters from `channels` to
         `hidden_units` must have their default values if the network does not use them.
