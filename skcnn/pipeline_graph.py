@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
 from copy import deepcopy
@@ -141,7 +142,9 @@ def _check_shape(image_shape) -> tuple[int, ...]:
 def _check_dtype(dtype) -> np.dtype:
     """Return a dtype of pixels."""
     try:
-        found = None if dtype is None else np.dtype(dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about deprecated names of dtypes
+            found = None if dtype is None else np.dtype(dtype)
     except (TypeError, ValueError):
         found = None
     if found is None:

@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skcnn._validation import IMAGE_SHAPE, N_JOBS, SIZE, PositiveInts
 from skcnn.preprocessing._features import FeatureExtractor
 
+_LARGEST = 1e15
+
 
 class HOGExtractor(FeatureExtractor):
     """Describe the shapes in an image by histograms of oriented gradients.
@@ -170,7 +172,7 @@ class HOGExtractor(FeatureExtractor):
                     transform_sqrt=self.transform_sqrt,
                     channel_axis=-1,
                 )
-                for image in batch.astype(np.float64)
+                for image in map(_limited, batch.astype(np.float64))
             ]
         )
 
@@ -184,3 +186,12 @@ class HOGExtractor(FeatureExtractor):
     @property
     def _n_features_out(self):
         return prod(self._shape)
+
+
+def _limited(image):
+    """Reduce the scale of huge values, which float32 in scikit-image cannot sum.
+
+    The normalization of the blocks cancels the scale.
+    """
+    largest = abs(image).max(initial=0.0)
+    return image * (_LARGEST / largest) if largest > _LARGEST else image

@@ -167,7 +167,7 @@ class RaisingCallback(skorch_callbacks.Callback):
     def __init__(self, event):
         setattr(self, event, self.fail)
 
-    def fail(self, net, **kwargs):
+    def fail(self, *args, **kwargs):
         raise FuzzError("callback")
 
 

@@ -89,6 +89,16 @@ def test_the_strongest_channel_counts():
         assert_array_equal(HOGExtractor().fit_transform(images), expected)
 
 
+@pytest.mark.parametrize("largest", [1e20, 3.4028235e38])
+@pytest.mark.parametrize("block_norm", ["L1", "L1-sqrt", "L2", "L2-Hys"])
+def test_huge_values_give_the_features_of_smaller_ones(largest, block_norm):
+    images = np.random.default_rng(0).random((2, 16, 16, 1))
+    extractor = HOGExtractor(block_norm=block_norm)
+    expected = extractor.fit_transform(1e10 * images)
+    features = extractor.transform((largest * images).astype(np.float32))
+    assert_allclose(features, expected, atol=1e-4)
+
+
 def test_a_flat_image_gives_zeros():
     assert_array_equal(HOGExtractor().fit_transform(np.full((2, 16, 16), 7)), np.zeros((2, 36)))
 
