@@ -16,6 +16,9 @@ import torch
 # Defaults of NumPy: an underflow to zero is no error.
 _FLOATING_POINT = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
+_IMPORTING_PROCESS = os.getpid()
+_forked_processes: set[int] = set()  # those whose number of threads has been set
+
 
 @contextmanager
 def fixed_settings() -> Iterator[None]:
@@ -27,12 +30,13 @@ def fixed_settings() -> Iterator[None]:
 
     The default dtype and the precision are settings of the process: they are set when the first of
     several threads enters the context, and restored when the last one leaves it. The other settings
-    are those of the current thread.
+    are those of the current thread. A forked process uses one thread of PyTorch.
 
     Yields
     ------
     None
     """
+    use_one_thread_after_fork()
     inference: Any = nullcontext()
     device: Any = nullcontext()
     if torch.is_inference_mode_enabled():
@@ -45,6 +49,18 @@ def fixed_settings() -> Iterator[None]:
             yield
         finally:
             _process.leave()
+
+
+def use_one_thread_after_fork() -> None:
+    """Set the number of threads to one if this process was forked after the import of this module.
+
+    The threads of OpenMP are not copied to a forked process. If the parent process has used them,
+    the child waits for them forever in GNU OpenMP, unless it computes with one thread.
+    """
+    process = os.getpid()
+    if process != _IMPORTING_PROCESS and process not in _forked_processes:
+        torch.set_num_threads(1)
+        _forked_processes.add(process)
 
 
 class _ProcessSettings:

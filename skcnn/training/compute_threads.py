@@ -1,9 +1,8 @@
-"""Number of threads of PyTorch: one for small networks, and in a forked process."""
+"""Number of threads of PyTorch: one for small networks."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 from contextlib import contextmanager
 from functools import cache
 
@@ -11,14 +10,12 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from skcnn.settings import use_one_thread_after_fork
 from skcnn.training.forks import computing
 
 # Multiply-adds of the forward pass of a batch. Below this number, a second thread saves less than
 # 10% of a measured training step, and multiplies its time if another process uses the same cores.
 SMALL_WORK = 1_500_000
-
-_IMPORTING_PROCESS = os.getpid()
-_forked_processes: set[int] = set()  # those whose number of threads has been set
 
 
 @contextmanager
@@ -49,18 +46,6 @@ def compute_threads(work):
         restore()
 
 
-def use_one_thread_after_fork():
-    """Set the number of threads to one if this process was forked after the import of this module.
-
-    The threads of OpenMP are not copied to a forked process. If the parent process has used them,
-    the child waits for them forever in GNU OpenMP, unless it computes with one thread.
-    """
-    process = os.getpid()
-    if process != _IMPORTING_PROCESS and process not in _forked_processes:
-        torch.set_num_threads(1)
-        _forked_processes.add(process)
-
-
 def count_multiply_adds(module, image_shape):
     """Count the multiply-adds of matrix products and convolutions in a forward pass of one image.
 
@@ -84,6 +69,8 @@ def count_multiply_adds(module, image_shape):
     try:
         with computing(), compute_threads(0), torch.no_grad(), _OperationCounter() as counter:
             module.eval()(images)
+    except MemoryError:
+        raise
     except Exception:  # networks of the user may not run in this mode
         return float("inf")
     finally:

@@ -9,7 +9,7 @@ from functools import cache
 import torch
 
 from skcnn.locks import ProcessLock
-from skcnn.training.compute_threads import use_one_thread_after_fork
+from skcnn.settings import use_one_thread_after_fork
 
 # The random number generators of torch are global, so fits in several threads take turns.
 _SEED_LOCK = ProcessLock()

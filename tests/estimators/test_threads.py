@@ -243,6 +243,15 @@ in_child(lambda: len(CNNClassifier(**parameters).fit(images, y).history_) == 1)
 in_child(lambda: in_child(lambda: len(cnn.predict(images)) == 96) is None)
 assert torch.get_num_threads() == 2
 """,
+    "after large tensors were computed with several threads": """
+from skcnn.pipeline_graph import torch_pipeline
+cnn = CNNClassifier(channels=(), hidden_units=(200,), **parameters).fit(images, y)
+torch.ones(10**6).double()
+many, weights = np.arange(120_000).reshape(60_000, 1, 2), np.ones(60_000)
+dense = CNNClassifier(channels=(), hidden_units=(), batch_size=60_000, **parameters)
+in_child(lambda: dense.fit(many, np.arange(60_000) % 2, weights) is dense)
+in_child(lambda: torch_pipeline(cnn, images.shape[1:], images.dtype) is not None)
+""",
     "while another thread trains the estimator": """
 cnn = CNNClassifier(channels=(4,), **parameters).fit(images, y)
 stop = threading.Event()
