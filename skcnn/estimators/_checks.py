@@ -60,6 +60,8 @@ def check_progressive_resizing(start, image_shape, module):
     try:
         with torch.no_grad():
             copy.deepcopy(module).eval()(images)
+    except MemoryError:
+        raise
     except Exception as error:
         raise ValueError(
             f"progressive_resizing={start} shrinks images, but the network does not take "

@@ -177,6 +177,8 @@ class NetworkSpec:
                 )
             network = copy_network(network, self.in_channels, self.height, self.width)
             check_network(network, *sizes.values())
+        except MemoryError:
+            raise
         except Exception as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{call} failed: {error}") from error

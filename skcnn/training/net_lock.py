@@ -98,6 +98,8 @@ def _here():
 def _copy(module):
     try:
         return copy.deepcopy(module)
+    except MemoryError:
+        raise
     except Exception as error:
         raise RuntimeError(
             f"the network is trained in another thread and cannot be copied ({error}): predict "

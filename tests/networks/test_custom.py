@@ -120,6 +120,21 @@ def test_building_in_inference_mode():
         assert module(torch.zeros(2, 1, 4, 4)).shape == (2, 3)
 
 
+class OutOfMemory(nn.Linear):
+    def forward(self, images):
+        raise MemoryError
+
+
+def out_of_memory(*sizes):
+    raise MemoryError
+
+
+@pytest.mark.parametrize("network", [out_of_memory, lambda *sizes: OutOfMemory(16, 3)])
+def test_memory_errors_are_passed_on(network):
+    with pytest.raises(MemoryError):
+        NetworkSpec(network, 1, 4, 4, 3).build()
+
+
 @pytest.mark.parametrize(
     "parameters", [{"channels": (2**31 - 1, 2**31 - 1)}, {"kernel_size": 2**31 - 1}]
 )
