@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import log10
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import Interval
 
 MAX_INTEGER = 2**63 - 1  # of the integer parameters of NumPy and PyTorch
 
@@ -125,6 +126,33 @@ def check_parameter_sizes(estimator: Any) -> None:
                 raise ValueError(
                     f"{name} contains an integer of {int(log10(abs(int(item)))) + 1} digits, which "
                     f"is too large: the largest one is {MAX_INTEGER}"
+                )
+
+
+def check_number_types(estimator: Any) -> None:
+    """Raise an error if a numeric parameter is a bool, or an object such as `fractions.Fraction`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Estimator with `_parameter_constraints`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter that is constrained to an interval is, or contains, such a value.
+    """
+    for name, value in estimator.get_params(deep=False).items():
+        constraints = estimator._parameter_constraints.get(name, [])
+        if not any(isinstance(constraint, Interval) for constraint in constraints):
+            continue
+        for number in value if isinstance(value, (tuple, list)) else [value]:
+            if isinstance(number, (bool, np.bool_)):
+                raise ValueError(f"{name} must be a number, got {value!r}")
+            if isinstance(number, Real) and not isinstance(number, (int, float, np.number)):
+                raise ValueError(
+                    f"{name} must be an int or a float, got a {type(number).__name__}: use "
+                    f"float({number})"
                 )
 
 

@@ -16,7 +16,6 @@ from skcnn.checksums import ChecksumMixin
 from skcnn.estimators._callbacks import check_callbacks
 from skcnn.estimators._checks import check_progressive_resizing, check_same_network
 from skcnn.estimators._fitted import FittedNetwork
-from skcnn.estimators._numbers import check_number_types
 from skcnn.estimators._saving import warn_about_main
 from skcnn.estimators._weights import (
     check_weights,
@@ -43,7 +42,7 @@ from skcnn.training.loader import ImageDataset, warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.state import restore_on_failure
-from skcnn.values import check_arguments, check_parameter_sizes
+from skcnn.values import check_arguments, check_number_types, check_parameter_sizes
 
 _MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
 

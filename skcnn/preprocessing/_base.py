@@ -15,7 +15,7 @@ from skcnn.images import check_images
 from skcnn.learned import all_or_nothing, fitted_view
 from skcnn.operations import Operation
 from skcnn.settings import fixed_settings
-from skcnn.values import check_parameter_sizes
+from skcnn.values import check_number_types, check_parameter_sizes
 
 
 class ImageTransformer(
@@ -74,6 +74,7 @@ class ImageTransformer(
 
     def _validate_params(self):
         check_parameter_sizes(self)  # scikit-learn cannot print integers of thousands of digits
+        check_number_types(self)
         super()._validate_params()
 
     def transform(self, X: Any) -> Any:
