@@ -44,6 +44,13 @@ def check_operations(operations):
     return operations
 
 
+def as_index(key, n_images):
+    """Return one integer as an array of one index from 0 to `n_images` - 1."""
+    if np.asarray(key).dtype == bool:  # an array of one bool would be a mask
+        raise IndexError(f"LazyImages is indexed by integers, not by one bool, got {key!r}")
+    return as_indices([key], n_images)
+
+
 def as_indices(key, n_images):
     """Return an index array or a mask as an array of indices from 0 to `n_images` - 1."""
     indices = _as_array(key)

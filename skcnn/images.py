@@ -236,6 +236,7 @@ def _check_rows(estimator, X, *, reset, min_samples):
             rows = validate_data(
                 estimator, X, reset=reset, ensure_min_samples=min_samples, order=None, copy=False
             )
+        rows = native(rows)  # of a frame
         check_pixel_values(rows, range(len(rows)), "X")
     if reset:
         _remember(estimator, image_shape_of_rows(rows.shape[1], image_shape))

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 
 from skcnn._lazy_arguments import (
+    as_index,
     as_indices,
     check_batch,
     check_epoch,
@@ -148,7 +149,7 @@ class LazyImages:
         if isinstance(key, slice):
             return self._select(check_slice(key))
         if np.ndim(key) == 0:
-            return self._select(as_indices([key], len(self))).read()[0]
+            return self._select(as_index(key, len(self))).read()[0]
         return self._select(as_indices(key, len(self)))
 
     def _select(self, key):

@@ -186,6 +186,12 @@ def test_bad_keys(key, message):
         LazyImages(IMAGES)[key]
 
 
+@pytest.mark.parametrize("key", [True, False, np.True_, np.array(True)])
+def test_one_bool_is_no_index_of_a_single_image(key):
+    with pytest.raises(IndexError, match="not by one bool, got"):
+        LazyImages(IMAGES[:1])[key]
+
+
 @pytest.mark.parametrize(
     ("key", "message"),
     [

@@ -1,6 +1,7 @@
 """The same pixel values give the same results, whatever their dtype, byte order and layout."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -115,6 +116,15 @@ def test_byte_order_of_labels(codes):
         X, Y.astype(codes[0]), classes=np.arange(3).astype(codes[0])
     )
     assert part.classes_.dtype.isnative
+
+
+@pytest.mark.parametrize("code", ["u2", "i4", "f4", "f8"])
+def test_frames_have_the_byte_order_of_the_machine(code):
+    rows = X.reshape(len(X), -1)
+    frame = pd.DataFrame(rows.astype(">" + code))
+    found = ImageFlattener(image_shape=X.shape[1:]).fit_transform(frame)
+    assert found.dtype == np.dtype(code)
+    assert_array_equal(found, rows)
 
 
 TENSORS = {
