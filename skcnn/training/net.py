@@ -150,12 +150,13 @@ class ImageNeuralNet(NeuralNet):
         }
         parameters = options.skorch_parameters()
         after = {name: value for name, value in parameters.items() if _is_optimizer_parameter(name)}
-        for name in before:  # remove arguments that the new optimizer may not have
-            del vars(self)[name]
-        vars(self).update(parameters, options=options)
-        self.criterion_ = Criterion.of(options, self.target_type)
-        if before != after:
-            self.initialize_optimizer()
+        with self.lock.step():
+            for name in before:  # remove arguments that the new optimizer may not have
+                del vars(self)[name]
+            vars(self).update(parameters, options=options)
+            self.criterion_ = Criterion.of(options, self.target_type)
+            if before != after:
+                self.initialize_optimizer()
 
     def on_train_begin(self, net, **kwargs):
         """Make an optimizer if there is none, and set its learning rate."""

@@ -233,7 +233,7 @@ def _changed_parameters(net):
     }
     return {
         name: value
-        for name, value in vars(net).items()
+        for name, value in dict(vars(net)).items()  # another thread may train it
         if name in fresh and name not in _NOT_STORED and not name.endswith("_")
         if value is not fresh[name] and value != fresh[name]
     }

@@ -1,6 +1,7 @@
 """One estimator used by several threads, and estimators in forked processes."""
 
 import copy
+import dataclasses
 import os
 import pickle
 import subprocess
@@ -181,6 +182,26 @@ def test_fits_and_predictions_of_a_transformer_in_several_threads():
     ]
     for result in results:
         assert any((result == one).all() for one in possible)
+
+
+def test_pickles_while_another_thread_changes_the_optimizer():
+    net = CNNClassifier(channels=(), hidden_units=(), max_epochs=1).fit(IMAGES, LABELS).net_
+    options = [dataclasses.replace(net.options, optimizer=name) for name in ("sgd", "adamw")]
+    stop = threading.Event()
+
+    def reconfigure():
+        while not stop.is_set():
+            for changed in options:
+                net.reconfigure(changed)
+
+    thread = threading.Thread(target=reconfigure)
+    thread.start()
+    try:
+        for _ in range(100):
+            pickle.dumps(net)
+    finally:
+        stop.set()
+        thread.join()
 
 
 # --- forked processes ---------------------------------------------------------------------------
