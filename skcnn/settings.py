@@ -114,10 +114,22 @@ def _process_settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], Non
     yield _attribute(backends.mkldnn, "enabled", (True,))
     if hasattr(getattr(backends.mkldnn, "matmul", None), "fp32_precision"):  # PyTorch 2.9
         for holder in (backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul):
-            yield _attribute(holder, "fp32_precision", ("ieee", "none"))
+            yield _precision(holder)
     else:
         get, set_value = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
         yield get, set_value, ("highest",)
+
+
+def _precision(holder):
+    """Return a setting that is restored to the inherited precision, "none", if this is the same."""
+    get, set_precision, expected = _attribute(holder, "fp32_precision", ("ieee", "none"))
+
+    def set_value(value):
+        set_precision("none")
+        if get() != value:
+            set_precision(value)
+
+    return get, set_value, expected
 
 
 def _attribute(holder, name, expected):

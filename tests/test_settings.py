@@ -196,6 +196,23 @@ def test_settings_are_restored_after_an_error():
     assert state() == before
 
 
+@pytest.mark.skipif(
+    not hasattr(getattr(torch.backends.mkldnn, "matmul", None), "fp32_precision"),
+    reason="PyTorch before 2.9",
+)
+def test_an_inherited_precision_remains_inherited():
+    mkldnn = torch.backends.mkldnn
+    with changed(lambda value: setattr(mkldnn, "fp32_precision", value), "bf16", "none"):
+        with fixed_settings():
+            assert mkldnn.matmul.fp32_precision == "ieee"
+        assert mkldnn.matmul.fp32_precision == "bf16"
+    assert mkldnn.matmul.fp32_precision == "none"
+    with changed(lambda value: setattr(mkldnn.matmul, "fp32_precision", value), "bf16", "none"):
+        with fixed_settings():
+            assert mkldnn.matmul.fp32_precision == "ieee"
+        assert mkldnn.matmul.fp32_precision == "bf16"
+
+
 def test_the_last_of_several_threads_restores_the_settings():
     entered, leave = threading.Event(), threading.Event()
 
