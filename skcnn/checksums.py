@@ -138,7 +138,9 @@ class _Checksum:
             self.update(value)
 
     def _add_contents(self, value):
-        if isinstance(value, (str, bytes, *_NUMBERS)):
+        if type(value) is int:
+            self._add(f"{value:x}")  # in decimal, Python refuses thousands of digits
+        elif isinstance(value, (str, bytes, *_NUMBERS)):
             self._add(value)
         elif isinstance(value, np.generic) and value.dtype != object:
             self._add(value.dtype.str, value.tobytes())

@@ -161,6 +161,11 @@ def test_checksum_differs_where_values_differ(value, other):
     assert checksum(value) == checksum(pickle.loads(pickle.dumps(value)))
 
 
+def test_checksum_of_integers_of_thousands_of_digits():
+    assert checksum(10**5000) == checksum(10**5000) != checksum(10**5000 + 1)
+    assert pickle.loads(pickle.dumps(CNNClassifier(max_epochs=10**5000))).max_epochs == 10**5000
+
+
 def test_checksum_of_an_array_does_not_depend_on_its_layout():
     array = np.arange(6.0).reshape(2, 3)
     assert checksum(array) == checksum(np.asfortranarray(array)) == checksum(array.T.copy().T)
