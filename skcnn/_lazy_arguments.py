@@ -76,6 +76,7 @@ def as_indices(key, n_images):
 
 def _as_array(numbers):
     """Return an array, or an array without axes if the items have different lengths."""
+    refuse_masked(numbers, "an array of rows, keys or indices")
     try:
         return np.asarray(numbers)
     except ValueError:
@@ -110,27 +111,34 @@ def check_batch(images, source, n_images):
     images : array of shape (n_images, ...) or list of arrays
         Images.
     """
-    expected, name = tuple(source.shape[1:]), short_repr(source)
+    expected = tuple(source.shape[1:])
     if isinstance(images, list) and n_images and None not in expected:
         images = _stacked(images)
     elif not isinstance(images, list):
         images = np.asarray(images)
+    problem = _problem(images, source.shape, n_images)
+    if problem is not None:  # the name of an array takes longer than to read a batch of it
+        error, message = problem
+        raise error(f"the source {short_repr(source)} returned {message}")
+    return images
+
+
+def _problem(images, source_shape, n_images):
+    """Return the error and the message for images that do not fit their source, or None."""
+    expected = tuple(source_shape[1:])
     if not isinstance(images, list) and images.ndim == 0:
-        raise TypeError(
-            f"the source {name} returned an object that is neither an array nor a list of images"
-        )
+        return TypeError, "an object that is neither an array nor a list of images"
     if len(images) != n_images:
-        raise ValueError(f"the source {name} returned {len(images)} image(s) for {n_images} rows")
+        return ValueError, f"{len(images)} image(s) for {n_images} rows"
     shapes = map(np.shape, images) if isinstance(images, list) else [images.shape[1:]]
     for shape in shapes if n_images else ():
         if len(shape) != len(expected) or any(
             known not in (None, axis) for known, axis in zip(expected, shape, strict=True)
         ):
-            raise ValueError(
-                f"the source {name} returned images of shape {shape}, but its attribute shape is "
-                f"{tuple(source.shape)}"
+            return ValueError, (
+                f"images of shape {shape}, but its attribute shape is {tuple(source_shape)}"
             )
-    return images
+    return None
 
 
 def _stacked(images):

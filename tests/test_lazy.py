@@ -186,6 +186,34 @@ def test_bad_keys(key, message):
         LazyImages(IMAGES)[key]
 
 
+class NoName:
+    """A source whose representation takes long."""
+
+    shape, dtype = IMAGES.shape, IMAGES.dtype
+
+    def __getitem__(self, rows):
+        return IMAGES[rows]
+
+    def __repr__(self):
+        raise AssertionError("reading computes the representation")
+
+
+def test_reading_does_not_compute_the_name_of_the_source():
+    assert_array_equal(LazyImages(NoName()).read(), IMAGES)
+
+
+def test_masked_rows_and_keys_are_refused():
+    masked = np.ma.masked_equal([0, 1], 1)
+    view = LazyImages(IMAGES)
+    for select in (
+        lambda: LazyImages(IMAGES, rows=masked),
+        lambda: LazyImages(IMAGES[:2], keys=masked),
+        lambda: view[masked],
+    ):
+        with pytest.raises(ValueError, match="is a masked array with 1 masked value"):
+            select()
+
+
 @pytest.mark.parametrize("key", [True, False, np.True_, np.array(True)])
 def test_one_bool_is_no_index_of_a_single_image(key):
     with pytest.raises(IndexError, match="not by one bool, got"):
