@@ -76,8 +76,11 @@ def scale_ratio(magnitudes: NDArray[np.float64], fitted: PixelScale) -> float:
     magnitudes = magnitudes[magnitudes > 0]
     if not len(magnitudes) or not fitted.low:
         return 1.0
+    largest = magnitudes.max()
+    if fitted.low <= largest * FACTOR and largest <= fitted.high * FACTOR:
+        return 1.0  # the usual case, without the median, which takes longer than all of this
     median = float(np.median(magnitudes))
-    if magnitudes.max() * FACTOR < fitted.low or median > fitted.high * FACTOR:
+    if largest * FACTOR < fitted.low or median > fitted.high * FACTOR:
         return median / float(np.sqrt(fitted.low) * np.sqrt(fitted.high))
     return 1.0
 
