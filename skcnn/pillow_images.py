@@ -14,6 +14,7 @@ MAX_PIXELS = 120_000_000
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, as in Pillow and JPEG
 _ORIENTATION = 0x0112  # tag of EXIF and TIFF
+_BITS_PER_SAMPLE = 258  # tag of TIFF
 # values of the tag after which rows and columns are exchanged, then mirrored
 _TRANSPOSED, _MIRRORED_ROWS, _MIRRORED_COLUMNS = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
@@ -115,6 +116,7 @@ def pixels_of(image, max_pixels=MAX_PIXELS):
     if image.mode.startswith(("I", "F")):
         pixels = np.array(image)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        pixels = _scale_to_16_bits(pixels, image)
         transparent = image.info.get("transparency")  # one gray value, in PNG
         if isinstance(transparent, int) and pixels.dtype == np.uint16:
             pixels[pixels == transparent] = np.iinfo(np.uint16).max
@@ -150,6 +152,16 @@ def _load(image):
         image.load()
     finally:
         image.filename = name
+
+
+def _scale_to_16_bits(pixels, image):
+    """Scale the values of a TIFF of 9 to 15 bits to the range of uint16."""
+    if pixels.dtype != np.uint16 or image.format != "TIFF":
+        return pixels
+    n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
+    if n_bits >= 16:
+        return pixels
+    return np.rint(pixels * (65535 / (2**n_bits - 1))).astype(np.uint16)
 
 
 def upright(pixels, orientation):

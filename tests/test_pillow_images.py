@@ -1,6 +1,7 @@
 """Lists of Pillow images: the same pixels as reading their files."""
 
 import io
+import struct
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,28 @@ def test_big_endian_values_become_native():
     assert pixels_of(swapped).dtype == np.dtype(np.uint16)
     assert pixels_of(swapped).dtype.isnative
     assert_array_equal(pixels_of(swapped), np.asarray(deep))
+
+
+def tiff_of_12_bits():
+    """Return the bytes of a TIFF file of the gray values 0, 4095, 2048 and 1000."""
+    pixels = bytes.fromhex("000fff8003e8")
+    tags = [(256, 2), (257, 2), (258, 12), (259, 1), (262, 1), (273, 122), (277, 1), (278, 2)]
+    tags.append((279, len(pixels)))
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    start = b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4)
+    assert len(start) == 122
+    return start + pixels
+
+
+def test_values_of_12_bits_are_those_of_the_file(tmp_path):
+    path = tmp_path / "12.tif"
+    path.write_bytes(tiff_of_12_bits())
+    expected = [[0, 65535], [32776, 16004]]
+    with Image.open(path) as image:
+        assert_array_equal(read_image(path, "I;16"), expected)
+        assert_array_equal(pixels_of(image), expected)
+        mixed = pillow_images_to_arrays([image, COLOR])
+        assert_array_equal(mixed[0], read_image(path, "RGB"))
 
 
 def test_transparent_gray_of_16_bits():

@@ -19,7 +19,6 @@ from skcnn.preprocessing._paths import find_problem
 from skcnn.preprocessing._tiff import DeepTiff, is_tiff
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
-_BITS_PER_SAMPLE = 258
 
 
 def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
@@ -116,7 +115,7 @@ def _decode(path, mode, max_pixels, *, count_frames):
         if isinstance(image, DeepTiff) and (pixels := _pixels_of_tiff(image)) is None:
             image = _open_in_pillow(file, max_pixels)
         if pixels is None:
-            pixels = _scale_to_16_bits(pixels_of(image, max_pixels), image)
+            pixels = pixels_of(image, max_pixels)
         pixels = np.ascontiguousarray(to_mode(pixels, mode))
         return pixels, _count_frames(image) if count_frames else 1
 
@@ -225,16 +224,6 @@ def _gif_size(file):
 
 
 _SIZES = {WebPImageFile: _webp_size, GifImageFile: _gif_size}
-
-
-def _scale_to_16_bits(pixels, image):
-    """Scale the values of a TIFF of 9 to 15 bits to the range of uint16."""
-    if pixels.dtype != np.uint16 or image.format != "TIFF":
-        return pixels
-    n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
-    if n_bits >= 16:
-        return pixels
-    return np.rint(pixels * (65535 / (2**n_bits - 1))).astype(np.uint16)
 
 
 def _count_frames(image):
