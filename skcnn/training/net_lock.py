@@ -76,6 +76,8 @@ class NetLock:
             if not is_trained:
                 with self._lock.held() as lock:
                     self._readers[here] -= 1
+                    if not self._readers[here]:
+                        del self._readers[here]  # there may be many threads, one after the other
                     lock.notify_all()
 
     def _is_trained_elsewhere(self):
@@ -85,10 +87,7 @@ class NetLock:
 
     def _has_readers_elsewhere(self):
         here = _here()
-        return any(
-            n_readers and thread != here and thread[0] == here[0]
-            for thread, n_readers in self._readers.items()
-        )
+        return any(thread != here and thread[0] == here[0] for thread in self._readers)
 
 
 def _here():
