@@ -107,7 +107,7 @@ def _read_safetensors(path):
         header = json.loads(content[_LENGTH:start])
         header.pop("__metadata__", None)
         return {name: _tensor(content, start, **entry) for name, entry in header.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(_damaged(path)) from error
 
 

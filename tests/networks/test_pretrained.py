@@ -336,6 +336,14 @@ def test_truncated_files(tmp_path, official, suffix, n_bytes):
         read_weights(path)
 
 
+def test_safetensors_with_a_header_of_deep_nesting(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    header = b"[" * 100_000
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="weights.safetensors' cannot be read: it is truncated"):
+        read_weights(path)
+
+
 @pytest.mark.parametrize(
     "entry",
     [
