@@ -340,7 +340,7 @@ def test_safetensors_with_a_header_of_deep_nesting(tmp_path):
     path = tmp_path / "weights.safetensors"
     header = b"[" * 100_000
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(ValueError, match="weights.safetensors' cannot be read: it is truncated"):
+    with pytest.raises(ValueError, match=r"weights.safetensors' cannot be read: it is truncated"):
         read_weights(path)
 
 
