@@ -118,7 +118,7 @@ def test_training_is_as_if_alone_while_another_thread_uses_the_estimator(kind, u
 @pytest.mark.parametrize("use", ["predict_proba", "pickle", "deepcopy"])
 @pytest.mark.parametrize("batch_size", [16, 120])
 def test_predictions_during_training_are_those_of_one_state(use, batch_size, monkeypatch):
-    monkeypatch.setattr("skcnn.estimators._base._predict_batch_size", lambda shape: batch_size)
+    monkeypatch.setattr("skcnn.estimators._training._predict_batch_size", lambda shape: batch_size)
     cnn = CNNClassifier(**SMALL, max_epochs=1).fit(IMAGES, LABELS)
     RecordWeights.states.clear()
     RecordWeights.states.append(cnn.predict_proba(IMAGES))
