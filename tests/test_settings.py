@@ -201,16 +201,20 @@ def test_settings_are_restored_after_an_error():
     reason="PyTorch before 2.9",
 )
 def test_an_inherited_precision_remains_inherited():
+    def set_all(value):
+        mkldnn.fp32_precision = value
+
+    def set_products(value):
+        mkldnn.matmul.fp32_precision = value
+
     mkldnn = torch.backends.mkldnn
-    with changed(lambda value: setattr(mkldnn, "fp32_precision", value), "bf16", "none"):
-        with fixed_settings():
-            assert mkldnn.matmul.fp32_precision == "ieee"
-        assert mkldnn.matmul.fp32_precision == "bf16"
-    assert mkldnn.matmul.fp32_precision == "none"
-    with changed(lambda value: setattr(mkldnn.matmul, "fp32_precision", value), "bf16", "none"):
-        with fixed_settings():
-            assert mkldnn.matmul.fp32_precision == "ieee"
-        assert mkldnn.matmul.fp32_precision == "bf16"
+    with changed(set_products, "none", mkldnn.matmul.fp32_precision):
+        for set_value in (set_all, set_products):
+            with changed(set_value, "bf16", "none"):
+                with fixed_settings():
+                    assert mkldnn.matmul.fp32_precision == "ieee"
+                assert mkldnn.matmul.fp32_precision == "bf16"
+            assert mkldnn.matmul.fp32_precision == "none"
 
 
 def test_the_last_of_several_threads_restores_the_settings():
