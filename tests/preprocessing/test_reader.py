@@ -581,7 +581,7 @@ def test_root_that_may_not_be_read(photo_files, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "stat", refuse)
     with pytest.raises(
-        PermissionError, match=r"the folder root='.*' of ImageReader may not be rea"
+        PermissionError, match=r"the folder root='.*' of ImageReader cannot be read"
     ):
         ImageReader(root=tmp_path).fit(photo_files)
 
