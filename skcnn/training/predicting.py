@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
+from itertools import chain
 
 import torch
 
@@ -119,12 +120,15 @@ def prediction_module(module, device):
     module : torch.nn.Module
         Module with the same weights.
     """
-    tensors = [*module.parameters(), *module.buffers()]
     target = torch.empty(0, device=device).device  # "cuda" without an index is the current device
-    on_device = all(tensor.device == target for tensor in tensors)
-    if on_device and not any(part.training for part in module.modules()):
+    if all(_is_in_eval_mode_on(part, target) for part in module.modules()):
         return module
     return copy.deepcopy(module).to(device).eval()
+
+
+def _is_in_eval_mode_on(part, device):
+    tensors = chain(part._parameters.values(), part._buffers.values())  # without those of children
+    return not part.training and all(t is None or t.device == device for t in tensors)
 
 
 def prediction_batch_size(device, batch_size):
