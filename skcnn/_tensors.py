@@ -8,13 +8,15 @@ import numpy as np
 import torch
 
 
-def tensors_to_arrays(X: Any) -> Any:
+def tensors_to_arrays(X: Any, name: str = "X") -> Any:
     """Convert the torch tensors that NumPy cannot convert to arrays.
 
     Parameters
     ----------
     X : object
-        Collection of images: a tensor, a list with tensors in it, or anything else.
+        Images, targets or weights: a tensor, a list with tensors in it, or anything else.
+    name : str, default="X"
+        Name of the argument in the error.
 
     Returns
     -------
@@ -29,9 +31,9 @@ def tensors_to_arrays(X: Any) -> Any:
         If a tensor is on the device "meta".
     """
     if _needs_conversion(X):
-        return _to_array(X)
+        return _to_array(X, name)
     if isinstance(X, (list, tuple)) and any(map(_needs_conversion, X)):
-        return [_to_array(item) if _needs_conversion(item) else item for item in X]
+        return [_to_array(item, name) if _needs_conversion(item) else item for item in X]
     return X
 
 
@@ -46,9 +48,9 @@ def _needs_conversion(item):
     )
 
 
-def _to_array(tensor) -> np.ndarray:
+def _to_array(tensor, name) -> np.ndarray:
     if tensor.is_meta:
-        raise ValueError('X is a tensor on the device "meta", which stores no values: pass images')
+        raise ValueError(f'{name} is a tensor on the device "meta", which stores no values')
     tensor = tensor.detach()
     if tensor.layout != torch.strided:
         tensor = tensor.to_dense()

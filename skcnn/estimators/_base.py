@@ -154,7 +154,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
     def _check_and_encode(self, X, y, sample_weight, *, net, source, classes=None):
         """Return checked images, encoded targets and the weights of the losses."""
         check_arguments(y=y, sample_weight=sample_weight, classes=classes)
-        check_callbacks(self.callbacks, self.schedule)
+        check_callbacks(self.callbacks, self.schedule if source == "fit" else None)
         if y is None:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "

@@ -11,6 +11,7 @@ from sklearn.utils import check_array, column_or_1d, compute_class_weight
 from sklearn.utils._missing import is_pandas_na
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from skcnn._tensors import tensors_to_arrays
 from skcnn.values import native
 
 _MIN_ONE_HOT = 10  # images; in a smaller multilabel problem each may have one label by chance
@@ -40,7 +41,7 @@ def check_labels(y, name="y"):
         0 and 1.
     """
     y = check_array(
-        _check_objects(y, name),
+        _check_objects(tensors_to_arrays(y, name), name),
         ensure_2d=False,
         ensure_min_samples=0,
         dtype=None,
@@ -110,7 +111,7 @@ def warn_about_one_hot(indicators):
         warnings.warn(
             "every row of y has exactly one 1, and y is used as indicators of labels that are "
             "independent of each other (multilabel): if each image has one class, pass single "
-            "labels, y.argmax(axis=1)",
+            "labels, numpy.argmax(y, axis=1)",
             stacklevel=2,
         )
 

@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import Tags, check_array, column_or_1d
 from sklearn.utils._param_validation import StrOptions
 
+from skcnn._tensors import tensors_to_arrays
 from skcnn.estimators._base import TrainedEstimator
 from skcnn.estimators._weights import scaled_weights
 from skcnn.learned import fitted_view
@@ -184,6 +185,7 @@ def check_targets(y, name):
     ValueError
         If a target is not a number, or larger than 1e300 in absolute value.
     """
+    y = tensors_to_arrays(y, name)
     try:
         with no_overflow(name), np.errstate(over="ignore", invalid="ignore"):  # of a finite sum
             y = check_array(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight
 
+from skcnn._tensors import tensors_to_arrays
 from skcnn.values import no_overflow
 
 _MAX_SCALED_WEIGHT = 1e30  # a batch of losses times such weights is finite in float32
@@ -34,7 +35,7 @@ def check_weights(sample_weight, images):
     if sample_weight is None:
         return None
     return _check_sample_weight(
-        sample_weight,
+        tensors_to_arrays(sample_weight, "sample_weight"),
         np.empty(len(images)),  # only its length is used
         dtype=np.float64,
         ensure_non_negative=True,
@@ -108,7 +109,7 @@ def scaled_weights(sample_weight):
     if sample_weight is None:
         return None
     with no_overflow("sample_weight"):
-        weights = np.asarray(sample_weight, dtype=np.float64)
+        weights = np.asarray(tensors_to_arrays(sample_weight), dtype=np.float64)
     largest = weights.max(initial=0.0)
     return weights / largest if _LARGE < largest < np.inf else weights
 

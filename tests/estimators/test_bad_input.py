@@ -220,6 +220,7 @@ def test_learning_rate_scheduler_with_a_schedule():
     with pytest.raises(ValueError, match="schedule='auto' also sets the learning rate"):
         quick_classifier(callbacks=[scheduler]).fit(X, y)
     quick_classifier(callbacks=[scheduler], schedule=None).fit(X, y)
+    quick_classifier(callbacks=[scheduler]).partial_fit(X, y)  # which uses no schedule
 
 
 def test_module_instance_as_network():

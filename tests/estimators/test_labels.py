@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
@@ -77,7 +78,7 @@ def test_sparse_and_missing_indicators():
 def test_one_hot_targets_warn(dtype):
     one_hot = np.eye(3, dtype=dtype)[np.arange(20) % 3]
     for fit in (small().fit, small().partial_fit):
-        with pytest.warns(UserWarning, match=r"exactly one 1.*y.argmax\(axis=1\)"):
+        with pytest.warns(UserWarning, match=r"exactly one 1.*numpy.argmax\(y, axis=1\)"):
             cnn = fit(X, one_hot)
         assert cnn.target_type_ == "multilabel"  # the convention of scikit-learn
 
@@ -242,7 +243,10 @@ def test_weights_that_are_too_large():
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ([1e308, -1e308] * 10, r"absolute value of y is 1e\+308, but targets can be at most"),
+        (
+            [1e308, -1e308] * 10,
+            r"absolute value of y(_val)? is 1e\+308, but targets can be",
+        ),
         ([10**400, 1] * 10, "y contains an integer too large for float64"),
         ([1.0, None] * 10, "y contains None, a missing target|NaN"),
     ],
@@ -270,3 +274,17 @@ def test_score_of_extreme_targets(scale):
     plain = small(CNNRegressor).fit(X, y)
     extreme = small(CNNRegressor).fit(X, y * scale)
     assert_allclose(extreme.score(X, y * scale), plain.score(X, y), rtol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", [CNNClassifier, CNNRegressor])
+def test_targets_and_weights_as_tensors(estimator):
+    expected = small(estimator).fit(X, y, sample_weight=np.ones(len(y)))
+    targets = (
+        torch.tensor(y, dtype=torch.bfloat16) if estimator is CNNRegressor else torch.tensor(y)
+    )
+    weights = torch.ones(len(y), requires_grad=True)
+    fitted = small(estimator).fit(X, targets, sample_weight=weights)
+    assert_array_equal(fitted.predict(X), expected.predict(X))
+    assert fitted.score(X, targets, weights) == expected.score(X, y)
+    with pytest.raises(ValueError, match="y is a tensor on the device"):
+        small(estimator).fit(X, torch.empty(len(y), device="meta"))
