@@ -51,8 +51,7 @@ def load_image_folder(
         class and file name. Then functions that take consecutive images, such as ``KFold(5)`` and
         `learning_curve`, train on only some of the classes.
     random_state : int, RandomState instance or None, default=0
-        Seed of the shuffling. An integer gives the same order in every call. See scikit-learn's
-        :term:`glossary <random_state>`.
+        Seed of the shuffling. An integer gives the same order in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a `Bunch`.
 
