@@ -81,11 +81,10 @@ for (early_stopping, cnn), (rate, loss, score) in zip(models.items(), axes.T, st
 for axis, label in zip(axes[:, 0], ("learning rate", "loss", "accuracy"), strict=True):
     axis.set_ylabel(label)
 
-stopped = models[True].net_.history
 rates = zip(*(cnn.net_.history[:, "learning_rate"] for cnn in models.values()), strict=False)
 n_before = [full == shortened for full, shortened in rates].index(False)
 for axis in axes[:, 1]:
     axis.axvline(n_before + 0.5, color="gray", linestyle="--")
-best = next(record for record in stopped if "restored" in record)
-axes[2, 1].plot(best["epoch"], best["valid_score"], "o", color="black")
+stopped = models[True]
+axes[2, 1].plot(stopped.best_epoch_, stopped.best_score_, "o", color="black")
 plt.show()
