@@ -281,10 +281,11 @@ class StochasticDepth(nn.Module):
 
 
 class PaddedConv2d(nn.Conv2d):
-    """Convolution whose stride is 1 along axes of one pixel, where a larger one has no effect.
+    """Convolution whose stride is at most the size of the feature maps.
 
-    Otherwise the gradients of depthwise convolutions in bfloat16 with stride 2 would be undefined
-    for feature maps that are one pixel wide, because of an error in a kernel of oneDNN.
+    A larger stride has no effect, if the padding on both sides is smaller than the kernel. But the
+    gradients of the weights in bfloat16 would be undefined for it, because of an error in a kernel
+    of oneDNN.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -300,10 +301,7 @@ class PaddedConv2d(nn.Conv2d):
         images : tensor of shape (n_images, n_out_channels, out_height, out_width)
             Feature maps.
         """
-        stride = [
-            1 if axis == 1 else step
-            for axis, step in zip(images.shape[2:], self.stride, strict=True)
-        ]
+        stride = [min(step, axis) for axis, step in zip(images.shape[2:], self.stride, strict=True)]
         return functional.conv2d(
             images,
             self.weight,
