@@ -23,6 +23,13 @@ def check_source(source):
             f"{type(source).__name__}: convert images of one size with numpy.asarray, and images "
             "of different sizes with ImageResizer"
         )
+    try:
+        np.dtype(source.dtype)
+    except TypeError:
+        raise TypeError(
+            f"LazyImages takes a source whose dtype is one of NumPy, got {source.dtype}: convert "
+            "the images with numpy.asarray"
+        ) from None
     if not len(source.shape):
         raise ValueError("LazyImages takes an array of images, got a single number")
     if isinstance(source, np.ndarray) and source.dtype.kind not in "buif":

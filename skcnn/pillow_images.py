@@ -190,7 +190,7 @@ def to_mode(pixels, mode="RGB"):
     pixels : array of shape (height, width, 3) or (height, width)
         uint8 and three channels for "RGB", uint8 for "L", uint16 for "I;16".
     """
-    _check_values(pixels)
+    check_values(pixels)
     depth = np.dtype(np.uint16 if mode == "I;16" else np.uint8)
 
     def convert(block):
@@ -210,7 +210,7 @@ def to_mode(pixels, mode="RGB"):
     return np.repeat(out[..., np.newaxis], 3, axis=2) if gray and mode == "RGB" else out
 
 
-def _check_values(pixels):
+def check_values(pixels):
     """Raise an error if the dtype or the range of values is not supported."""
     kind = pixels.dtype.kind
     if kind not in "uif" or pixels.dtype == np.int8:

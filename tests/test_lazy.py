@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import KFold, cross_val_predict, train_test_split
@@ -248,6 +249,7 @@ def test_other_bad_keys(key, message):
         (IMAGES.astype(object), TypeError, "real numbers, got dtype object"),
         (IMAGES * 1j, TypeError, "real numbers, got dtype complex128"),
         (LazyImages(IMAGES), TypeError, "got LazyImages: use the view itself"),
+        (torch.zeros(4, 8, 8), TypeError, "dtype is one of NumPy, got torch.float32"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import tifffile
 
-from skcnn.pillow_images import UnreadableImageError, check_size, upright
+from skcnn.pillow_images import UnreadableImageError, check_size, check_values, upright
 
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _UNCOMPRESSED, _DEFLATE = 1, (8, 32946)  # other compressions are read by Pillow
@@ -147,6 +147,8 @@ class DeepTiff:
 def _shown_on_white(colors, opacity, premultiplied):
     """Return colors on white, of unsigned integers or of floats from 0 to 1."""
     is_float = colors.dtype.kind == "f"
+    check_values(colors)
+    check_values(opacity)
     white = 1.0 if is_float else np.iinfo(colors.dtype).max
     opacity = opacity / white
     shown = colors * (1 if premultiplied else opacity) + (1 - opacity) * white

@@ -420,3 +420,13 @@ def test_cielab(tmp_path):
     path = written(tmp_path / "a.tif", content(Image.new("LAB", (4, 3)), "TIFF"))
     with pytest.raises(ValueError, match=r"a.tif' holds CIELAB colors, which are not supported"):
         read_image(path)
+
+
+@pytest.mark.parametrize("value", [1e38, 2.0, -1.0])
+def test_float_colors_with_opacity_out_of_range_are_refused(tmp_path, value):
+    pixels = np.full((2, 2, 4), 0.5, np.float32)
+    pixels[1, 1, 0] = value
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
+    view = ImageReader().fit_transform([str(tmp_path / "a.tif")])
+    with pytest.raises(ValueError, match=r"float32 values from .* only 0 to 1 are supported"):
+        view[0]
