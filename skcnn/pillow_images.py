@@ -116,7 +116,8 @@ def pixels_of(image, max_pixels=MAX_PIXELS):
     if image.mode.startswith(("I", "F")):
         pixels = np.array(image)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        pixels = _scale_to_16_bits(pixels, image)
+        if image.format == "TIFF":
+            pixels = scale_to_16_bits(pixels, image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0])
         transparent = image.info.get("transparency")  # one gray value, in PNG
         if isinstance(transparent, int) and pixels.dtype == np.uint16:
             pixels[pixels == transparent] = np.iinfo(np.uint16).max
@@ -154,12 +155,9 @@ def _load(image):
         image.filename = name
 
 
-def _scale_to_16_bits(pixels, image):
-    """Scale the values of a TIFF of 9 to 15 bits to the range of uint16."""
-    if pixels.dtype != np.uint16 or image.format != "TIFF":
-        return pixels
-    n_bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
-    if n_bits >= 16:
+def scale_to_16_bits(pixels, n_bits):
+    """Scale uint16 values of 9 to 15 bits to the range of 16 bits."""
+    if pixels.dtype != np.uint16 or n_bits >= 16:
         return pixels
     return np.rint(pixels * (65535 / (2**n_bits - 1))).astype(np.uint16)
 

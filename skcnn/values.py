@@ -106,31 +106,11 @@ def check_arguments(**arguments: Any) -> None:
                 raise ValueError(_too_large_integer(name))
 
 
-def check_parameter_sizes(estimator: Any) -> None:
-    """Raise an error if a parameter of an estimator is an integer of more than 64 bits.
+def check_numbers(estimator: Any) -> None:
+    """Raise an error if a parameter of an estimator is a number that cannot be used.
 
-    Parameters
-    ----------
-    estimator : estimator instance
-        Estimator. Its parameters need not have been validated.
-
-    Raises
-    ------
-    ValueError
-        If a parameter, or an item of a parameter, is such an integer.
-    """
-    for name, value in estimator.get_params(deep=False).items():
-        items = value.values() if isinstance(value, Mapping) else value
-        for item in items if isinstance(value, (list, tuple, Mapping)) else [value]:
-            if isinstance(item, Integral) and abs(int(item)) > MAX_INTEGER:
-                raise ValueError(
-                    f"{name} contains an integer of {int(log10(abs(int(item)))) + 1} digits, which "
-                    f"is too large: the largest one is {MAX_INTEGER}"
-                )
-
-
-def check_number_types(estimator: Any) -> None:
-    """Raise an error if a numeric parameter is a bool, or an object such as `fractions.Fraction`.
+    It is called before scikit-learn validates the parameters, which cannot print integers of
+    thousands of digits.
 
     Parameters
     ----------
@@ -140,19 +120,28 @@ def check_number_types(estimator: Any) -> None:
     Raises
     ------
     ValueError
-        If a parameter that is constrained to an interval is, or contains, such a value.
+        If a parameter is, or contains, an integer of more than 64 bits, or if a parameter that is
+        constrained to an interval is, or contains, a bool or an object such as
+        `fractions.Fraction`.
     """
     for name, value in estimator.get_params(deep=False).items():
         constraints = estimator._parameter_constraints.get(name, [])
-        if not any(isinstance(constraint, Interval) for constraint in constraints):
-            continue
-        for number in value if isinstance(value, (tuple, list)) else [value]:
-            if isinstance(number, (bool, np.bool_)):
-                raise ValueError(f"{name} must be a number, got {value!r}")
-            if isinstance(number, Real) and not isinstance(number, (int, float, np.number)):
+        is_numeric = any(isinstance(constraint, Interval) for constraint in constraints)
+        items = value.values() if isinstance(value, Mapping) else value
+        for item in items if isinstance(value, (list, tuple, Mapping)) else [value]:
+            if isinstance(item, Integral) and abs(int(item)) > MAX_INTEGER:
                 raise ValueError(
-                    f"{name} must be an int or a float, got a {type(number).__name__}: use "
-                    f"float({number})"
+                    f"{name} contains an integer of {int(log10(abs(int(item)))) + 1} digits, which "
+                    f"is too large: the largest one is {MAX_INTEGER}"
+                )
+            if not is_numeric:
+                continue
+            if isinstance(item, (bool, np.bool_)):
+                raise ValueError(f"{name} must be a number, got {value!r}")
+            if isinstance(item, Real) and not isinstance(item, (int, float, np.number)):
+                raise ValueError(
+                    f"{name} must be an int or a float, got a {type(item).__name__}: use "
+                    f"float({item})"
                 )
 
 

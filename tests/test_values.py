@@ -15,7 +15,7 @@ from skcnn.preprocessing import (
 )
 from skcnn.values import (
     check_arguments,
-    check_parameter_sizes,
+    check_numbers,
     check_pixel_values,
     native,
     native_dtype,
@@ -260,7 +260,7 @@ def test_arguments_that_are_accepted():
 @pytest.mark.parametrize("value", [HUGE, -HUGE, (HUGE, 1), [2, HUGE], {0: HUGE}, 2**63])
 def test_huge_parameters(value):
     with pytest.raises(ValueError, match=r"hidden_units contains an integer of \d+ digits"):
-        check_parameter_sizes(CNNClassifier(hidden_units=value))
+        check_numbers(CNNClassifier(hidden_units=value))
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "weight_decay", "mixup", "batch_size"])

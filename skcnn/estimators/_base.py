@@ -25,7 +25,7 @@ from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.settings import fixed_settings
 from skcnn.training.loader import ImageDataset
-from skcnn.values import check_arguments, check_number_types, check_parameter_sizes
+from skcnn.values import check_arguments, check_numbers
 
 
 class TrainedEstimator(ChecksumMixin, NetworkTraining):
@@ -147,8 +147,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
     # Check and encode
 
     def _validate_params(self):
-        check_parameter_sizes(self)  # scikit-learn cannot print integers of thousands of digits
-        check_number_types(self)
+        check_numbers(self)
         super()._validate_params()
 
     def _check_and_encode(self, X, y, sample_weight, *, net, source, classes=None):

@@ -15,7 +15,7 @@ from skcnn.images import check_images
 from skcnn.learned import all_or_nothing, fitted_view
 from skcnn.operations import Operation
 from skcnn.settings import fixed_settings
-from skcnn.values import check_number_types, check_parameter_sizes
+from skcnn.values import check_numbers
 
 
 class ImageTransformer(
@@ -73,8 +73,7 @@ class ImageTransformer(
             return self._wrap_rows(self._fit_transform(X), X)
 
     def _validate_params(self):
-        check_parameter_sizes(self)  # scikit-learn cannot print integers of thousands of digits
-        check_number_types(self)
+        check_numbers(self)
         super()._validate_params()
 
     def transform(self, X: Any) -> Any:

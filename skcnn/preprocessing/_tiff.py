@@ -7,7 +7,13 @@ import zlib
 import numpy as np
 import tifffile
 
-from skcnn.pillow_images import UnreadableImageError, check_size, check_values, upright
+from skcnn.pillow_images import (
+    UnreadableImageError,
+    check_size,
+    check_values,
+    scale_to_16_bits,
+    upright,
+)
 
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _UNCOMPRESSED, _DEFLATE = 1, (8, 32946)  # other compressions are read by Pillow
@@ -101,8 +107,7 @@ class DeepTiff:
             pixels = np.moveaxis(pixels, 0, -1)
         pixels = pixels.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
         pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-        if pixels.dtype == np.uint16 and page.bitspersample < 16:
-            pixels = np.rint(pixels * (65535 / (2**page.bitspersample - 1))).astype(np.uint16)
+        pixels = scale_to_16_bits(pixels, page.bitspersample)
         if page.photometric < _MINISBLACK and pixels.dtype.kind == "u":
             pixels = np.iinfo(pixels.dtype).max - pixels
         return upright(self._on_white(pixels), page.tags.valueof("Orientation", 1))
