@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skcnn.networks.blocks import (
+from skcnn.networks.backbone_network import (
     BackboneNetwork,
-    Block,
     FeatureLayers,
-    StochasticDepth,
     check_least_size,
     initialize,
 )
+from skcnn.networks.blocks import Block, StochasticDepth
 from skcnn.networks.pooling import GlobalAvgPool2d
 
 BLOCKS = (3, 3, 9, 3)  # at each resolution

@@ -6,15 +6,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from skcnn.networks.blocks import (
-    BackboneNetwork,
-    FeatureLayers,
-    Residual,
-    SqueezeExcitation,
-    conv_norm,
-    expand_and_filter,
-    initialize,
-)
+from skcnn.networks.backbone_network import BackboneNetwork, FeatureLayers, initialize
+from skcnn.networks.blocks import Residual, SqueezeExcitation, conv_norm, expand_and_filter
 from skcnn.networks.layers import Dropout
 from skcnn.networks.pooling import GlobalAvgPool2d
 

@@ -8,13 +8,8 @@ from math import ceil
 from torch import Tensor, nn
 from torch.nn import functional
 
-from skcnn.networks.blocks import (
-    BackboneNetwork,
-    Block,
-    StochasticDepth,
-    apply_layers,
-    initialize,
-)
+from skcnn.networks.backbone_network import BackboneNetwork, initialize
+from skcnn.networks.blocks import Block, StochasticDepth, apply_layers
 from skcnn.networks.efficientnet import DROP_RATE, SETTINGS
 from skcnn.networks.layers import BatchNorm2d, Dropout
 from skcnn.networks.pooling import GlobalAvgPool2d

@@ -12,7 +12,8 @@ from torch.nn import functional
 from torch.nn.modules import module as torch_module
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from skcnn.networks.blocks import BackboneNetwork, Block, PaddedConv2d, StochasticDepth
+from skcnn.networks.backbone_network import BackboneNetwork
+from skcnn.networks.blocks import Block, PaddedConv2d, StochasticDepth
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import BatchNorm2d, Standardize
 from skcnn.networks.plain import PlainNetwork

@@ -7,7 +7,8 @@ from itertools import chain
 
 from torch import Tensor, nn
 
-from skcnn.networks.blocks import BackboneNetwork, Block, apply_layers, initialize
+from skcnn.networks.backbone_network import BackboneNetwork, initialize
+from skcnn.networks.blocks import Block, apply_layers
 from skcnn.networks.layers import BatchNorm2d
 from skcnn.networks.pooling import GlobalAvgPool2d
 

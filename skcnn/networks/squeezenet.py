@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from skcnn.networks.blocks import (
+from skcnn.networks.backbone_network import (
     BackboneNetwork,
-    Block,
     FeatureLayers,
     check_least_size,
     initialize,
 )
+from skcnn.networks.blocks import Block
 from skcnn.networks.layers import Dropout
 from skcnn.networks.pooling import GlobalAvgPool2d, MaxPool3x3
 

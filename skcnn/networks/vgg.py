@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from skcnn.networks.blocks import BackboneNetwork, FeatureLayers, initialize
+from skcnn.networks.backbone_network import BackboneNetwork, FeatureLayers, initialize
 from skcnn.networks.layers import BatchNorm2d, Dropout
 from skcnn.networks.pooling import MaxPool2x2
 
