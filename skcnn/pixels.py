@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from skcnn.lazy import LazyImages
 from skcnn.values import native_dtype
 
+USUAL_RANGES = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
 _CHUNK = 250_000  # values per step: 2 MB as float64, which stay in the cache of a CPU core
 _ROUNDING = 10  # smaller multiples of the machine precision are rounding errors
 
@@ -147,6 +149,56 @@ def pixel_range(images: Any) -> tuple[float, float]:
     extremes = [(chunk.min(), chunk.max()) for chunk in _chunks(images, None)]
     low, high = min(low for low, _ in extremes).item(), max(high for _, high in extremes).item()
     return +low, +high  # numbers, also for bool
+
+
+class ValueRange:
+    """Smallest and largest value of the images of batches.
+
+    Attributes
+    ----------
+    low, high : float
+        Smallest and largest value; infinity and -infinity before the first batch.
+    """
+
+    def __init__(self):
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, images: NDArray) -> None:
+        """Add the images of a batch.
+
+        Parameters
+        ----------
+        images : array of shape (n_images, ...)
+            Images.
+        """
+        self.low = min(self.low, float(images.min()))
+        self.high = max(self.high, float(images.max()))
+
+    def usual(self) -> tuple[float, float] | None:
+        """Return which of the usual ranges of pixel values contains all values.
+
+        Returns
+        -------
+        limits : tuple of (float, float) or None
+            The first of (0, 1), (-1, 1) and (0, 255) that contains the values. None if there is
+            none.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skcnn.pixels import ValueRange
+        >>> values = ValueRange()
+        >>> values.add(np.array([0.0, 0.5]))
+        >>> values.usual()
+        (0.0, 1.0)
+        >>> values.add(np.array([200]))
+        >>> values.usual()
+        (0.0, 255.0)
+        """
+        for low, high in USUAL_RANGES:
+            if low <= self.low and self.high <= high:
+                return low, high
+        return None
 
 
 def dtype_range(dtype: Any) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skcnn.lazy import LazyImages
 from skcnn.operations import Operation
-from skcnn.pixels import channel_statistics, pixel_range
+from skcnn.pixels import ValueRange, channel_statistics, pixel_range
 
 RNG = np.random.default_rng(0)
 MAX_IMAGES = 2048
@@ -187,3 +187,22 @@ def test_pixel_range(wrap, dtype, expected):
     found = pixel_range(wrap(images))
     assert found == expected
     assert all(type(value) is (float if "f" in dtype else int) for value in found)
+
+
+@pytest.mark.parametrize(
+    ("values", "limits"),
+    [
+        ([0, 1], (0, 1)),
+        ([0.2, 0.9], (0, 1)),
+        ([-1, 0.5], (-1, 1)),
+        ([0, 1.01], (0, 255)),
+        ([17, 255], (0, 255)),
+        ([-0.1, 2], None),
+        ([0, 256], None),
+    ],
+)
+def test_usual_range_of_values(values, limits):
+    found = ValueRange()
+    found.add(np.array(values)[:1])
+    found.add(np.array(values, np.float32)[1:])
+    assert found.usual() == limits

@@ -6,7 +6,7 @@ from skcnn.networks.efficientnet import EfficientNet
 from skcnn.networks.efficientnet_lite import EfficientNetLite
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.inference import prediction_function
-from skcnn.networks.layers import BatchNorm2d, Dropout, Standardize
+from skcnn.networks.layers import BatchNorm2d, Dropout, ResizeInput, Standardize
 from skcnn.networks.mobilenet import MobileNetV2, MobileNetV3
 from skcnn.networks.plain import PlainNetwork, automatic_channels
 from skcnn.networks.resnet import ResNet
@@ -31,6 +31,7 @@ __all__ = [
     "NetworkSpec",
     "PlainNetwork",
     "ResNet",
+    "ResizeInput",
     "SqueezeNet",
     "Standardize",
     "Whitening",

@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from skcnn.networks.backbone_network import BackboneNetwork
 from skcnn.networks.blocks import Block, PaddedConv2d, StochasticDepth
 from skcnn.networks.fast import FastNetwork
-from skcnn.networks.layers import BatchNorm2d, Standardize
+from skcnn.networks.layers import BatchNorm2d, ResizeInput, Standardize
 from skcnn.networks.plain import PlainNetwork
 from skcnn.networks.pooling import MaxPool2x2
 from skcnn.networks.whitening import Whitening
@@ -64,16 +64,42 @@ def prediction_function(module: nn.Module) -> Step:
     """
     if not _is_supported(module):
         return module
-    steps = list(_steps(list(_layers(module))))
+    return partial(_apply, list(_steps(list(_layers(module)))))
 
-    return partial(_apply, steps)
+
+@torch.no_grad()
+def feature_function(module: nn.Sequential) -> Step:
+    """Return a function that computes the features of a module in evaluation mode.
+
+    The features are the input of the head, the last layer. They are computed as
+    `prediction_function` computes outputs.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential
+        Layers such as `Standardize`, and a network that follows the `Backbone` protocol. It is not
+        changed.
+
+    Returns
+    -------
+    function : callable
+        Called without gradients as ``function(images)``, with images of shape (n_images,
+        n_channels, height, width). It returns the features of shape (n_images, n_features).
+    """
+    *inputs, network = module
+    if not _is_supported(module):
+        return partial(_apply, [*inputs, network.features])
+    layers = _layers(nn.Sequential(*inputs, *network.stages()[:-1]))  # type: ignore[operator]
+    return partial(_apply, list(_steps(list(layers))))
 
 
 def _is_supported(module):
     """Return whether steps of our own compute the same as the module's layers."""
     network = module
-    if type(module) is nn.Sequential and len(module) == 2 and isinstance(module[0], Standardize):
-        network = module[1]
+    if type(module) is nn.Sequential and len(module) and isinstance(module[0], Standardize):
+        *inputs, network = module
+        if not all(isinstance(layer, (Standardize, ResizeInput)) for layer in inputs):
+            return False
     if type(network) not in (FastNetwork, PlainNetwork) and not isinstance(
         network, BackboneNetwork
     ):

@@ -1,4 +1,4 @@
-"""Layers shared by the networks: standardization, normalization, dropout."""
+"""Layers shared by the networks: standardization, resizing, normalization, dropout."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional
 
 _MOMENTUM = 0.1
 _LEVELS = 2**16  # of the random integers that a mask is made from
@@ -74,6 +75,47 @@ class Standardize(nn.Module):
         is_input = images.dtype == torch.float32  # which must not be changed
         centered = values - self.mean if is_input else values.sub_(self.mean)
         return centered.mul_(self.factor)
+
+
+class ResizeInput(nn.Module):
+    """Resize images to the size that a network gets, by bilinear interpolation.
+
+    Images that shrink along an axis are smoothed first.
+
+    Parameters
+    ----------
+    height, width : int
+        New size in pixels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks import ResizeInput
+    >>> ResizeInput(1, 4)(torch.tensor([[[[0.0, 4.0]]]]))
+    tensor([[[[0., 1., 3., 4.]]]])
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        super().__init__()
+        self.size = (height, width)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Resize images.
+
+        Parameters
+        ----------
+        images : float tensor of shape (n_images, n_channels, height, width)
+            Images.
+
+        Returns
+        -------
+        images : float tensor of shape (n_images, n_channels, new_height, new_width)
+            Resized images.
+        """
+        if tuple(images.shape[2:]) == self.size:
+            return images
+        shrinks = any(new < old for new, old in zip(self.size, images.shape[2:], strict=True))
+        return functional.interpolate(images, self.size, mode="bilinear", antialias=shrinks)
 
 
 class BatchNorm2d(nn.BatchNorm2d):

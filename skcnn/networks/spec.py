@@ -18,7 +18,7 @@ from skcnn._validation import MAX_SIZE
 from skcnn.networks.backbones import BACKBONES, backbone_info
 from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.fast import FastNetwork
-from skcnn.networks.layers import Standardize
+from skcnn.networks.layers import ResizeInput, Standardize
 from skcnn.networks.plain import PlainNetwork
 from skcnn.networks.pretrained import StandardizeGray, check_pretrained_channels, load_pretrained
 from skcnn.settings import fixed_settings
@@ -55,6 +55,9 @@ class NetworkSpec:
     weights : str or path, default=None
         Pretrained weights of a backbone: "imagenet" for the official ones, or the path of a file.
         The path is stored as a string. None means that the network is trained from scratch.
+    input_size : tuple of (int, int), default=None
+        Height and width in pixels to which the module resizes images before the network. None
+        keeps their size.
 
     Raises
     ------
@@ -78,6 +81,7 @@ class NetworkSpec:
     n_outputs: int
     options: Mapping[str, Any] | None = None
     weights: str | None = None
+    input_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Store plain Python values."""
@@ -87,6 +91,9 @@ class NetworkSpec:
         object.__setattr__(self, "options", options)
         if self.weights is not None:
             object.__setattr__(self, "weights", os.fspath(self.weights))
+        if self.input_size is not None:
+            height, width = (_positive_int("input_size", axis) for axis in self.input_size)
+            object.__setattr__(self, "input_size", (height, width))
 
     @fixed_settings()
     def build(self, *, pretrained: bool = False, progress: bool = False) -> nn.Module:
@@ -104,10 +111,10 @@ class NetworkSpec:
         Returns
         -------
         module : torch.nn.Sequential
-            The layers "standardize" and "network"; in float32, with weights in channels-last memory
-            format. "standardize" is a `Standardize` with mean 0 and scale 1. If there are
-            `weights`, it has the statistics that they expect of pixel values from 0 to 255, and
-            gray images are repeated to three channels.
+            The layers "standardize", "resize" if there is an `input_size`, and "network"; in
+            float32, with weights in channels-last memory format. "standardize" is a `Standardize`
+            with mean 0 and scale 1. If there are `weights`, it has the statistics that they expect
+            of pixel values from 0 to 255, and gray images are repeated to three channels.
 
         Raises
         ------
@@ -131,15 +138,21 @@ class NetworkSpec:
             network = self._build_named(self.in_channels)
         else:
             standardize, network = self._build_with_weights(load=pretrained, progress=progress)
-        module = nn.Sequential(OrderedDict(standardize=standardize, network=network))
+        resize = {} if self.input_size is None else {"resize": ResizeInput(*self.input_size)}
+        layers = OrderedDict(standardize=standardize, **resize, network=network)
+        module = nn.Sequential(layers)
         return module.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _network_size(self):
+        """Return the height and width of the images that the network gets."""
+        return self.input_size or (self.height, self.width)
 
     def _build_named(self, in_channels):
         if self.name not in NETWORKS:
             raise ValueError(f"name={self.name!r} is unknown: the networks are {sorted(NETWORKS)}")
-        sizes = [getattr(self, name) for name in _SIZES[1:]]
+        sizes = (in_channels, *self._network_size(), self.n_outputs)
         try:
-            return NETWORKS[self.name](in_channels, *sizes, **(self.options or {}))
+            return NETWORKS[self.name](*sizes, **(self.options or {}))
         except RuntimeError as error:  # of PyTorch, which cannot allocate the weights
             raise ValueError(
                 f"the network {self.name!r} with {self.options} is too large for the memory: use "
@@ -167,16 +180,17 @@ class NetworkSpec:
                 f"weights={self.weights!r} needs the name of a backbone, but the network is built "
                 "by a callable: load weights in the callable, or use the name of a backbone"
             )
-        sizes = {name: getattr(self, name) for name in _SIZES}
+        size = (self.in_channels, *self._network_size(), self.n_outputs)
+        sizes = dict(zip(_SIZES, size, strict=True))
         call = f"network({', '.join(f'{name}={size}' for name, size in sizes.items())})"
         try:
-            network = self.name(*sizes.values(), **(self.options or {}))
+            network = self.name(*size, **(self.options or {}))
             if not isinstance(network, nn.Module):
                 raise TypeError(
                     f"it gives {type(network).__name__}, and must give a torch.nn.Module"
                 )
-            network = copy_network(network, self.in_channels, self.height, self.width)
-            check_network(network, *sizes.values())
+            network = copy_network(network, *size[:3])
+            check_network(network, *size)
         except MemoryError:
             raise
         except Exception as error:

