@@ -1,7 +1,7 @@
 """Convolutional networks as scikit-learn estimators, and the image transformers they need."""
 
 from skcnn.datasets import load_image_folder
-from skcnn.estimators import CNNClassifier, CNNRegressor
+from skcnn.estimators import CNNClassifier, CNNRegressor, TransferClassifier, TransferRegressor
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing import (
     ColorHistogramExtractor,
@@ -26,6 +26,8 @@ __all__ = [
     "ImageReader",
     "ImageResizer",
     "LazyImages",
+    "TransferClassifier",
+    "TransferRegressor",
     "__version__",
     "load_image_folder",
 ]

@@ -175,13 +175,13 @@ class ValueRange:
         self.high = max(self.high, float(images.max()))
 
     def usual(self) -> tuple[float, float] | None:
-        """Return which of the usual ranges of pixel values contains all values.
+        """Return which of the usual ranges of pixel values the values are in.
 
         Returns
         -------
         limits : tuple of (float, float) or None
-            The first of (0, 1), (-1, 1) and (0, 255) that contains the values. None if there is
-            none.
+            (0, 1), (-1, 1) or (0, 255), if it contains all values and they span at least half of
+            it. None if there is no such range.
 
         Examples
         --------
@@ -196,7 +196,8 @@ class ValueRange:
         (0.0, 255.0)
         """
         for low, high in USUAL_RANGES:
-            if low <= self.low and self.high <= high:
+            spans_half = self.high - self.low >= (high - low) / 2
+            if low <= self.low and self.high <= high and spans_half:
                 return low, high
         return None
 

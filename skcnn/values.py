@@ -121,8 +121,8 @@ def check_numbers(estimator: Any) -> None:
     ------
     ValueError
         If a parameter is, or contains, an integer of more than 64 bits, or if a parameter that is
-        constrained to an interval is, or contains, a bool or an object such as
-        `fractions.Fraction`.
+        constrained to an interval is, or contains, a bool that is not allowed, or an object such
+        as `fractions.Fraction`.
     """
     for name, value in estimator.get_params(deep=False).items():
         constraints = estimator._parameter_constraints.get(name, [])
@@ -136,7 +136,7 @@ def check_numbers(estimator: Any) -> None:
                 )
             if not is_numeric:
                 continue
-            if isinstance(item, (bool, np.bool_)):
+            if isinstance(item, (bool, np.bool_)) and "boolean" not in constraints:
                 raise ValueError(f"{name} must be a number, got {value!r}")
             if isinstance(item, Real) and not isinstance(item, (int, float, np.number)):
                 raise ValueError(

@@ -2,5 +2,7 @@
 
 from skcnn.estimators.classifier import CNNClassifier
 from skcnn.estimators.regressor import CNNRegressor
+from skcnn.estimators.transfer_classifier import TransferClassifier
+from skcnn.estimators.transfer_regressor import TransferRegressor
 
-__all__ = ["CNNClassifier", "CNNRegressor"]
+__all__ = ["CNNClassifier", "CNNRegressor", "TransferClassifier", "TransferRegressor"]

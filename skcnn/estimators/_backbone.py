@@ -9,9 +9,10 @@ from numbers import Integral
 from typing import ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
+from skcnn._validation import SIZE, SIZE_OF_AXIS
 from skcnn.networks import NetworkSpec
 from skcnn.networks.backbones import backbone_info
 from skcnn.pixel_scale import ScaleMonitor
@@ -52,9 +53,8 @@ class BackboneParameters:
         "weights": [str, os.PathLike, None],
         "input_size": [
             StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-            tuple,
-            list,
+            *SIZE_OF_AXIS,
+            SIZE,
             None,
         ],
     }
@@ -62,6 +62,8 @@ class BackboneParameters:
     def _network_spec(self, image_shape, n_outputs):
         """Return the description of the network for images of the given shape."""
         height, width, n_channels = image_shape
+        if isinstance(self.backbone, str):
+            backbone_info(self.backbone)  # raises an error about unknown names
         return NetworkSpec(
             self.backbone,
             n_channels,

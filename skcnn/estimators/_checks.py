@@ -26,7 +26,15 @@ def check_same_network(spec, fitted):
     """
     if spec == fitted:
         return
-    before, after = ({"network": s.name, **(s.options or {})} for s in (fitted, spec))
+    before, after = (
+        {
+            "network" if s.weights is None else "backbone": s.name,
+            "weights": s.weights,
+            "input_size": s.input_size,
+            **(s.options or {}),
+        }
+        for s in (fitted, spec)
+    )
     for name in {**before, **after}:
         if before.get(name) != after.get(name):
             raise ValueError(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.callback import CallbackSupportMixin
 
+from skcnn.estimators._backbone import build_module
 from skcnn.estimators._checks import check_progressive_resizing
 from skcnn.estimators._fitted import FittedNetwork
-from skcnn.pixel_scale import ScaleMonitor
-from skcnn.pixels import channel_statistics
 from skcnn.training.callbacks import (
     FreezeBatchNorm,
     Lookahead,
@@ -21,13 +21,37 @@ from skcnn.training.callbacks import (
 )
 from skcnn.training.compute_threads import count_multiply_adds
 from skcnn.training.device import resolve_device, seeded
-from skcnn.training.forks import computing
 from skcnn.training.loader import warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
 from skcnn.training.state import restore_on_failure
 
-_MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
+
+@dataclass(frozen=True)
+class Phase:
+    """Part of a training.
+
+    Parameters
+    ----------
+    options : TrainingOptions
+        Training options.
+    epochs : int
+        Number of epochs.
+    schedule : str or None
+        Learning rate schedule.
+    is_last : bool, default=True
+        Whether no phase follows. The callbacks of the user belong to the last phase.
+    """
+
+    options: TrainingOptions
+    epochs: int
+    schedule: str | None
+    is_last: bool = True
+
+    @classmethod
+    def of(cls, options, *, is_last=True):
+        """Return the phase that options describe."""
+        return cls(options, options.max_epochs, options.schedule, is_last)
 
 
 class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
@@ -35,10 +59,9 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
 
     def _train(self, dataset, valid, *, net, seed, data, one_pass=False):
         """Train a new net or continue to train one, and call scikit-learn's callbacks."""
-        options = TrainingOptions.of(self, len(dataset))
-        epochs, schedule = (1, None) if one_pass else (options.max_epochs, options.schedule)
+        phases = self._phases(len(dataset), one_pass=one_pass, is_new=net is None)
         device = resolve_device(self.device)
-        context = self._init_callback_context(max_subtasks=epochs)
+        context = self._init_callback_context(max_subtasks=sum(phase.epochs for phase in phases))
         context.call_on_fit_task_begin(estimator=self, **data)
         with ExitStack() as stack:
             # Training must not depend on the gradient mode or the autocast of the caller.
@@ -48,18 +71,32 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             stack.enter_context(seeded(seed if net is None else seed + self.n_epochs_, device))
             if net is not None:
                 stack.enter_context(restore_on_failure(net))
-            net = self._prepare_net(net, dataset, options, seed, device)
-            n_batches = epochs * len(net.get_iterator(dataset, training=True))
-            own_callbacks = self._training_callbacks(n_batches, schedule, context, data)
-            if len(dataset) == 1:
-                own_callbacks.append(FreezeBatchNorm())
+            net = self._prepare_net(net, dataset, phases[0].options, seed, device)
             with warn_of_other_scale(self.pixel_scale_, X=dataset, X_val=valid):
-                net.train(
-                    dataset, valid, epochs, own_callbacks=own_callbacks, callbacks=self.callbacks
-                )
+                for number, phase in enumerate(phases):
+                    if number > 0:
+                        net.reconfigure(phase.options)
+                    self._train_phase(net, phase, dataset, valid, context, data)
         self.net_ = net
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=lambda: {"net_": net}, **data
+        )
+
+    def _phases(self, n_images, *, one_pass, is_new):
+        """Return the phases of a training, which follow one another."""
+        options = TrainingOptions.of(self, n_images)
+        return [Phase(options, 1, None) if one_pass else Phase.of(options)]
+
+    def _train_phase(self, net, phase, dataset, valid, context, data, trainer=None):
+        """Train the net, or another net that trains a part of it."""
+        trainer = trainer or net
+        n_batches = phase.epochs * len(trainer.get_iterator(dataset, training=True))
+        own_callbacks = self._training_callbacks(net, phase, n_batches, context, data)
+        if len(dataset) == 1:
+            own_callbacks.append(FreezeBatchNorm())
+        callbacks = self.callbacks if phase.is_last else None
+        trainer.train(
+            dataset, valid, phase.epochs, own_callbacks=own_callbacks, callbacks=callbacks
         )
 
     def _prepare_net(self, net, dataset, options, seed, device):
@@ -75,46 +112,41 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
     def _build_net(self, dataset, options, seed):
         """Build the network, and a net that trains it."""
         spec = self._network_spec(self.image_shape_, self._n_outputs())
-        with computing():
-            module = spec.build()
-        monitor = ScaleMonitor()
-        mean, scale = channel_statistics(
-            dataset.images,
-            dataset.weights,
-            dataset.rows,
-            max_images=_MAX_IMAGES,
-            float32=True,
-            observe=monitor.add,
-        )
-        self.pixel_scale_ = monitor.scale()
-        module.standardize.set_statistics(mean, scale)
+        module = self._build_module(spec, dataset)
         net = ImageNeuralNet(
             module,
             options,
             target_type=self.target_type_,
             spec=spec,
             seed=seed,
-            predict_batch_size=_predict_batch_size(self.image_shape_),
+            predict_batch_size=_predict_batch_size(spec.input_size or self.image_shape_[:2]),
             multiply_adds=count_multiply_adds(module, self.image_shape_),
         )
         return net.initialize()
 
-    def _training_callbacks(self, n_batches, schedule, context, data):
-        """Return the callbacks of one training."""
+    def _build_module(self, spec, dataset):
+        """Build the module of a spec, which standardizes images by those of a dataset."""
+        module, self.pixel_scale_, _ = build_module(
+            spec, dataset.images, dataset.weights, dataset.rows
+        )
+        return module
+
+    def _training_callbacks(self, net, phase, n_batches, context, data):
+        """Return the callbacks of one phase."""
         callbacks = []
-        if schedule is not None:
-            callbacks.append(Schedule(schedule, n_batches))
-        if self.lookahead:
+        if phase.schedule is not None:
+            callbacks.append(Schedule(phase.schedule, n_batches))
+        if phase.options.lookahead:
             callbacks.append(Lookahead(n_batches))
-        scheduled = [] if schedule is None else callbacks.copy()
+        scheduled = [] if phase.schedule is None else callbacks.copy()
         if hasattr(self, "_skl_callbacks"):
-            callbacks.append(ReportEpochs(self, context, lambda net: {"net_": net}, data))
-        if self.early_stopping:
+            callbacks.append(ReportEpochs(self, context, lambda _: {"net_": net}, data))
+        if phase.options.early_stopping:
             callbacks.append(RestoreBest(self.patience, scheduled))
         return callbacks
 
 
-def _predict_batch_size(image_shape):
+def _predict_batch_size(size):
     """Return the number of images whose activations fit the caches of a CPU."""
-    height, width, _ = image_shape
+    height, width = size
     return int(np.clip(2**16 // (height * width), 16, 512))

@@ -8,17 +8,18 @@ _LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "muon": 0.17, "rmsprop": 0.001
 
 
 def resolve_options(
-    options: dict[str, Any], *, network: Any = None, n_images: float
+    options: dict[str, Any], *, recipe: str = "plain", n_images: float
 ) -> dict[str, Any]:
-    """Replace "auto" by values for the network, the optimizer and the number of images.
+    """Replace "auto" by values for the recipe, the optimizer and the number of images.
 
     Parameters
     ----------
     options : dict
         Training options by name. "optimizer", "learning_rate", "schedule", "batch_size" and
         "max_epochs" may be "auto".
-    network : str or callable, default=None
-        Network to train. The values are the same for all networks except "fast".
+    recipe : {"plain", "fast", "head", "fine_tuning"}, default="plain"
+        What is trained: the fast network, the head of a pretrained network, such a network with
+        some of its stages, or any other network.
     n_images : int
         Number of training images.
 
@@ -32,14 +33,17 @@ def resolve_options(
     >>> from skcnn.training.automatic import resolve_options
     >>> automatic = dict.fromkeys(
     ...     ("optimizer", "learning_rate", "schedule", "batch_size", "max_epochs"), "auto")
-    >>> resolve_options(automatic, network="plain", n_images=50_000)
+    >>> resolve_options(automatic, recipe="plain", n_images=50_000)
     {'optimizer': 'adamw', 'learning_rate': 0.003, 'schedule': 'one_cycle', 'batch_size': 64, \
 'max_epochs': 20}
-    >>> resolve_options(automatic, network="fast", n_images=50_000)
+    >>> resolve_options(automatic, recipe="fast", n_images=50_000)
     {'optimizer': 'muon', 'learning_rate': 0.17, 'schedule': 'linear', 'batch_size': 500, \
 'max_epochs': 12}
     """
-    choices = _fast_options(n_images) if network == "fast" else _plain_options()
+    choices = _RECIPES[recipe](n_images)
+    if options["optimizer"] not in ("auto", choices["optimizer"]):
+        # These two are values for the optimizer of the recipe.
+        choices = {**choices, "learning_rate": "auto", "weight_decay": "auto"}
     options = {
         name: choices[name] if name in choices and _is_auto(value) else value
         for name, value in options.items()
@@ -49,7 +53,7 @@ def resolve_options(
     return options
 
 
-def _plain_options():
+def _plain_options(n_images):
     return {"optimizer": "adamw", "schedule": "one_cycle", "batch_size": 64, "max_epochs": 20}
 
 
@@ -63,5 +67,38 @@ def _fast_options(n_images):
     }
 
 
+def _head_options(n_images):
+    """Return the choices for a head: enough epochs for a minimum number of steps."""
+    batch_size = 32
+    n_steps = max(1, n_images // batch_size)
+    return {
+        "optimizer": "adamw",
+        "learning_rate": 0.001,
+        "schedule": "one_cycle",
+        "weight_decay": 0.01,
+        "batch_size": batch_size,
+        "max_epochs": int(max(5, -(-200 // n_steps))),
+    }
+
+
+def _fine_tuning_options(n_images):
+    return {
+        "optimizer": "adamw",
+        "learning_rate": 0.001,
+        "schedule": "one_cycle",
+        "weight_decay": 0.05,
+        "batch_size": 32,
+        "max_epochs": 10,
+    }
+
+
 def _is_auto(value):
     return isinstance(value, str) and value == "auto"
+
+
+_RECIPES = {
+    "fast": _fast_options,
+    "fine_tuning": _fine_tuning_options,
+    "head": _head_options,
+    "plain": _plain_options,
+}

@@ -83,7 +83,7 @@ def available_device(device):
         return torch.device("cpu")
 
 
-def autocast(device, precision):
+def autocast(device, precision, module=None):
     """Return the autocast context of training steps.
 
     Parameters
@@ -92,13 +92,19 @@ def autocast(device, precision):
         Device of the network.
     precision : {"auto", "float32", "bfloat16"}
         "auto" is bfloat16 if the device supports it natively, else float32.
+    module : torch.nn.Module, default=None
+        Module that is trained. If it has depthwise convolutions, "auto" is float32 on the CPU,
+        where the gradients of these convolutions take longer in bfloat16.
 
     Returns
     -------
     context : context manager
         Context in which weights, loss and statistics remain float32.
     """
-    if precision == "float32" or (precision == "auto" and not has_bfloat16(device)):
+    if precision == "auto":
+        is_slow = device.type == "cpu" and module is not None and _has_depthwise(module)
+        precision = "bfloat16" if has_bfloat16(device) and not is_slow else "float32"
+    if precision == "float32":
         return nullcontext()
     # With its cache, autocast would reuse outdated weights inside an autocast context of a caller.
     return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
@@ -152,6 +158,11 @@ def has_bfloat16(device):
         capabilities = torch.cpu.get_capabilities()
         return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16"))
     return False
+
+
+def _has_depthwise(module):
+    convolutions = (part for part in module.modules() if isinstance(part, torch.nn.Conv2d))
+    return any(conv.groups == conv.in_channels > 1 for conv in convolutions)
 
 
 def _best_device():

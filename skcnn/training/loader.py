@@ -82,10 +82,12 @@ class ImageDataset(Dataset):
         Returns
         -------
         dataset : ImageDataset
-            Dataset of the same images without random operations.
+            Dataset of the same images without random operations, with the same monitor.
         """
         images = self.images.clean() if isinstance(self.images, LazyImages) else self.images
-        return ImageDataset(images, self.y, self.weights, self.rows)
+        dataset = ImageDataset(images, self.y, self.weights, self.rows)
+        dataset.monitor = self.monitor
+        return dataset
 
 
 @contextmanager

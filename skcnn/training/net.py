@@ -19,13 +19,13 @@ from skcnn.training.callbacks import overrides
 from skcnn.training.compute_threads import compute_threads
 from skcnn.training.device import autocast
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
+from skcnn.training.fine_tuning import frozen, trained_groups
 from skcnn.training.forks import computing
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
 from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.net_lock import NetLock
-from skcnn.training.optimizers import parameter_groups
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
@@ -85,6 +85,7 @@ class ImageNeuralNet(NeuralNet):
         self.predict_batch_size = predict_batch_size
         self.multiply_adds = multiply_adds
         self.lock = NetLock()
+        self._frozen = []  # layers that stay in eval mode
         self._start_training(0, self.max_epochs)
 
     # --------------------------------------------------------------------------------------------
@@ -123,7 +124,12 @@ class ImageNeuralNet(NeuralNet):
         self.train_split = predefined_split(valid) if valid is not None else None
         work = self.multiply_adds * self.batch_size
         try:
-            with self.lock.training(), compute_threads(work), freed_memory_kept():
+            with (
+                self.lock.training(),
+                compute_threads(work),
+                freed_memory_kept(),
+                frozen(self.module_, self.options.trained_stages) as self._frozen,
+            ):
                 self.notify("on_train_begin", X=dataset, y=None)
                 self.fit_loop(dataset, epochs=epochs)
                 self.notify("on_train_end", X=dataset, y=None)
@@ -132,6 +138,7 @@ class ImageNeuralNet(NeuralNet):
         finally:
             # They refer to training data, validation data and a copy of the weights.
             self.callbacks = self.train_split = None
+            self._frozen = []
             self.callbacks_ = [pair for pair in self.callbacks_ if pair[1] not in own_callbacks]
         return self
 
@@ -145,14 +152,13 @@ class ImageNeuralNet(NeuralNet):
         options : TrainingOptions
             New options.
         """
-        before = {
-            name: value for name, value in vars(self).items() if _is_optimizer_parameter(name)
-        }
         parameters = options.skorch_parameters()
-        after = {name: value for name, value in parameters.items() if _is_optimizer_parameter(name)}
+        before = _optimizer_parameters(vars(self), self.options)
+        after = _optimizer_parameters(parameters, options)
         with self.lock.step():
-            for name in before:  # remove arguments that the new optimizer may not have
-                del vars(self)[name]
+            for name in list(vars(self)):  # remove arguments that the new optimizer may not have
+                if _is_optimizer_parameter(name):
+                    del vars(self)[name]
             vars(self).update(parameters, options=options)
             self.criterion_ = Criterion.of(options, self.target_type)
             if before != after:
@@ -168,7 +174,7 @@ class ImageNeuralNet(NeuralNet):
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Return the arguments of the optimizer."""
         _, arguments = super().get_params_for_optimizer(prefix, named_parameters)
-        return (parameter_groups(self.module_, arguments["lr"]),), arguments
+        return (trained_groups(self.module_, arguments["lr"], self.options),), arguments
 
     def fit_loop(self, X, y=None, epochs=None, **fit_params):
         """Train epoch by epoch."""
@@ -184,10 +190,16 @@ class ImageNeuralNet(NeuralNet):
         self._set_training(False)
         return self
 
+    def _set_training(self, training=True):
+        super()._set_training(training)
+        for layer in self._frozen:
+            layer.eval()
+
     def _start_training(self, n_epochs_before, n_epochs):
         self._n_epochs_before, self._n_epochs = n_epochs_before, n_epochs
         self._transforms = batch_transforms(self.options)
-        self._autocast = autocast(torch.device(self.device), self.options.precision)
+        module = getattr(self, "module_", None)
+        self._autocast = autocast(torch.device(self.device), self.options.precision, module)
         self._interrupts = InterruptMonitor()
         self._calls_on_grad_computed = True
 
@@ -370,6 +382,12 @@ class ImageNeuralNet(NeuralNet):
             self.optimizer_ = None
         else:
             load_optimizer(self.optimizer_, state["optimizer"])
+
+
+def _optimizer_parameters(parameters, options):
+    """Return all that makes a new optimizer necessary when it changes."""
+    named = {key: value for key, value in parameters.items() if _is_optimizer_parameter(key)}
+    return {**named, "stages": (options.trained_stages, options.stage_decay)}
 
 
 def _is_optimizer_parameter(name):

@@ -94,7 +94,8 @@ class TrainingParameters:
         Device of the network. "auto" uses a GPU if there is one.
     precision : {"auto", "bfloat16", "float32"}, default="auto"
         Precision of the training steps. "auto" uses bfloat16 where the device supports it
-        natively. Predictions are always computed in float32.
+        natively; on the CPU not for networks with depthwise convolutions, which are slower in it.
+        Predictions are always computed in float32.
     random_state : int, RandomState instance or None, default=None
         Seed of the initial weights, the order of the images, dropout, mixup and the validation
         split. Pass an int for reproducible results across calls.
@@ -155,6 +156,10 @@ class TrainingOptions:
 
     They are plain data, which can be stored with a fitted network. Fields have the names and the
     meaning of the parameters in `TrainingParameters`, with the chosen values in place of "auto".
+    `trained_stages` is the number of last stages of the network that are trained, the head
+    included, infinity for all of them, or None for a network without pretrained weights.
+    `stage_decay` is the ratio of the learning rates of a stage and of
+    the next one.
     """
 
     loss: str
@@ -174,9 +179,13 @@ class TrainingOptions:
     precision: str
     verbose: int
     label_smoothing: float = 0.0
+    trained_stages: float | None = None
+    stage_decay: float = 1.0
 
     @classmethod
-    def of(cls, estimator: Any, n_images: float = math.inf) -> TrainingOptions:
+    def of(
+        cls, estimator: Any, n_images: float = math.inf, recipe: str | None = None
+    ) -> TrainingOptions:
         """Read the options from the parameters of an estimator, and choose automatic values.
 
         Parameters
@@ -185,6 +194,9 @@ class TrainingOptions:
             Any object with the parameters as attributes, such as a `TrainingParameters`.
         n_images : int, default=math.inf
             Number of training images, for automatic values. The default is a large number.
+        recipe : str, default=None
+            Name of the automatic values: see `resolve_options`. None uses those for the parameter
+            `network` of the estimator.
 
         Returns
         -------
@@ -193,8 +205,9 @@ class TrainingOptions:
         """
         names = [field.name for field in fields(cls) if hasattr(estimator, field.name)]
         options = {name: getattr(estimator, name) for name in names}
-        network = getattr(estimator, "network", None)
-        return cls(**resolve_options(options, network=network, n_images=n_images))
+        if recipe is None:
+            recipe = "fast" if getattr(estimator, "network", None) == "fast" else "plain"
+        return cls(**resolve_options(options, recipe=recipe, n_images=n_images))
 
     def skorch_parameters(self) -> dict[str, Any]:
         """Return the parameters of skorch's net that the options determine.

@@ -9,12 +9,15 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-from skcnn import CNNClassifier, CNNRegressor
+from skcnn import CNNClassifier, CNNRegressor, TransferClassifier, TransferRegressor
 from skcnn.estimators._docs import inherit_documentation
 from skcnn.estimators._parameters import NetworkParameters
+from skcnn.estimators._transfer import TransferParameters
 from skcnn.training.options import TrainingOptions, TrainingParameters
 
 ESTIMATORS = [CNNClassifier, CNNRegressor]
+TRANSFER = [TransferClassifier, TransferRegressor]
+PAIRS = [ESTIMATORS, TRANSFER, *map(list, zip(ESTIMATORS, TRANSFER, strict=True))]
 NOT_SHARED = {"loss"}  # classifiers and regressors have different losses
 CLASSIFIER_ONLY = {"label_smoothing", "class_weight"}
 
@@ -35,23 +38,28 @@ def documented(cls, section="Parameters"):
     return entries
 
 
-def test_classifier_and_regressor_share_parameters():
-    of_classifier, of_regressor = (set(signature(cls).parameters) for cls in ESTIMATORS)
+@pytest.mark.parametrize("pair", [ESTIMATORS, TRANSFER])
+def test_classifier_and_regressor_share_parameters(pair):
+    of_classifier, of_regressor = (set(signature(cls).parameters) for cls in pair)
     assert of_classifier - of_regressor == CLASSIFIER_ONLY
     assert of_regressor <= of_classifier
 
 
-@pytest.mark.parametrize("name", sorted(set(signature(CNNRegressor).parameters) - NOT_SHARED))
-def test_shared_parameters_have_the_same_default_constraint_and_documentation(name):
-    defaults = [signature(cls).parameters[name].default for cls in ESTIMATORS]
-    assert defaults[0] == defaults[1]
-    constraints = [cls._parameter_constraints[name] for cls in ESTIMATORS]
-    assert constraints[0] is constraints[1]
-    texts = [documented(cls)[name] for cls in ESTIMATORS]
-    assert texts[0] == texts[1]
+@pytest.mark.parametrize("pair", PAIRS)
+def test_shared_parameters_have_the_same_default_constraint_and_documentation(pair):
+    first, second = (set(signature(cls).parameters) for cls in pair)
+    shared = first & second
+    assert len(shared) >= len(fields(TrainingParameters))
+    for name in sorted(shared - (NOT_SHARED if {*pair} in ({*ESTIMATORS}, {*TRANSFER}) else set())):
+        defaults = [signature(cls).parameters[name].default for cls in pair]
+        assert defaults[0] == defaults[1]
+        constraints = [cls._parameter_constraints[name] for cls in pair]
+        assert constraints[0] is constraints[1]
+        texts = [documented(cls)[name] for cls in pair]
+        assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("cls", ESTIMATORS)
+@pytest.mark.parametrize("cls", ESTIMATORS + TRANSFER)
 def test_every_parameter_is_constrained_and_documented_in_order(cls):
     names = list(signature(cls).parameters)
     assert names == [field.name for field in fields(cls) if not field.kw_only] + [
@@ -59,12 +67,14 @@ def test_every_parameter_is_constrained_and_documented_in_order(cls):
     ]
     assert names == list(documented(cls))
     assert set(names) == set(cls._parameter_constraints)
-    assert names[0] == "network"
+    assert names[0] == ("network" if cls in ESTIMATORS else "backbone")
 
 
 def test_shared_parameters_are_documented_once():
     for base in (TrainingParameters, NetworkParameters):
         assert documented(base).keys() <= documented(CNNClassifier).keys()
+    for base in (TrainingParameters, TransferParameters):
+        assert documented(base).keys() <= documented(TransferClassifier).keys()
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
@@ -73,7 +83,7 @@ def test_training_options_come_from_the_parameters(cls):
     estimator = cls(**given, max_epochs=3, mixup=0.25, warm_start=True)
     options = TrainingOptions.of(estimator)
     for field in fields(TrainingOptions):
-        expected = getattr(estimator, field.name, 0.0)
+        expected = getattr(estimator, field.name, field.default)
         assert getattr(options, field.name) == expected
     assert options == TrainingOptions.of(clone(estimator))
 

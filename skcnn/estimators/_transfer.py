@@ -1,0 +1,151 @@
+"""Training of a pretrained network: its head, or some of its stages after the head."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import ClassVar
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from skcnn.estimators._backbone import BackboneParameters, build_module
+from skcnn.estimators._training import Phase
+from skcnn.lazy import LazyImages
+from skcnn.training.automatic import resolve_options
+from skcnn.training.fine_tuning import centered, feature_dataset, feature_statistics, head_net
+from skcnn.training.options import TrainingOptions
+
+_AUTOMATIC = ("optimizer", "learning_rate", "schedule", "weight_decay", "batch_size", "max_epochs")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TransferParameters(BackboneParameters):
+    """Parameters of the training of a pretrained backbone.
+
+    Parameters
+    ----------
+    fine_tune : bool or int, default=False
+        What is trained: the head alone (False), the whole network (True), or the head and this many
+        last stages of the backbone. With ``weights=None`` the whole network is always trained.
+    head_epochs : "auto" or int, default="auto"
+        Number of epochs in which the head alone is trained before other stages are, so that the
+        random head does not distort the pretrained features (Kumar et al. 2022, arXiv 2202.10054).
+        "auto" is the number for ``fine_tune=False``. 0 trains all at once. Without effect if
+        `fine_tune` is False.
+    stage_decay : float, default=0.7
+        Learning rate of a stage of the backbone as a fraction of that of the next stage, if
+        `fine_tune` is not False (discriminative learning rates, Howard and Ruder 2018, arXiv
+        1801.06146, section 3.2).
+    """
+
+    fine_tune: bool | int = False
+    head_epochs: str | int = "auto"
+    stage_decay: float = 0.7
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BackboneParameters._parameter_constraints,
+        "fine_tune": ["boolean", Interval(Integral, 0, None, closed="left")],
+        "head_epochs": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "stage_decay": [Interval(Real, 0, 1, closed="right")],
+    }
+
+
+class TransferTraining:
+    """Training of a pretrained backbone: a mixin for estimators with `TransferParameters`.
+
+    Attributes
+    ----------
+    pixel_range_ : tuple of (float, float) or None
+        Range of the pixel values of the training images, which the network maps to the values that
+        its weights expect: (0, 1), (-1, 1) or (0, 255). The images span at least half of it. None
+        if there is no such range, or if the network has no pretrained weights: each channel is then
+        standardized with the mean and the standard deviation of the training images.
+    n_head_epochs_ : int
+        Number of epochs of the last `fit` in which the head alone was trained.
+    feature_mean_ : float32 array of shape (n_features,)
+        Mean of the features of the training images, which is subtracted from the features while the
+        head is trained. There is no such attribute if the head is not trained alone.
+    feature_scale_ : float
+        Root of the mean variance of these features, by which they are divided.
+    """
+
+    def _build_module(self, spec, dataset):
+        module, self.pixel_scale_, self.pixel_range_ = build_module(
+            spec, dataset.images, dataset.weights, dataset.rows, progress=bool(self.verbose)
+        )
+        n_stages = len(module.network.stages()) - 1
+        if not isinstance(self.fine_tune, (bool, np.bool_)) and self.fine_tune > n_stages:
+            raise ValueError(
+                f"fine_tune={self.fine_tune} is more than the {n_stages} stages of the backbone "
+                f"{self.backbone!r}: use True to train all of them"
+            )
+        if spec.weights is not None:
+            for parameter in module.network.stages()[-1].parameters():
+                torch.nn.init.zeros_(parameter)
+        return module
+
+    def _phases(self, n_images, *, one_pass, is_new):
+        """Return one phase, or that of the head and that of all trained stages."""
+        self.n_head_epochs_ = 0
+        if self.weights is None and isinstance(self.backbone, str):
+            options = replace(TrainingOptions.of(self, n_images), stage_decay=1.0)
+            return [Phase(options, 1, None) if one_pass else Phase.of(options)]
+        if not self.fine_tune:
+            options = replace(TrainingOptions.of(self, n_images, "head"), trained_stages=1)
+            phase = Phase(options, 1, None) if one_pass else Phase.of(options)
+            self.n_head_epochs_ = phase.epochs
+            return [phase]
+        all_stages = isinstance(self.fine_tune, (bool, np.bool_))
+        options = replace(
+            TrainingOptions.of(self, n_images, "fine_tuning"),
+            trained_stages=math.inf if all_stages else int(self.fine_tune) + 1,
+            stage_decay=float(self.stage_decay),
+        )
+        if one_pass:
+            return [Phase(options, 1, None)]
+        if not is_new or self.head_epochs == 0:
+            return [Phase.of(options)]
+        head = self._head_options(options, n_images)
+        self.n_head_epochs_ = head.max_epochs
+        return [Phase.of(head, is_last=False), Phase.of(options)]
+
+    def _head_options(self, options, n_images):
+        """Return the options of the head before other stages are trained: automatic ones."""
+        automatic = {
+            **dict.fromkeys(_AUTOMATIC, "auto"),
+            "max_epochs": self.head_epochs,
+            "mixup": 0.0,
+            "progressive_resizing": 1.0,
+            "lookahead": False,
+            "early_stopping": False,
+            "trained_stages": 1,
+            "stage_decay": 1.0,
+        }
+        return replace(options, **resolve_options(automatic, recipe="head", n_images=n_images))
+
+    def _train_phase(self, net, phase, dataset, valid, context, data, trainer=None):
+        """Train a head on features that are computed once, if they are those of every epoch."""
+        if phase.options.trained_stages != 1:
+            super()._train_phase(net, phase, dataset, valid, context, data)
+            return
+        features = feature_dataset(net, dataset)
+        if net is not getattr(self, "net_", None):
+            self.feature_mean_, self.feature_scale_ = feature_statistics(features.images[:, 0, 0])
+        if not phase.is_last or _has_constant_features(dataset, phase.options):
+            dataset = features
+            valid = None if valid is None else feature_dataset(net, valid)
+            trainer = head_net(net, phase.options)
+        head = net.module_.network.stages()[-1]
+        with centered(head, self.feature_mean_, self.feature_scale_):
+            super()._train_phase(net, phase, dataset, valid, context, data, trainer)
+        if trainer is not None:
+            net.optimizer_ = trainer.optimizer_
+
+
+def _has_constant_features(dataset, options):
+    """Return whether the features of an image are the same in every epoch."""
+    is_random = isinstance(dataset.images, LazyImages) and dataset.images.is_random
+    return not is_random and options.mixup == 0 and options.progressive_resizing == 1

@@ -1,0 +1,233 @@
+"""Train some stages of a network, and only its head on features that are computed once."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from skcnn.training.features import compute_features
+from skcnn.training.loader import ImageDataset
+from skcnn.training.optimizers import parameter_groups
+
+
+def trained_groups(module, learning_rate, options):
+    """Group the parameters that the options train by their learning rate.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module. If the options name stages, its last layer is a network with stages.
+    learning_rate : float
+        Learning rate of the head.
+    options : TrainingOptions
+        Training options.
+
+    Returns
+    -------
+    groups : list of dict
+        Parameter groups, as `parameter_groups` returns them.
+    """
+    if options.trained_stages is None and options.stage_decay == 1:
+        return parameter_groups(module, learning_rate)
+    stages = module[-1].stages()
+    scales = [options.stage_decay**distance for distance in reversed(range(len(stages)))]
+    n_trained = int(min(options.trained_stages or math.inf, len(stages)))
+    return parameter_groups(
+        module, learning_rate, stages=stages, stage_scales=scales, trainable=n_trained
+    )
+
+
+@contextmanager
+def frozen(module, trained_stages):
+    """Freeze the parameters of all but the last stages of a network in the context.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module, whose last layer is a network with stages.
+    trained_stages : float or None
+        Number of last stages to train, the head included, infinity for all. None trains the whole
+        module as usual.
+
+    Yields
+    ------
+    layers : list of torch.nn.Module
+        Layers that have to stay in eval mode: the frozen stages, whose dropout is off and whose
+        batch normalizations use their running statistics, and the batch normalizations of the
+        other stages. Their running statistics are those of many more images than the training
+        images, so training does not change them.
+    """
+    if trained_stages is None:
+        yield []
+        return
+    stages = module[-1].stages()
+    n_frozen = int(max(0, len(stages) - trained_stages))
+    parameters = [parameter for stage in stages[:n_frozen] for parameter in stage.parameters()]
+    required = [parameter.requires_grad for parameter in parameters]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    try:
+        yield [*stages[:n_frozen], *norms]
+    finally:
+        for parameter, requires_grad in zip(parameters, required, strict=True):
+            parameter.requires_grad_(requires_grad)
+
+
+def feature_dataset(net, dataset):
+    """Compute the features of a dataset, and return them as a dataset of images of one pixel.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Net with a network that has features.
+    dataset : ImageDataset
+        Images. Random operations are left out.
+
+    Returns
+    -------
+    dataset : ImageDataset
+        Features of shape (n_images, 1, 1, n_features), with the targets and weights of the images.
+    """
+    net._set_training(False)
+    features = compute_features(
+        net.module_,
+        dataset,
+        device=torch.device(net.device),
+        precision=net.options.precision,
+        batch_size=net.predict_batch_size,
+    )
+    rows = slice(None) if dataset.rows is None else dataset.rows
+    y = None if dataset.y is None else dataset.y[rows]
+    weights = None if dataset.weights is None else dataset.weights[rows]
+    return ImageDataset(features[:, None, None, :], y, weights)
+
+
+def head_net(net, options):
+    """Return a net that trains the head of another net on its features.
+
+    Both have the same head, history, lock and optimizer.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Net whose options train the head alone.
+    options : TrainingOptions
+        Training options.
+
+    Returns
+    -------
+    net : ImageNeuralNet
+        Net for the dataset of `feature_dataset`.
+    """
+    head = net.module_[-1].stages()[-1]
+    module = nn.Sequential(OrderedDict(flatten=nn.Flatten(), head=head))
+    trainer = type(net)(
+        module,
+        replace(options, trained_stages=None, stage_decay=1.0),
+        target_type=net.target_type,
+        seed=net.seed,
+        multiply_adds=head.weight.numel(),
+        device=net.device,
+    )
+    trainer.initialize()
+    trainer.history, trainer.lock, trainer.optimizer_ = net.history, net.lock, net.optimizer_
+    return trainer
+
+
+class CenteredLinear(nn.Linear):
+    """Dense layer whose parameters belong to features of mean 0, in a common scale.
+
+    The outputs are ``weight @ (features - center) / scale + bias``. The state dict has the weight
+    and the bias of the dense layer with the same outputs.
+
+    `centered` makes a dense layer one of this class, and back. With features of mean 0, the
+    gradients of different weights, and of the bias, depend less on one another.
+    """
+
+    center: torch.Tensor
+    scale: float
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Compute the outputs.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, n_features)
+            Features.
+
+        Returns
+        -------
+        outputs : tensor of shape (n_images, n_outputs)
+            Outputs.
+        """
+        return super().forward((features - self.center) / self.scale)
+
+    @torch.no_grad()
+    def _save_to_state_dict(self, destination, prefix, keep_vars):
+        weight = self.weight / self.scale
+        destination[prefix + "weight"] = weight
+        destination[prefix + "bias"] = self.bias - weight @ self.center
+
+    @torch.no_grad()
+    def _load_from_state_dict(self, state_dict, prefix, *arguments):
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+        self.bias += self.weight @ self.center
+        self.weight *= self.scale
+
+
+@contextmanager
+def centered(head, center, scale):
+    """Let a dense layer have the parameters of a `CenteredLinear` with the same outputs.
+
+    Parameters
+    ----------
+    head : torch.nn.Linear
+        Dense layer, which is changed in place.
+    center : float array of shape (n_features,)
+        Mean of the features.
+    scale : float
+        Scale of the features, greater than 0.
+
+    Yields
+    ------
+    None
+    """
+    kind, state = type(head), {name: value.clone() for name, value in head.state_dict().items()}
+    head.__class__ = CenteredLinear
+    head.center = torch.as_tensor(center, dtype=torch.float32, device=head.weight.device)
+    head.scale = scale
+    head.load_state_dict(state)
+    try:
+        yield
+    finally:
+        state = head.state_dict()
+        head.__class__ = kind
+        del head.center, head.scale
+        head.load_state_dict(state)
+
+
+def feature_statistics(features):
+    """Return the mean of each feature, and the common scale of all features.
+
+    Parameters
+    ----------
+    features : array of shape (n_images, n_features)
+        Features.
+
+    Returns
+    -------
+    mean : float32 array of shape (n_features,)
+        Means.
+    scale : float
+        Root of the mean variance of the features, or 1 if they are constant.
+    """
+    scale = float(np.sqrt(features.var(axis=0, dtype=np.float64).mean()))
+    return features.mean(axis=0), scale or 1.0
