@@ -20,7 +20,9 @@ from skcnn.pixels import ValueRange, channel_statistics
 from skcnn.training.forks import computing
 
 _MAX_IMAGES = 2048  # maximum number of images used for the pixel statistics
-_MAX_FACTOR = 4  # by which small images are enlarged
+# Images with a side below _SMALL are enlarged to _ENLARGED pixels, by at most _MAX_FACTOR. Measured
+# in docs/benchmarks/transfer.rst: more pixels cost more time and improve little.
+_SMALL, _ENLARGED, _MAX_FACTOR = 128, 160, 5
 
 
 @dataclass(eq=False, repr=False)
@@ -39,8 +41,9 @@ class BackboneParameters:
         ``skcnn[pretrained]``, the others are downloaded once. None starts with random weights.
     input_size : "auto", int, tuple of (int, int) or None, default="auto"
         Height and width in pixels to which the network resizes images. None keeps their size.
-        "auto" enlarges images that are smaller than those for which the weights were trained, by a
-        factor of at most 4.
+        "auto" enlarges images whose height or width is less than 128 pixels so that the shorter
+        one is 160 pixels, by a factor of at most 5, because weights that were trained on photos of
+        224 pixels find few features in much smaller images.
     """
 
     backbone: str | Callable[[int, int, int, int], nn.Module] = "efficientnet_lite0"
@@ -81,9 +84,10 @@ class BackboneParameters:
         if isinstance(self.input_size, str):
             if not isinstance(self.backbone, str) or self.weights is None:
                 return None
-            native_size = backbone_info(self.backbone).native_size
-            factor = min(_MAX_FACTOR, native_size / min(height, width))
-            size = (round(factor * height), round(factor * width)) if factor > 1 else None
+            if min(height, width) >= _SMALL:
+                return None
+            factor = min(_MAX_FACTOR, _ENLARGED / min(height, width))
+            size = (round(factor * height), round(factor * width))
         elif isinstance(self.input_size, Integral):
             size = (self.input_size, self.input_size)
         else:

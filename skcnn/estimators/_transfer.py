@@ -8,14 +8,19 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 import numpy as np
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from skcnn.estimators._backbone import BackboneParameters, build_module
 from skcnn.estimators._training import Phase
 from skcnn.lazy import LazyImages
 from skcnn.training.automatic import resolve_options
-from skcnn.training.fine_tuning import centered, feature_dataset, feature_statistics, head_net
+from skcnn.training.fine_tuning import (
+    centered,
+    feature_dataset,
+    feature_statistics,
+    head_net,
+    initialize_head,
+)
 from skcnn.training.options import TrainingOptions
 
 _AUTOMATIC = ("optimizer", "learning_rate", "schedule", "weight_decay", "batch_size", "max_epochs")
@@ -66,8 +71,8 @@ class TransferTraining:
     n_head_epochs_ : int
         Number of epochs of the last `fit` in which the head alone was trained.
     feature_mean_ : float32 array of shape (n_features,)
-        Mean of the features of the training images, which is subtracted from the features while the
-        head is trained. There is no such attribute if the head is not trained alone.
+        Weighted mean of the features of the training images, which is subtracted from the features
+        while the head is trained. There is no such attribute if the head is not trained alone.
     feature_scale_ : float
         Root of the mean variance of these features, by which they are divided.
     """
@@ -82,15 +87,17 @@ class TransferTraining:
                 f"fine_tune={self.fine_tune} is more than the {n_stages} stages of the backbone "
                 f"{self.backbone!r}: use True to train all of them"
             )
-        if spec.weights is not None:
-            for parameter in module.network.stages()[-1].parameters():
-                torch.nn.init.zeros_(parameter)
+        if not self._trains_from_scratch():
+            initialize_head(module.network.stages()[-1], dataset, self.target_type_)
         return module
+
+    def _trains_from_scratch(self):
+        return self.weights is None and isinstance(self.backbone, str)
 
     def _phases(self, n_images, *, one_pass, is_new):
         """Return one phase, or that of the head and that of all trained stages."""
         self.n_head_epochs_ = 0
-        if self.weights is None and isinstance(self.backbone, str):
+        if self._trains_from_scratch():
             options = replace(TrainingOptions.of(self, n_images), stage_decay=1.0)
             return [Phase(options, 1, None) if one_pass else Phase.of(options)]
         if not self.fine_tune:
@@ -133,7 +140,7 @@ class TransferTraining:
             return
         features = feature_dataset(net, dataset)
         if net is not getattr(self, "net_", None):
-            self.feature_mean_, self.feature_scale_ = feature_statistics(features.images[:, 0, 0])
+            self.feature_mean_, self.feature_scale_ = feature_statistics(features)
         if not phase.is_last or _has_constant_features(dataset, phase.options):
             dataset = features
             valid = None if valid is None else feature_dataset(net, valid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 _LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "muon": 0.17, "rmsprop": 0.001, "sgd": 0.01}
@@ -68,16 +69,16 @@ def _fast_options(n_images):
 
 
 def _head_options(n_images):
-    """Return the choices for a head: enough epochs for a minimum number of steps."""
+    """Return the choices for a head: enough epochs for 200 steps, and at least 5."""
     batch_size = 32
-    n_steps = max(1, n_images // batch_size)
+    n_batches = math.ceil(n_images / batch_size) if n_images < math.inf else math.inf
     return {
         "optimizer": "adamw",
         "learning_rate": 0.001,
         "schedule": "one_cycle",
-        "weight_decay": 0.01,
+        "weight_decay": 0.5,
         "batch_size": batch_size,
-        "max_epochs": int(max(5, -(-200 // n_steps))),
+        "max_epochs": max(5, math.ceil(200 / n_batches)),
     }
 
 

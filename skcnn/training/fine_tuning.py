@@ -142,6 +142,38 @@ def head_net(net, options):
     return trainer
 
 
+@torch.no_grad()
+def initialize_head(head, dataset, target_type):
+    """Set the weights of a head to zero, and its bias to the log odds of the training targets.
+
+    The first outputs are then the best ones that are the same for all images. The frequencies of
+    classes and labels are weighted, and each is counted once more (Laplace smoothing).
+
+    Parameters
+    ----------
+    head : torch.nn.Linear
+        Head, which is changed in place.
+    dataset : ImageDataset
+        Training images.
+    target_type : {"multiclass", "multilabel", "continuous"}
+        Type of the targets. The bias of standardized numbers is 0.
+    """
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    if target_type == "continuous":
+        return
+    rows = slice(None) if dataset.rows is None else dataset.rows
+    y = dataset.y[rows]
+    weights = torch.ones(len(y)) if dataset.weights is None else dataset.weights[rows]
+    if target_type == "multiclass":
+        counts = torch.bincount(y, weights.double(), minlength=len(head.bias)) + 1
+        odds = counts / counts.sum()
+    else:
+        counts = weights.double() @ y.double() + 1
+        odds = counts / (weights.sum() + 2 - counts)
+    head.bias.copy_(odds.log())
+
+
 class CenteredLinear(nn.Linear):
     """Dense layer whose parameters belong to features of mean 0, in a common scale.
 
@@ -214,13 +246,13 @@ def centered(head, center, scale):
         head.load_state_dict(state)
 
 
-def feature_statistics(features):
-    """Return the mean of each feature, and the common scale of all features.
+def feature_statistics(dataset):
+    """Return the weighted mean of each feature, and the common scale of all features.
 
     Parameters
     ----------
-    features : array of shape (n_images, n_features)
-        Features.
+    dataset : ImageDataset
+        Features, as `feature_dataset` returns them.
 
     Returns
     -------
@@ -229,5 +261,8 @@ def feature_statistics(features):
     scale : float
         Root of the mean variance of the features, or 1 if they are constant.
     """
-    scale = float(np.sqrt(features.var(axis=0, dtype=np.float64).mean()))
-    return features.mean(axis=0), scale or 1.0
+    features = dataset.images.reshape(len(dataset.images), -1)
+    weights = None if dataset.weights is None else dataset.weights.numpy()
+    mean = np.average(features, axis=0, weights=weights)
+    variance = np.average(np.square(features - mean), axis=0, weights=weights).mean()
+    return mean.astype(np.float32), float(np.sqrt(variance)) or 1.0

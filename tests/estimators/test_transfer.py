@@ -266,8 +266,9 @@ def test_gray_images_are_those_of_three_equal_channels(photos, scale):
         (48, (32, 32), (48, 48)),
         ((40, 50), (32, 32), (40, 50)),
         ([32, 32], (32, 32), None),
-        ("auto", (300, 260), None),
-        ("auto", (8, 16), (32, 64)),
+        ("auto", (300, 128), None),
+        ("auto", (100, 120), (160, 192)),
+        ("auto", (8, 16), (40, 80)),
     ],
 )
 def test_input_size(input_size, shape, expected):
