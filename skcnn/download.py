@@ -1,31 +1,33 @@
-"""Download official files once, and compare their checksums."""
+"""Download official files once, continue partial downloads, and compare checksums."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import socket
 import time
 import warnings
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from ssl import SSLError
-from tempfile import TemporaryDirectory
-from urllib.error import URLError
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-from torch.hub import download_url_to_file
-
-from skcnn.locks import ProcessLock
+from filelock import FileLock
+from tqdm import tqdm
 
 TIMEOUT = 30  # seconds without an answer before a server counts as unavailable
+LEAST_PROGRESS = 2**20  # bytes that a broken download must have received to be continued at once
 
-# Errors of `download_url_to_file` that the server causes (RuntimeError: a wrong checksum). Other
-# OSErrors are errors of the disk.
-SERVER_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError, SSLError, RuntimeError)
+_CHUNK = 2**18  # bytes
+_RANGE_NOT_SATISFIABLE = 416
+_PARTIAL_CONTENT = 206
 
 logger = logging.getLogger(__name__)
-_timeout_lock = ProcessLock()
+
+
+class _ServerError(Exception):
+    """An error that the server or the network causes."""
 
 
 def official_file(
@@ -37,8 +39,13 @@ def official_file(
     n_retries: int = 0,
     delay: float = 1.0,
     progress: bool = False,
+    resume: bool = False,
 ) -> Path:
     """Return the path of an official file, and download it if needed.
+
+    A download is written to a partial file in the same folder, whose name ends with ".part". The
+    file is moved to its path when it is complete and has the official checksum. Other threads and
+    processes that need the same file wait until then.
 
     Parameters
     ----------
@@ -52,11 +59,15 @@ def official_file(
     download_if_missing : bool, default=True
         Whether to download the file if it does not exist or has another checksum.
     n_retries : int, default=0
-        Number of further attempts after an error that the server causes.
+        Number of further attempts after an error that the server causes. A connection that breaks
+        off after at least 1 MiB is continued at once, and does not count.
     delay : float, default=1.0
         Seconds between attempts.
     progress : bool, default=False
         Whether to show the progress on stderr.
+    resume : bool, default=False
+        Whether to keep the partial file after an error or Ctrl-C, so that the next call continues
+        the download. False removes it.
 
     Returns
     -------
@@ -68,9 +79,9 @@ def official_file(
     OSError
         If the file does not exist, or has another checksum, and cannot be downloaded.
     """
-    exists = path.exists()
-    if exists and sha256_of(path).startswith(sha256):
+    if _is_official(path, sha256):
         return path
+    exists = path.exists()
     if not download_if_missing:
         problem = "is not the official file: its checksum differs" if exists else "does not exist"
         remedy = "delete it, and put" if exists else "put"
@@ -85,8 +96,16 @@ def official_file(
             stacklevel=2,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    logger.info("downloading %s to %s", url, path)
-    _download(url, sha256, path, n_retries, delay, progress)
+    with _lock(path):
+        if _is_official(path, sha256):  # another process has downloaded it
+            return path
+        part = path.with_name(f"{path.name}.part")
+        try:
+            _download(url, sha256, part, n_retries, delay, progress, resume)
+            part.replace(path)
+        finally:
+            if not resume:
+                part.unlink(missing_ok=True)
     return path
 
 
@@ -107,46 +126,117 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _download(url, sha256, path, n_retries, delay, progress):
-    """Download a file, and try again after an error of the server."""
-    for retries_left in reversed(range(n_retries + 1)):
-        try:
-            return _download_once(url, sha256, path, progress)
-        except SERVER_ERRORS as error:
-            reason = str(error) or type(error).__name__
-            if not retries_left:
-                raise OSError(
-                    f"{url} could not be downloaded ({reason}): try again later, or put the "
-                    f"official file at {str(path)!r} yourself"
-                ) from error
-            warnings.warn(f"{url} is downloaded again: {reason}", stacklevel=2)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        time.sleep(delay)
-
-
-def _download_once(url, sha256, path, progress):
-    """Download a file into a temporary folder beside its place, check it, and move it there.
-
-    The folder is removed after any exception, Ctrl-C included. The move is atomic: several
-    processes can download the same file at the same time.
-    """
-    with TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder, _timeout(TIMEOUT):
-        part = Path(folder, path.name)
-        download_url_to_file(url, str(part), hash_prefix=sha256, progress=progress)
-        part.replace(path)
+def _is_official(path, sha256):
+    """Return whether a file exists and has the official checksum."""
+    return path.exists() and sha256_of(path).startswith(sha256)
 
 
 @contextmanager
-def _timeout(seconds):
-    """Set the timeout of new connections, for which `download_url_to_file` has no parameter.
-
-    The timeout is a setting of the process, so only one thread at a time can be in the context.
-    """
-    with _timeout_lock.held():
-        before = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(seconds)
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the lock of a file that is downloaded, a file beside it that is removed afterwards."""
+    lock = path.with_name(f"{path.name}.lock")
+    with FileLock(lock):
         try:
             yield
         finally:
-            socket.setdefaulttimeout(before)
+            with suppress(OSError):  # Windows does not remove an open file; `FileLock` does it then
+                lock.unlink()
+
+
+def _download(url, sha256, part, n_retries, delay, progress, resume):
+    """Complete a partial file, and try again after an error of the server."""
+    retries_left = n_retries
+    while True:
+        n_bytes = _size(part)
+        logger.info("downloading %s to %s, which has %d bytes", url, part, n_bytes)
+        try:
+            return _complete(url, sha256, part, progress)
+        except _ServerError as error:
+            failure = error
+        except OSError as error:  # of the disk
+            raise OSError(error.errno, error.strerror, str(part)) from error
+        if _size(part) - n_bytes >= LEAST_PROGRESS:
+            continue
+        if retries_left == 0:
+            kept = f"; the next attempt continues after {_size(part):,} bytes"
+            raise OSError(
+                f"{url} could not be downloaded ({failure}{kept if resume and _size(part) else ''})"
+                f": try again later, or put the official file {part.stem!r} into the folder "
+                f"{str(part.parent)!r}"
+            ) from failure
+        retries_left -= 1
+        warnings.warn(f"{url} is downloaded again: {failure}", stacklevel=2)
+        time.sleep(delay)
+
+
+def _size(path):
+    """Return the number of bytes of a file, 0 if it does not exist."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def _complete(url, sha256, part, progress):
+    """Download the missing bytes of a partial file, or all if they are not of the official file."""
+    if _is_official(part, sha256):
+        return
+    continued = _transfer(url, part, progress)
+    if continued and not _is_official(part, sha256):  # its beginning is of another file
+        part.unlink()
+        _transfer(url, part, progress)
+    if not _is_official(part, sha256):
+        found = sha256_of(part)
+        part.unlink()
+        raise _ServerError(f"the SHA-256 of the file is {found}, but should start with {sha256}")
+
+
+def _transfer(url, part, progress):
+    """Append the missing bytes to a partial file, or write all bytes.
+
+    Returns
+    -------
+    continued : bool
+        Whether the file was continued. Servers without support for ranges send all bytes.
+    """
+    n_bytes = _size(part)
+    response = _response(url, n_bytes)
+    if response is None:  # there are not so many bytes
+        n_bytes, response = 0, _response(url, 0)
+    with response:
+        continued = response.status == _PARTIAL_CONTENT
+        n_bytes = n_bytes if continued else 0
+        length = response.headers["Content-Length"]
+        total = None if length is None else n_bytes + int(length)
+        bar = tqdm(total=total, initial=n_bytes, disable=not progress, unit="B", unit_scale=True)
+        with open(part, "ab" if continued else "wb") as file, bar:
+            for chunk in _chunks(response):
+                file.write(chunk)
+                bar.update(len(chunk))
+                n_bytes += len(chunk)
+    if total is not None and n_bytes < total:
+        raise _ServerError(f"the connection broke off after {n_bytes:,} of {total:,} bytes")
+    return continued
+
+
+def _response(url, start):
+    """Open a URL from a position on; return None if the file ends before it."""
+    headers = {"User-Agent": "skcnn", **({"Range": f"bytes={start}-"} if start else {})}
+    try:
+        return urlopen(Request(url, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        error.close()
+        if start and error.code == _RANGE_NOT_SATISFIABLE:
+            return None
+        raise _ServerError(str(error)) from error
+    except (OSError, HTTPException) as error:
+        raise _ServerError(str(getattr(error, "reason", error))) from error
+
+
+def _chunks(response):
+    """Yield the bytes of a response."""
+    while True:
+        try:
+            chunk = response.read1(_CHUNK)
+        except (OSError, HTTPException) as error:
+            raise _ServerError(str(error) or type(error).__name__) from error
+        if not chunk:
+            return
+        yield chunk

@@ -55,7 +55,6 @@ PEERS = {
     ("skcnn.checksums", "skcnn.learned"),
     ("skcnn.learned", "skcnn.locks"),
     ("skcnn.images", "skcnn._tensors"),
-    ("skcnn.download", "skcnn.locks"),
     ("skcnn.networks", "skcnn.download"),
     ("skcnn.images", "skcnn.lazy"),
     ("skcnn.images", "skcnn.operations"),
@@ -77,8 +76,9 @@ PEERS = {
     ("skcnn.robustness", "skcnn.pipeline_graph"),
 }
 
-# scipy.sparse is part of scikit-learn's API, and joblib defines the meaning of n_jobs
-BASE = {"joblib", "numpy", "sklearn", "torch", "scipy.sparse"}
+# scipy.sparse is part of scikit-learn's API, and joblib defines the meaning of n_jobs. Downloads
+# use filelock, which torch requires, and tqdm, which skorch requires.
+BASE = {"filelock", "joblib", "numpy", "sklearn", "torch", "tqdm", "scipy.sparse"}
 TRAINING = {"skorch", "skimage", "PIL", "tifffile"}
 SCIPY = {"scipy.special"}  # scikit-learn requires scipy; other modules of it are not needed yet
 ALL = BASE | TRAINING | SCIPY

@@ -123,7 +123,8 @@ def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) 
 
     Official weights are read from an installed package if there is one for the backbone, and from
     the folder of `torch.hub`, which torchvision uses too. If the folder does not contain the file,
-    it is downloaded.
+    it is downloaded. If the connection breaks off or Ctrl-C is pressed, the partial file
+    stays in the folder, and the next call continues the download.
 
     Parameters
     ----------
@@ -151,7 +152,7 @@ def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) 
         return Path(weights).expanduser()
     path = Path(torch.hub.get_dir(), "checkpoints", info.file)
     if info.url is not None:
-        return official_file(info.url, info.sha256, path, progress=progress)
+        return official_file(info.url, info.sha256, path, progress=progress, resume=True)
     return _package_file(info, path)
 
 

@@ -108,13 +108,23 @@ def test_progress(server, hub, capfd):
 def test_closed_network(server, hub, official):
     server.close()
     name = official[0].name
-    message = rf"^{server.url}/{name} could not be downloaded \(.*refused.*\): .* at '{hub / name}'"
+    message = rf"^{server.url}/{name} could not be downloaded \(.*refused\): .*'{name}'.*'{hub}'$"
     with pytest.raises(OSError, match=message):
         NetworkSpec(NAME, 3, 32, 32, 5, weights="imagenet").build(pretrained=True)
     assert list(hub.iterdir()) == []
 
 
-@pytest.mark.parametrize("behavior", ["cut", "wrong", "missing"])
+def test_broken_downloads_are_continued(server, hub, official):
+    server.behaviors = ["unavailable", "cut_early"]
+    for reason in ("503", "the next attempt continues after 1,000 bytes"):
+        with pytest.raises(OSError, match=rf"could not be downloaded \(.*{reason}"):
+            weights_file(NAME)
+    assert [path.name for path in hub.iterdir()] == [f"{official[0].name}.part"]
+    assert weights_file(NAME).read_bytes() == official[0].read_bytes()
+    assert len(list(hub.iterdir())) == 1
+
+
+@pytest.mark.parametrize("behavior", ["wrong", "missing"])
 def test_broken_downloads_leave_nothing(server, hub, behavior):
     server.behaviors = [behavior]
     with pytest.raises(OSError, match="could not be downloaded"):
