@@ -1,7 +1,9 @@
 """Networks: pure PyTorch modules, and the table of their names."""
 
+from skcnn.networks.backbone import Backbone, Statistics
 from skcnn.networks.backbones import BACKBONES, BackboneInfo
 from skcnn.networks.convnext import ConvNeXt
+from skcnn.networks.custom_backbone import as_backbone
 from skcnn.networks.efficientnet import EfficientNet
 from skcnn.networks.efficientnet_lite import EfficientNetLite
 from skcnn.networks.fast import FastNetwork
@@ -19,6 +21,7 @@ __all__ = [
     "BACKBONES",
     "NETWORKS",
     "VGG",
+    "Backbone",
     "BackboneInfo",
     "BatchNorm2d",
     "ConvNeXt",
@@ -34,7 +37,9 @@ __all__ = [
     "ResizeInput",
     "SqueezeNet",
     "Standardize",
+    "Statistics",
     "Whitening",
+    "as_backbone",
     "automatic_channels",
     "prediction_function",
 ]

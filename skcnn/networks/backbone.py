@@ -13,7 +13,7 @@ class Statistics(NamedTuple):
 
     A pixel value x enters the network as ``(x / scale - mean) / deviation``.
 
-    Attributes
+    Parameters
     ----------
     scale : float
         The pixel value that is scaled to 1, such as 255.
@@ -24,7 +24,7 @@ class Statistics(NamedTuple):
 
     Examples
     --------
-    >>> from skcnn.networks.backbone import Statistics
+    >>> from skcnn.networks import Statistics
     >>> Statistics(255.0, mean=(0.5,), deviation=(0.25,)).scale
     255.0
     """
@@ -49,8 +49,7 @@ class Backbone(Protocol):
 
     Examples
     --------
-    >>> from skcnn.networks import PlainNetwork
-    >>> from skcnn.networks.backbone import Backbone
+    >>> from skcnn.networks import Backbone, PlainNetwork
     >>> isinstance(PlainNetwork(3, 8, 8, n_outputs=2), Backbone)
     True
     """
@@ -83,7 +82,10 @@ class Backbone(Protocol):
         Returns
         -------
         stages : list of torch.nn.Module
-            Parts that have no parameter in common; the last one is the head. Calling them one after
-            the other computes the outputs of the network. A part may have no parameters.
+            Parts that have no parameter in common and contain all parameters; the last one is the
+            head. A part may have no parameters. Calling the parts one after the other computes the
+            outputs of the network, except for models of timm and networks of the user: of their
+            parts, only the head can be called, and the others can only be frozen
+            (``requires_grad_(False)`` and ``eval()``) or get learning rates of their own.
         """
         ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 
 from torch import nn
@@ -15,8 +14,10 @@ from skcnn.networks.convnext import ConvNeXt
 from skcnn.networks.efficientnet import EfficientNet
 from skcnn.networks.efficientnet_lite import EfficientNetLite
 from skcnn.networks.mobilenet import MobileNetV2, MobileNetV3
+from skcnn.networks.names import unknown_name
 from skcnn.networks.resnet import ResNet
 from skcnn.networks.squeezenet import SqueezeNet
+from skcnn.networks.timm_models import PREFIX, TimmBackbone, timm_config
 from skcnn.networks.vgg import VGG
 
 TORCHVISION_URL = "https://download.pytorch.org/models"
@@ -34,8 +35,9 @@ class BackboneInfo:
     builder : callable
         Called as ``builder(in_channels, height, width, n_outputs)``, it builds the network with
         random weights.
-    n_features : int
-        The number of features that the head receives.
+    n_features : int or None
+        The number of features that the head receives. None for models of timm, of which it is known
+        when they are built.
     statistics : Statistics
         Statistics of the pixel values that the pretrained weights expect. Colors are in the order
         red, green, blue.
@@ -43,18 +45,19 @@ class BackboneInfo:
         The height and width of the images for which the accuracy was published, in pixels.
     least_size : int
         The minimum height and width of images, in pixels.
-    file : str
-        The name of the official file of weights.
-    sha256 : str
+    file : str or None
+        The name of the official file of weights. None for models of timm, which finds them itself.
+    sha256 : str or None
         The first digits of the file's SHA-256, or all of them.
     url : str or None
         The URL of the file. None if only `package` contains it.
     package : str or None
         The Python package that contains the file. None if there is no such package.
-    license : str
-        The license of the weights, as an SPDX identifier.
-    top_1 : float
-        The published accuracy on the validation images of ImageNet, in percent.
+    license : str or None
+        The license of the weights, as an SPDX identifier. For models of timm, the text of timm.
+    top_1 : float or None
+        The published accuracy on the validation images of ImageNet, in percent. None for models of
+        timm.
 
     Examples
     --------
@@ -65,16 +68,16 @@ class BackboneInfo:
     """
 
     builder: Callable[..., nn.Module]
-    n_features: int
+    n_features: int | None
     statistics: Statistics
     native_size: int
     least_size: int
-    file: str
-    sha256: str
+    file: str | None
+    sha256: str | None
     url: str | None
     package: str | None
-    license: str
-    top_1: float
+    license: str | None
+    top_1: float | None
 
 
 def _torchvision(builder, n_features, file, top_1, *, least_size=1, license="BSD-3-Clause"):
@@ -192,7 +195,7 @@ def backbone_info(name: str) -> BackboneInfo:
     Parameters
     ----------
     name : str
-        A name in `BACKBONES`.
+        A name in `BACKBONES`, or "timm/" and the name of a model of timm.
 
     Returns
     -------
@@ -201,6 +204,8 @@ def backbone_info(name: str) -> BackboneInfo:
 
     Raises
     ------
+    ImportError
+        If the name is one of timm, and timm is not installed or cannot be imported.
     ValueError
         If the name is unknown.
 
@@ -215,11 +220,19 @@ def backbone_info(name: str) -> BackboneInfo:
     """
     if name in BACKBONES:
         return BACKBONES[name]
-    close = get_close_matches(str(name).lower(), BACKBONES, n=3, cutoff=0.5)
-    names = [repr(known) for known in close or BACKBONES]
-    raise ValueError(
-        f"the backbone {name!r} is unknown: "
-        + ("did you mean " if close else "the backbones are ")
-        + " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-        + ("?" if close else "")
+    if not name.startswith(PREFIX):
+        raise ValueError(unknown_name(name, BACKBONES))
+    config = timm_config(name)
+    return BackboneInfo(
+        partial(TimmBackbone, model=name.removeprefix(PREFIX)),
+        n_features=None,
+        statistics=Statistics(255.0, tuple(config.mean), tuple(config.std)),
+        native_size=config.input_size[-1],
+        least_size=1,
+        file=None,
+        sha256=None,
+        url=None,
+        package=None,
+        license=config.license,
+        top_1=None,
     )

@@ -12,6 +12,7 @@ from skcnn.download import official_file, sha256_of
 from skcnn.networks.backbones import backbone_info
 from skcnn.networks.layers import Standardize
 from skcnn.networks.pretrained_files import read_weights
+from skcnn.networks.timm_models import TimmBackbone
 
 IMAGENET = "imagenet"
 _COUNT = ".num_batches_tracked"  # end of the names of batch counts, which some files lack
@@ -82,13 +83,15 @@ def load_pretrained(
     network : torch.nn.Module
         A backbone for images with three channels. Its weights are replaced.
     name : str
-        Its name in `skcnn.networks.BACKBONES`.
+        Its name in `skcnn.networks.BACKBONES`, or "timm/" and its name in timm.
     weights : str, default="imagenet"
-        "imagenet" or the path of a file: see `weights_file`.
+        "imagenet" or the path of a file: see `weights_file`. timm downloads its weights itself, and
+        converts those of a file if needed.
     head : bool, default=False
-        Whether to load the weights of the head too. All other weights are required.
+        Whether to load the weights of the head too. If False, a head in the file is ignored,
+        whatever its number of classes. All other weights are required.
     progress : bool, default=False
-        Whether a download shows its progress.
+        Whether a download shows its progress. Those of timm always show it.
 
     Raises
     ------
@@ -113,8 +116,13 @@ def load_pretrained(
     >>> torch.equal(first.features[0][0].weight, second.features[0][0].weight)
     True
     """
+    if isinstance(network, TimmBackbone) and weights == IMAGENET:
+        copy_weights(network, network.official_weights(), "timm", name, head=head)
+        return
     path = weights_file(name, weights, progress=progress)
     state = read_weights(path, is_official=weights == IMAGENET)
+    if isinstance(network, TimmBackbone):
+        state = network.converted_weights(state, f"{str(path)!r}")
     copy_weights(network, state, f"{str(path)!r}", name, head=head)
 
 
@@ -150,6 +158,8 @@ def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) 
     info = backbone_info(name)
     if weights != IMAGENET:
         return Path(weights).expanduser()
+    if info.file is None or info.sha256 is None:
+        raise ValueError(f"timm finds the weights of {name!r}, which are not an official file here")
     path = Path(torch.hub.get_dir(), "checkpoints", info.file)
     if info.url is not None:
         return official_file(info.url, info.sha256, path, progress=progress, resume=True)

@@ -19,8 +19,10 @@ from skcnn.networks.backbones import BACKBONES, backbone_info
 from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import ResizeInput, Standardize
+from skcnn.networks.names import unknown_name
 from skcnn.networks.plain import PlainNetwork
 from skcnn.networks.pretrained import StandardizeGray, check_pretrained_channels, load_pretrained
+from skcnn.networks.timm_models import PREFIX
 from skcnn.settings import fixed_settings
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -41,8 +43,8 @@ class NetworkSpec:
     Parameters
     ----------
     name : str or callable
-        A name in `skcnn.networks.NETWORKS`, or a callable ``(in_channels, height, width,
-        n_outputs) -> torch.nn.Module``.
+        A name in `skcnn.networks.NETWORKS`, "timm/" and the name of a model of timm, or a callable
+        ``(in_channels, height, width, n_outputs) -> torch.nn.Module``.
     in_channels : int
         The number of channels of the images.
     height, width : int
@@ -53,8 +55,10 @@ class NetworkSpec:
         Further keyword arguments of the network. Lists and arrays are stored as tuples, and None as
         an empty mapping.
     weights : str or path, default=None
-        Pretrained weights of a backbone: "imagenet" for the official ones, or the path of a file.
-        The path is stored as a string. None means that the network is trained from scratch.
+        Pretrained weights of a backbone: "imagenet" for the official ones, which timm downloads for
+        its models, or the path of a file. The path is stored as a string. None means that the
+        network is trained from scratch. The head is always new: the weights of a head in the file
+        are ignored, whatever its number of classes.
     input_size : tuple of (int, int), default=None
         Height and width in pixels to which the module resizes images before the network. None
         keeps their size.
@@ -119,7 +123,8 @@ class NetworkSpec:
         Raises
         ------
         ImportError
-            If the pretrained weights come with a package that is not installed.
+            If the pretrained weights come with a package that is not installed, or timm is needed
+            and cannot be imported.
         OSError
             If the pretrained weights do not exist or cannot be downloaded.
         TypeError
@@ -148,11 +153,15 @@ class NetworkSpec:
         return self.input_size or (self.height, self.width)
 
     def _build_named(self, in_channels):
-        if self.name not in NETWORKS:
-            raise ValueError(f"name={self.name!r} is unknown: the networks are {sorted(NETWORKS)}")
+        if self.name in NETWORKS:
+            builder = NETWORKS[self.name]
+        elif self.name.startswith(PREFIX):
+            builder = backbone_info(self.name).builder
+        else:
+            raise ValueError(unknown_name(self.name, NETWORKS, kind="network"))
         sizes = (in_channels, *self._network_size(), self.n_outputs)
         try:
-            return NETWORKS[self.name](*sizes, **(self.options or {}))
+            return builder(*sizes, **(self.options or {}))
         except RuntimeError as error:  # of PyTorch, which cannot allocate the weights
             raise ValueError(
                 f"the network {self.name!r} with {self.options} is too large for the memory: use "
@@ -205,7 +214,8 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
     Parameters
     ----------
     network : str or callable
-        A name in `skcnn.networks.NETWORKS`, or a callable. Callables and backbones have no options.
+        A name in `skcnn.networks.NETWORKS` or of a model of timm, or a callable. Callables,
+        backbones and models of timm have no options.
 
     Returns
     -------
@@ -218,7 +228,7 @@ def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:
     >>> option_names("fast")
     ('channels',)
     """
-    if not isinstance(network, str) or network in BACKBONES:
+    if not isinstance(network, str) or network in BACKBONES or network.startswith(PREFIX):
         return ()
     return tuple(name for name in signature(NETWORKS[network]).parameters if name not in _SIZES)
 

@@ -134,7 +134,7 @@ def test_callables_that_do_not_fit(network, error, message):
 
 
 def test_unknown_names():
-    with pytest.raises(ValueError, match=r"name='deep' is unknown.*'fast', .*'plain', "):
+    with pytest.raises(ValueError, match=r"network 'deep' is unknown.*'fast', .*'plain', "):
         NetworkSpec("deep", 1, 2, 2, 3).build()
     with pytest.raises(ValueError, match="'plain' has no weights named 'imagenet'"):
         NetworkSpec("plain", 1, 2, 2, 3, weights="imagenet").build()
