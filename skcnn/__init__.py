@@ -1,7 +1,13 @@
 """Convolutional networks as scikit-learn estimators, and the image transformers they need."""
 
 from skcnn.datasets import load_image_folder
-from skcnn.estimators import CNNClassifier, CNNRegressor, TransferClassifier, TransferRegressor
+from skcnn.estimators import (
+    CNNClassifier,
+    CNNRegressor,
+    ImageEmbedder,
+    TransferClassifier,
+    TransferRegressor,
+)
 from skcnn.lazy import LazyImages
 from skcnn.preprocessing import (
     ColorHistogramExtractor,
@@ -21,6 +27,7 @@ __all__ = [
     "ColorHistogramExtractor",
     "HOGExtractor",
     "ImageAugmenter",
+    "ImageEmbedder",
     "ImageFlattener",
     "ImageNormalizer",
     "ImageReader",

@@ -18,6 +18,7 @@ from skcnn import (
     ColorHistogramExtractor,
     HOGExtractor,
     ImageAugmenter,
+    ImageEmbedder,
     ImageFlattener,
     ImageNormalizer,
     ImageResizer,
@@ -38,6 +39,7 @@ ESTIMATORS = [
     ImageFlattener(),
     HOGExtractor(),
     ColorHistogramExtractor(),
+    ImageEmbedder(input_size=None),
 ]
 MINIBATCH_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": (

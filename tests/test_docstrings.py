@@ -33,6 +33,7 @@ SMALL = {
     "ImageResizer": {"size": (4, 4)},
     "CNNClassifier": {"max_epochs": 1, "random_state": 0},
     "CNNRegressor": {"max_epochs": 1, "random_state": 0},
+    "ImageEmbedder": {"weights": None},
 }
 
 ARRAYS = re.compile(r"\b(nd)?arrays?\b|\barray-like\b|\bmatrix\b|\bimages\b", re.I)

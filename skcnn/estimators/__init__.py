@@ -1,8 +1,15 @@
 """Convolutional networks as scikit-learn estimators."""
 
 from skcnn.estimators.classifier import CNNClassifier
+from skcnn.estimators.embedder import ImageEmbedder
 from skcnn.estimators.regressor import CNNRegressor
 from skcnn.estimators.transfer_classifier import TransferClassifier
 from skcnn.estimators.transfer_regressor import TransferRegressor
 
-__all__ = ["CNNClassifier", "CNNRegressor", "TransferClassifier", "TransferRegressor"]
+__all__ = [
+    "CNNClassifier",
+    "CNNRegressor",
+    "ImageEmbedder",
+    "TransferClassifier",
+    "TransferRegressor",
+]

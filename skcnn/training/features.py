@@ -2,17 +2,68 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 
+from skcnn.checksums import verified, with_checksum
 from skcnn.networks.inference import feature_function
+from skcnn.settings import fixed_settings
 from skcnn.training.device import autocast
 from skcnn.training.forks import computing
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
+from skcnn.training.state import module_and_spec, to_arrays
+
+_MIN_BATCH, _MAX_BATCH = 4, 512
+_PIXELS = 2**17  # that enter the network in a batch, on the CPU
 
 
-def compute_features(module, dataset, *, device, precision, batch_size, out=None):
+class StoredNetwork:
+    """A module that is pickled as a description and arrays.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module in eval mode.
+    spec : NetworkSpec
+        Description from which the module is built again. If None, the pickle contains the module.
+    """
+
+    def __init__(self, module, spec):
+        self.module = module
+        self.spec = spec
+
+    @classmethod
+    def of(cls, net):
+        """Copy the module of a net, which another thread may train.
+
+        Parameters
+        ----------
+        net : ImageNeuralNet
+            Fitted net.
+
+        Returns
+        -------
+        network : StoredNetwork
+            Copy in eval mode.
+        """
+        with net.lock.step():
+            module = copy.deepcopy(net.module_)
+        return cls(module.eval(), net.spec)
+
+    def __getstate__(self):
+        weights = to_arrays(self.module.state_dict()) if self.spec else None
+        return with_checksum({"module": self.spec or self.module, "weights": weights})
+
+    @fixed_settings()
+    def __setstate__(self, state):
+        module, spec = module_and_spec(verified(state, "network"))
+        self.__init__(module.eval(), spec)
+
+
+def compute_features(module, dataset, *, device, precision, batch_size=None, out=None):
     """Compute the features of all images of a dataset.
 
     Parameters
@@ -25,8 +76,8 @@ def compute_features(module, dataset, *, device, precision, batch_size, out=None
         Device of the module.
     precision : {"auto", "bfloat16", "float32"}
         Precision of the computation. "auto" is bfloat16 if the device supports it natively.
-    batch_size : int
-        Number of images in a batch.
+    batch_size : int, default=None
+        Number of images in a batch. None chooses it from the size of the images.
     out : float32 array of shape (n_images, n_features), default=None
         Array for the features. None makes a new one.
 
@@ -34,15 +85,80 @@ def compute_features(module, dataset, *, device, precision, batch_size, out=None
     -------
     features : float32 array of shape (n_images, n_features)
         Features.
+
+    Raises
+    ------
+    ValueError
+        If a feature is NaN or infinite.
     """
+    clean = dataset.clean()
+    clean.monitor = dataset.monitor
+    batch_size = batch_size or _batch_size(module, dataset.images.shape[1:3], device)
     function = feature_function(module)
     start = 0
     with freed_memory_kept():
-        for images, _ in BatchLoader(dataset.clean(), batch_size):
+        for images, _ in BatchLoader(clean, batch_size):
             with torch.inference_mode(), computing(), autocast(device, precision):
                 features = function(images.to(device)).float().cpu().numpy()
+            _check_finite(features, start)
             if out is None:
                 out = np.empty((len(dataset), features.shape[1]), np.float32)
             out[start : start + len(features)] = features
             start += len(features)
     return out
+
+
+def count_features(module, image_shape):
+    """Return the number of features of an image.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential
+        Module in eval mode on the CPU.
+    image_shape : tuple of (int, int, int)
+        Height, width and number of channels of the images.
+
+    Returns
+    -------
+    n_features : int
+        Number of features.
+
+    Raises
+    ------
+    TypeError
+        If the network has no method `features`.
+    ValueError
+        If the network does not return a row of features for each image.
+    """
+    network = module[-1]
+    name = type(network).__name__
+    if not hasattr(network, "features"):
+        raise TypeError(
+            f"the network {name} has no method features(images), which returns the input of its "
+            "last layer: define it, or use a backbone of skcnn"
+        )
+    height, width, n_channels = image_shape
+    with torch.inference_mode(), computing():
+        features = feature_function(module)(torch.zeros(2, n_channels, height, width))
+    if features.ndim != 2 or len(features) != 2:
+        raise ValueError(
+            f"the method features of {name} returns a tensor of shape {tuple(features.shape)} for "
+            "2 images: it must return one of shape (2, n_features)"
+        )
+    return features.shape[1]
+
+
+def _batch_size(module, image_size, device):
+    """Return the number of images whose activations fit the caches of a CPU."""
+    height, width = next((layer.size for layer in module if hasattr(layer, "size")), image_size)
+    batch_size = int(np.clip(_PIXELS // (height * width), _MIN_BATCH, _MAX_BATCH))
+    return batch_size if device.type == "cpu" else max(256, batch_size)
+
+
+def _check_finite(features, start):
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"the features of image {start + finite.argmin()} are NaN or infinite: its pixel "
+            "values are too far from those of fit, or the network divides by zero"
+        )

@@ -1,0 +1,353 @@
+"""ImageEmbedder: the features of a pretrained or a trained network, for any estimator after it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from torch import nn
+
+from skcnn._validation import IMAGE_SHAPE
+from skcnn.checksums import ChecksumMixin
+from skcnn.estimators._backbone import BackboneParameters, build_module
+from skcnn.estimators._docs import inherit_documentation
+from skcnn.images import check_images
+from skcnn.learned import all_or_nothing, fitted_view
+from skcnn.settings import fixed_settings
+from skcnn.training.device import available_device, resolve_device, seeded
+from skcnn.training.features import StoredNetwork, compute_features, count_features
+from skcnn.training.loader import ImageDataset, warn_of_other_scale
+from skcnn.training.predicting import prediction_module
+from skcnn.values import check_numbers
+
+
+@inherit_documentation
+@dataclass(eq=False, repr=False)
+class ImageEmbedder(
+    ChecksumMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    BackboneParameters,
+):
+    """Turn images into the features of a pretrained network, or of one that you trained.
+
+    The features of an image are what the last layer of the network, the head, receives. Any
+    estimator can use them in place of the pixels.
+
+    Parameters
+    ----------
+    backbone : str, callable or fitted estimator, default="efficientnet_lite0"
+        Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50", a
+        callable ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with
+        weights of its own, or a fitted estimator with a network, such as a `CNNClassifier`, whose
+        last layer is left out. `weights` and `input_size` must have their default values for a
+        fitted estimator. `clone` keeps its fit.
+    image_shape : tuple of int, default=None
+        Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
+        rows with a square number of features are square gray images, and other rows of up to 64
+        features are images of height 1. Not needed for other forms of images.
+    batch_size : "auto" or int, default="auto"
+        Number of images in a batch. "auto" depends on the size of the images. The features do not
+        depend on it.
+    device : str or torch.device, default="auto"
+        Device of the network. "auto" uses a GPU if there is one.
+    precision : {"auto", "bfloat16", "float32"}, default="auto"
+        Precision of the computation. "auto" uses bfloat16 where the device supports it natively.
+        The features are float32 in any case.
+    memmap_folder : str or path, default=None
+        Folder for features that do not fit into memory. Each call of `transform` or
+        `fit_transform` writes a new file there and returns it as a memory map. None returns arrays
+        in memory.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Height x width x number of channels of the images seen in fit.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features seen in fit. Defined only for frames whose columns have names.
+    image_shape_ : tuple of (int, int, int)
+        Height, width and number of channels of the images seen in fit.
+    n_features_out_ : int
+        Number of features of an image.
+    pixel_range_ : tuple of (float, float) or None
+        Pixel values that the network takes for black and white: 0 and 1, -1 and 1, or 0 and 255,
+        whichever range contains the values in fit. None if none of them does, or if the network
+        has no pretrained weights: each channel is then standardized by its mean and its standard
+        deviation in fit, or in the fit of the estimator given as `backbone`.
+    pixel_scale_ : tuple of (float, float, bool)
+        Scale of the pixel values in fit: quantiles of 5 % and 95 % of the root mean squares of the
+        images, and whether there are at most four different values. Images of a very different
+        scale cause a warning in `transform`.
+    network_ : object
+        Network and the description from which it is built again when it is loaded.
+    module_ : torch.nn.Module
+        Network with its head, including the standardization of its input.
+
+    Raises
+    ------
+    ValueError
+        If the images differ in shape from those of fit, or from those on which the estimator given
+        as `backbone` was fitted.
+
+    See Also
+    --------
+    CNNClassifier : Convolutional network that classifies images.
+    HOGExtractor : Describe the shapes in an image by histograms of oriented gradients.
+
+    Notes
+    -----
+    `fit` reads up to 2,048 images to recognize the range of the pixel values. It does not train the
+    network. With ``weights=None``, the random weights are the same in each `fit`.
+
+    `LazyImages` are read in batches, in threads ahead of the network. Random operations of a view
+    are left out.
+
+    A file in `memmap_folder` is never overwritten or deleted. For cross-validation,
+    ``Pipeline(memory=...)`` computes the features of each split once and reuses them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skcnn import CNNClassifier, ImageEmbedder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cnn = CNNClassifier(max_epochs=2, random_state=0).fit(X[:500], y[:500])
+    >>> embedder = ImageEmbedder(cnn)
+    >>> embedder.fit_transform(X[:500]).shape
+    (500, 128)
+    >>> model = make_pipeline(embedder, LogisticRegression(max_iter=1000))
+    >>> model.fit(X[500:1000], y[500:1000]).score(X[1000:], y[1000:]) > 0.8
+    True
+    """
+
+    backbone: Any = "efficientnet_lite0"
+    image_shape: tuple[int, ...] | None = None
+    batch_size: str | int = "auto"
+    device: str | torch.device = "auto"
+    precision: str = "auto"
+    memmap_folder: str | os.PathLike | None = None
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BackboneParameters._parameter_constraints,
+        "backbone": [str, callable, HasMethods(["fit", "predict"])],
+        "image_shape": [IMAGE_SHAPE, None],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "device": [str, torch.device],
+        "precision": [StrOptions({"auto", "bfloat16", "float32"})],
+        "memmap_folder": [str, os.PathLike, None],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> ImageEmbedder:
+        """Load the network, and recognize the range of the pixel values.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
+                (n_images, n_features)
+            Images as an array, as flat rows, or as `LazyImages`.
+        y : ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        self : object
+            The fitted transformer.
+        """
+        with fixed_settings(), all_or_nothing(self):
+            self._fit(check_images(self, X, reset=True))
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit to images, and compute their features.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, ...)
+            Images, as in `fit`.
+        y : ignored
+            Not used, present for API consistency.
+
+        Returns
+        -------
+        features : float32 array or frame of shape (n_images, n_features_out)
+            Features.
+        """
+        with fixed_settings(), all_or_nothing(self):
+            images = check_images(self, X, reset=True)
+            self._fit(images)
+            return self._transform(images)
+
+    def transform(self, X: Any) -> Any:
+        """Compute the features of images.
+
+        Parameters
+        ----------
+        X : images of shape (n_images, ...)
+            Images, as in `fit`.
+
+        Returns
+        -------
+        features : float32 array or frame of shape (n_images, n_features_out)
+            Features.
+        """
+        fitted = fitted_view(self)
+        check_is_fitted(fitted)
+        with fixed_settings():
+            return fitted._transform(check_images(fitted, X, reset=False))
+
+    @property
+    def module_(self) -> nn.Module:
+        """Network with its head, including the standardization of its input."""
+        check_is_fitted(self)
+        return fitted_view(self).network_.module
+
+    def _validate_params(self):
+        check_numbers(self)
+        super()._validate_params()
+
+    def _fit(self, images):
+        device = resolve_device(self.device)
+        if _is_estimator(self.backbone):
+            network = self._copy_of_backbone()
+        else:
+            spec = self._network_spec(self.image_shape_, n_outputs=1)
+            with seeded(0, torch.device("cpu")):
+                module, self.pixel_scale_, self.pixel_range_ = build_module(spec, images)
+            network = StoredNetwork(module.eval(), spec)
+        self.n_features_out_ = count_features(network.module, self.image_shape_)
+        network.module.to(device)
+        self.network_ = network
+
+    def _copy_of_backbone(self):
+        """Return a copy of the network of a fitted estimator."""
+        self._check_defaults()
+        estimator = self.backbone
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        name = type(estimator).__name__
+        if not hasattr(type(estimator), "module_"):
+            raise TypeError(
+                f"backbone is a {name}, which has no network: give a fitted estimator such as a "
+                "CNNClassifier, or the name of a backbone"
+            )
+        estimator = fitted_view(estimator)
+        if not hasattr(estimator, "net_"):
+            raise ValueError(
+                f"backbone is a {name} that is not fitted: fit it before the ImageEmbedder, or "
+                "give the name of a backbone"
+            )
+        if estimator.image_shape_ != self.image_shape_:
+            height, width, n_channels = self.image_shape_
+            seen = estimator.image_shape_
+            raise ValueError(
+                f"X holds images of {height} x {width} pixels with {n_channels} channel(s), but "
+                f"the {name} given as backbone was fitted on {seen[0]} x {seen[1]} with {seen[2]}: "
+                f"put an ImageResizer({seen[:2]}) before the ImageEmbedder"
+            )
+        self.pixel_scale_ = estimator.pixel_scale_
+        self.pixel_range_ = getattr(estimator, "pixel_range_", None)
+        return StoredNetwork.of(estimator.net_)
+
+    def _check_defaults(self):
+        """Raise an error if a parameter is set that a fitted backbone does not use."""
+        defaults = {field.name: field.default for field in fields(self)}
+        given = [
+            f"{name}={getattr(self, name)!r}"
+            for name in ("weights", "input_size")
+            if getattr(self, name) != defaults[name]
+        ]
+        if given:
+            raise ValueError(
+                f"{' and '.join(given)} cannot be combined with a fitted estimator as backbone, "
+                "which has weights and an input size of its own: use the default"
+            )
+
+    def _transform(self, images):
+        device = available_device(self.device)
+        dataset = ImageDataset(images).clean()
+        shape = (len(dataset), self.n_features_out_)
+        with (
+            warn_of_other_scale(self.pixel_scale_, X=dataset),
+            _new_array(self.memmap_folder, shape) as features,
+        ):
+            compute_features(
+                prediction_module(self.network_.module, device),
+                dataset,
+                device=device,
+                precision=self.precision,
+                batch_size=None if self.batch_size == "auto" else self.batch_size,
+                out=features,
+            )
+        return features
+
+    @property
+    def _n_features_out(self):
+        return self.n_features_out_
+
+    def __sklearn_clone__(self) -> ImageEmbedder:
+        """Clone without losing the fit of an estimator given as the backbone."""
+        backbone = self.backbone
+        view = fitted_view(self)
+        if _is_estimator(backbone):
+            view.backbone = FrozenEstimator(backbone)  # is not cloned
+        clone = super(ImageEmbedder, view).__sklearn_clone__()
+        if _is_estimator(backbone):
+            clone.backbone = backbone
+        return clone
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _is_estimator(backbone):
+    return isinstance(backbone, BaseEstimator)
+
+
+@contextmanager
+def _new_array(folder, shape):
+    """Make an array in memory, or a memory map of a new file that is deleted after an error."""
+    if folder is None:
+        yield np.empty(shape, np.float32)
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle, path = tempfile.mkstemp(prefix="features_", suffix=".npy", dir=folder)
+    except OSError as error:
+        raise ValueError(
+            f"memmap_folder={os.fspath(folder)!r} is not a folder in which files can be created "
+            f"({error.strerror}): give another folder"
+        ) from error
+    os.close(handle)
+    try:
+        features = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+        yield features
+        features.flush()
+    except BaseException:
+        os.unlink(path)
+        raise
