@@ -253,8 +253,8 @@ class ImageEmbedder(
         estimator = fitted_view(estimator)
         if not hasattr(estimator, "net_"):
             raise ValueError(
-                f"backbone is a {name} that is not fitted: fit it before the ImageEmbedder, or "
-                "give the name of a backbone"
+                f"backbone is a {name} that is not fitted: fit it before the ImageEmbedder, and "
+                "in a parameter grid, wrap it in a FrozenEstimator, because its values are cloned"
             )
         if estimator.image_shape_ != self.image_shape_:
             height, width, n_channels = self.image_shape_
