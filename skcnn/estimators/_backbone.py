@@ -32,9 +32,10 @@ class BackboneParameters:
     Parameters
     ----------
     backbone : str or callable, default="efficientnet_lite0"
-        Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50", or a
-        callable ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with
-        weights of its own.
+        Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50"; "timm/"
+        and the name of a model of timm, which the extra ``skcnn[timm]`` installs; or a callable
+        ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with weights of
+        its own, for which see `skcnn.networks.as_backbone`.
     weights : "imagenet", path or None, default="imagenet"
         Pretrained weights: the official ones for ImageNet, or a file (.safetensors, .pth or .pt).
         The weights of "efficientnet_lite0", "-lite1" and "-lite2" come with the extra
@@ -75,6 +76,7 @@ class BackboneParameters:
             n_outputs,
             weights=self.weights if isinstance(self.backbone, str) else None,
             input_size=self._resized(height, width),
+            backbone=True,
         )
 
     def _resized(self, height, width):

@@ -92,12 +92,11 @@ class CustomBackbone(nn.Module):
         super().__init__()
         self.statistics = _statistics(network, in_channels)
         self.network = network
-        tensor = next(network.parameters(), torch.empty(0))
         generator = torch.Generator().manual_seed(0)
         images = torch.rand(_N_IMAGES, in_channels, height, width, generator=generator)
-        self._head_name, self._cam_layer_name = _find_layers(
-            network, images.to(tensor.device), n_outputs
-        )
+        like = next(network.parameters(), images)
+        images = images.to(like.device, like.dtype)
+        self._head_name, self._cam_layer_name = _find_layers(network, images, n_outputs)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the outputs.

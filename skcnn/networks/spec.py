@@ -17,6 +17,7 @@ from torch import nn
 from skcnn._validation import MAX_SIZE
 from skcnn.networks.backbones import BACKBONES, backbone_info
 from skcnn.networks.custom import check_network, copy_network
+from skcnn.networks.custom_backbone import as_backbone
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import ResizeInput, Standardize
 from skcnn.networks.names import unknown_name
@@ -62,6 +63,9 @@ class NetworkSpec:
     input_size : tuple of (int, int), default=None
         Height and width in pixels to which the module resizes images before the network. None
         keeps their size.
+    backbone : bool, default=False
+        Whether the network that a callable returns is wrapped by `as_backbone`, so that it follows
+        the `Backbone` protocol. The other networks follow it anyway.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class NetworkSpec:
     options: Mapping[str, Any] | None = None
     weights: str | None = None
     input_size: tuple[int, int] | None = None
+    backbone: bool = False
 
     def __post_init__(self) -> None:
         """Store plain Python values."""
@@ -131,10 +136,10 @@ class NetworkSpec:
             If a callable given as `name` does not return a module.
         ValueError
             If a callable given as `name` fails, or its module fails on images, does not return
-            `n_outputs` outputs or cannot be trained; if the network is too large for the memory; if
-            the name of the network or of the weights is unknown; if the images are too small for a
-            backbone; if the pretrained weights cannot be read or are those of another network, or
-            the number of channels is neither 1 nor 3 with them.
+            `n_outputs` outputs, cannot be trained or has no head for a backbone; if the network is
+            too large for the memory; if the name of the network or of the weights is unknown; if
+            the images are too small for a backbone; if the pretrained weights cannot be read or are
+            those of another network, or the number of channels is neither 1 nor 3 with them.
         """
         standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
         if not isinstance(self.name, str):
@@ -200,6 +205,8 @@ class NetworkSpec:
                 )
             network = copy_network(network, *size[:3])
             check_network(network, *size)
+            if self.backbone:
+                network = as_backbone(network, *size)
         except MemoryError:
             raise
         except Exception as error:

@@ -5,11 +5,21 @@ import pickle
 import threading
 import time
 
+import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from torch import nn
 
-from skcnn.networks import BACKBONES, Backbone, PlainNetwork, Statistics, as_backbone
+from skcnn import TransferClassifier
+from skcnn.networks import (
+    BACKBONES,
+    Backbone,
+    NetworkSpec,
+    PlainNetwork,
+    Statistics,
+    as_backbone,
+)
 
 SIZES = (3, 12, 10, 4)  # in_channels, height, width, n_outputs
 
@@ -223,3 +233,42 @@ def test_networks_without_a_head(network):
         as_backbone(network, *SIZES)
     assert n_hooks(network) == 0
     assert all(layer.training for layer in network.modules())
+
+
+# ------------------------------------------------------------------------------------------------
+# Specs and estimators
+
+
+def build(in_channels, height, width, n_outputs):
+    return nn.Sequential(
+        nn.LazyConv2d(5, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(),
+        nn.LazyLinear(6), nn.Tanh(), nn.Linear(6, n_outputs),
+    )  # fmt: skip
+
+
+def test_specs():
+    spec = NetworkSpec(build, *SIZES, backbone=True)
+    network = spec.build().network
+    assert isinstance(network, Backbone)
+    assert network.features(torch.zeros(2, 3, 12, 10)).shape == (2, 6)
+    assert not isinstance(NetworkSpec(build, *SIZES).build().network, Backbone)
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    named = NetworkSpec("plain", *SIZES, backbone=True)
+    assert isinstance(named.build().network, PlainNetwork)
+    with pytest.raises(ValueError, match=r"^network\(in_channels=3, .* failed: the outputs of the"):
+        NetworkSpec(
+            lambda *_: nn.Sequential(sequential(), nn.Tanh()), *SIZES, backbone=True
+        ).build()
+
+
+def test_transfer_from_a_network_of_the_user():
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, size=(20, 12, 10, 3)).astype(np.uint8), np.arange(20) % 2
+    X[y == 1] //= 4
+    classifier = TransferClassifier(build, fine_tune=1, input_size=None, random_state=0).fit(X, y)
+    network = classifier.module_.network
+    assert len(network.stages()) == 3
+    with torch.random.fork_rng(devices=[]):
+        assert set(network.network.state_dict()) == set(build(*SIZES).state_dict())
+    restored = pickle.loads(pickle.dumps(classifier))
+    assert_array_equal(restored.predict_proba(X), classifier.predict_proba(X))

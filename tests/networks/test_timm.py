@@ -6,12 +6,14 @@ import sys
 import warnings
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 from torch.nn import functional
 
+from skcnn import TransferClassifier
 from skcnn.networks import Backbone, NetworkSpec, Statistics
 from skcnn.networks.backbones import backbone_info
 from skcnn.networks.pretrained import StandardizeGray, load_pretrained, weights_file
@@ -394,6 +396,23 @@ def test_rebuilding_downloads_nothing(substitute):
     images = random_images(3, 12, 8)
     with torch.inference_mode():
         assert torch.equal(restored.eval()(images), module.eval()(images))
+
+
+def test_frozen_stages_do_not_change(substitute):
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, size=(20, 12, 8, 3)).astype(np.uint8), np.arange(20) % 2
+    options = {"fine_tune": 1, "head_epochs": 0, "max_epochs": 2, "random_state": 0}
+    classifier = TransferClassifier("timm/conv_small", input_size=None, **options).fit(X, y)
+    assert classifier.pixel_range_ == (0, 255)
+    found = classifier.module_.network.model.state_dict()
+    expected = substitute.create_model("conv_small", pretrained=True).state_dict()
+    changed = {key for key, value in found.items() if not torch.equal(value, expected[key])}
+    assert {"blocks.1.weight", "norm.weight"} <= changed
+    changed.discard("stem.1.num_batches_tracked")  # it is at least 100 from the start
+    assert {key.rsplit(".", 1)[0] for key in changed} == {"blocks.1", "norm"}
+    substitute.error = OSError("no network")
+    restored = pickle.loads(pickle.dumps(classifier))
+    assert_array_equal(restored.predict_proba(X), classifier.predict_proba(X))
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
