@@ -18,13 +18,15 @@ def warn_about_main(estimator):
     Parameters
     ----------
     estimator : estimator
-        Estimator with the parameters `network` and `callbacks`.
+        Estimator with the parameter `network` or `backbone`, and `callbacks`.
     """
-    network = getattr(estimator, "network", None)
+    networks = {name: getattr(estimator, name, None) for name in ("network", "backbone")}
     callbacks = estimator.callbacks if isinstance(estimator.callbacks, (list, tuple)) else []
     items = [item[-1] if isinstance(item, (tuple, list)) and item else item for item in callbacks]
     used = {
-        "network": [network, type(network), getattr(network, "func", None)],  # of a partial
+        name: [network, type(network), getattr(network, "func", None)]  # of a partial
+        for name, network in networks.items()
+    } | {
         "callbacks": [type(item) for item in items],
     }
     for parameter, values in used.items():

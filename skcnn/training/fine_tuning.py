@@ -159,6 +159,8 @@ def initialize_head(head, dataset, target_type):
         Type of the targets. The bias of standardized numbers is 0.
     """
     nn.init.zeros_(head.weight)
+    if head.bias is None:
+        return
     nn.init.zeros_(head.bias)
     if target_type == "continuous":
         return
@@ -206,12 +208,14 @@ class CenteredLinear(nn.Linear):
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         weight = self.weight / self.scale
         destination[prefix + "weight"] = weight
-        destination[prefix + "bias"] = self.bias - weight @ self.center
+        if self.bias is not None:
+            destination[prefix + "bias"] = self.bias - weight @ self.center
 
     @torch.no_grad()
     def _load_from_state_dict(self, state_dict, prefix, *arguments):
         super()._load_from_state_dict(state_dict, prefix, *arguments)
-        self.bias += self.weight @ self.center
+        if self.bias is not None:
+            self.bias += self.weight @ self.center
         self.weight *= self.scale
 
 
@@ -224,7 +228,7 @@ def centered(head, center, scale):
     head : torch.nn.Linear
         Dense layer, which is changed in place.
     center : float array of shape (n_features,)
-        Mean of the features.
+        Mean of the features. It is not used for a layer without a bias.
     scale : float
         Scale of the features, greater than 0.
 
@@ -235,6 +239,8 @@ def centered(head, center, scale):
     kind, state = type(head), {name: value.clone() for name, value in head.state_dict().items()}
     head.__class__ = CenteredLinear
     head.center = torch.as_tensor(center, dtype=torch.float32, device=head.weight.device)
+    if head.bias is None:
+        head.center = torch.zeros_like(head.center)
     head.scale = scale
     head.load_state_dict(state)
     try:

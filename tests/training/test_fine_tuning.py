@@ -30,6 +30,17 @@ def head():
         return nn.Linear(6, 3)
 
 
+def test_heads_without_bias():
+    head, features = nn.Linear(6, 3, bias=False), torch.randn(5, 6)
+    outputs = head(features).detach()
+    with centered(head, np.ones(6), 2.0):
+        assert_allclose(head(features).detach(), outputs, rtol=1e-5)
+        assert list(head.state_dict()) == ["weight"]
+    assert_allclose(head(features).detach(), outputs, rtol=1e-5)
+    initialize_head(head, ImageDataset(np.zeros((3, 1, 1, 1)), np.arange(3)), "multiclass")
+    assert not head.weight.any()
+
+
 # --- heads in other coordinates ----------------------------------------------------------------
 
 
