@@ -6,6 +6,7 @@ import copy
 
 import torch
 
+from skcnn.networks.layers import ResizeInput
 from skcnn.training.transforms import resize
 
 
@@ -58,10 +59,16 @@ def check_progressive_resizing(start, image_shape, module):
     Raises
     ------
     ValueError
-        If the module does not take the smallest images.
+        If the module does not take the smallest images, or resizes all images.
     """
     if start == 1.0:
         return
+    sizes = [layer.size for layer in module if isinstance(layer, ResizeInput)]
+    if sizes:
+        raise ValueError(
+            f"progressive_resizing={start} saves no time, because the network resizes all images "
+            f"to {sizes[0]}: use input_size=None, or progressive_resizing=1.0"
+        )
     height, width, n_channels = image_shape
     device = next(module.parameters()).device
     images = resize(torch.zeros(2, n_channels, height, width, device=device), start)

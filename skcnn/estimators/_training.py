@@ -76,7 +76,10 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
                 for number, phase in enumerate(phases):
                     if number > 0:
                         net.reconfigure(phase.options)
+                    n_before = len(net.history)
                     self._train_phase(net, phase, dataset, valid, context, data)
+                    if len(net.history) - n_before < phase.epochs:  # stopped by a callback
+                        break
         self.net_ = net
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=lambda: {"net_": net}, **data

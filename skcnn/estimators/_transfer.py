@@ -102,9 +102,7 @@ class TransferTraining:
             return [Phase(options, 1, None) if one_pass else Phase.of(options)]
         if not self.fine_tune:
             options = replace(TrainingOptions.of(self, n_images, "head"), trained_stages=1)
-            phase = Phase(options, 1, None) if one_pass else Phase.of(options)
-            self.n_head_epochs_ = phase.epochs
-            return [phase]
+            return [Phase(options, 1, None) if one_pass else Phase.of(options)]
         all_stages = isinstance(self.fine_tune, (bool, np.bool_))
         options = replace(
             TrainingOptions.of(self, n_images, "fine_tuning"),
@@ -116,7 +114,6 @@ class TransferTraining:
         if not is_new or self.head_epochs == 0:
             return [Phase.of(options)]
         head = self._head_options(options, n_images)
-        self.n_head_epochs_ = head.max_epochs
         return [Phase.of(head, is_last=False), Phase.of(options)]
 
     def _head_options(self, options, n_images):
@@ -139,15 +136,17 @@ class TransferTraining:
             super()._train_phase(net, phase, dataset, valid, context, data)
             return
         features = feature_dataset(net, dataset)
-        if net is not getattr(self, "net_", None):
+        if net is not getattr(self, "net_", None) or not hasattr(self, "feature_mean_"):
             self.feature_mean_, self.feature_scale_ = feature_statistics(features)
         if not phase.is_last or _has_constant_features(dataset, phase.options):
             dataset = features
             valid = None if valid is None else feature_dataset(net, valid)
             trainer = head_net(net, phase.options)
         head = net.module_.network.stages()[-1]
+        n_before = len(net.history)
         with centered(head, self.feature_mean_, self.feature_scale_):
             super()._train_phase(net, phase, dataset, valid, context, data, trainer)
+        self.n_head_epochs_ = len(net.history) - n_before
         if trainer is not None:
             net.optimizer_ = trainer.optimizer_
 

@@ -102,7 +102,6 @@ def feature_dataset(net, dataset):
         dataset,
         device=torch.device(net.device),
         precision=net.options.precision,
-        batch_size=net.predict_batch_size,
     )
     rows = slice(None) if dataset.rows is None else dataset.rows
     y = None if dataset.y is None else dataset.y[rows]

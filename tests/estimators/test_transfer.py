@@ -319,6 +319,56 @@ def test_early_stopping_keeps_the_best_head(photos):
     assert model.best_score_ == max(record["valid_score"] for record in model.history_)
 
 
+def test_the_frozen_network_after_one_that_was_trained_at_once(photos):
+    model = TransferClassifier(**QUICK, fine_tune=1, head_epochs=0, max_epochs=1, warm_start=True)
+    model.fit(*photos)
+    assert not hasattr(model, "feature_mean_")
+    model.set_params(fine_tune=False, max_epochs=3).fit(*photos)
+    assert (model.n_epochs_, model.n_head_epochs_) == (4, 3)
+
+
+class Scores:
+    """Record the probabilities after every epoch, and stop after some of them."""
+
+    max_propagation_depth = None
+
+    def __init__(self, stop_after=None):
+        self.stop_after = stop_after
+        self.outputs = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        if context.task_name != "epoch":
+            return False
+        self.outputs.append(fitted_estimator.predict_proba(X))
+        return len(self.outputs) == self.stop_after
+
+
+@pytest.mark.parametrize("fine_tune", [False, 1])
+def test_callbacks_of_scikit_learn_see_the_whole_network(photos, fine_tune):
+    X, y = photos
+    callback = Scores()
+    model = TransferClassifier(**QUICK, fine_tune=fine_tune, head_epochs=2, max_epochs=2)
+    model.set_callbacks(callback).fit(X, y)
+    assert len(callback.outputs) == model.n_epochs_
+    assert_allclose(callback.outputs[-1], model.predict_proba(X), atol=1e-5)
+    assert not np.allclose(callback.outputs[0], callback.outputs[1], atol=1e-3)
+
+
+def test_a_callback_of_scikit_learn_stops_all_phases(photos):
+    model = TransferClassifier(**QUICK, fine_tune=1, head_epochs=5, max_epochs=2)
+    model.set_callbacks(Scores(stop_after=3)).fit(*photos)
+    assert (model.n_epochs_, model.n_head_epochs_) == (3, 3)
+
+
 def test_callbacks_of_the_user_are_those_of_the_last_phase(photos):
     epochs = []
 
@@ -390,6 +440,7 @@ def test_clones_are_not_fitted(fitted, photos):
         ({"stage_decay": 0}, InvalidParameterError, "The 'stage_decay' parameter"),
         ({"input_size": 0}, InvalidParameterError, "The 'input_size' parameter"),
         ({"input_size": (3, 4, 3)}, InvalidParameterError, "The 'input_size' parameter"),
+        ({"progressive_resizing": 0.5, "input_size": 64}, ValueError, "use input_size=None"),
         ({"weights": "no/such/file.pth"}, OSError, "'no/such/file.pth' does not exist"),
         ({"backbone": "convnext_tiny", "weights": None}, ValueError, None),
     ],
