@@ -208,7 +208,8 @@ def copy_weights(
     ]
     if problems:
         raise ValueError(
-            f"{source} has the weights of another architecture than {name!r}: {', '.join(problems)}"
+            f"{source} has the weights of another architecture than {name!r} "
+            f"({', '.join(problems)}): use a file of {name!r}, or the backbone of the file"
         )
     # With a count near 0, the statistics of the next batches would replace the pretrained ones.
     seen = {key: torch.clamp(state.get(key, expected[key]), min=_N_BATCHES) for key in counts}

@@ -215,8 +215,9 @@ class TimmBackbone(nn.Module):
                 state = convert(dict(state), self.model)
             except Exception as error:
                 raise ValueError(
-                    f"{source} has the weights of another architecture than {self.name!r}: timm "
-                    f"cannot convert them ({type(error).__name__}: {error})"
+                    f"{source} has the weights of another architecture than {self.name!r} (timm "
+                    f"cannot convert them: {type(error).__name__}, {_first_line(error)}): use a "
+                    f"file of {self.name!r}, or the backbone of the file"
                 ) from error
         return self._renamed(state)
 

@@ -255,6 +255,18 @@ def test_head(official):
         load_pretrained(network(n_outputs=3), NAME, str(official[0]), head=True)
 
 
+@pytest.mark.parametrize("n_classes", [5, 7])
+def test_the_head_of_a_file_is_ignored(tmp_path, n_classes):
+    path = tmp_path / "weights.pth"
+    torch.save(network(n_outputs=n_classes, seed=1).state_dict(), path)
+    spec = NetworkSpec(NAME, 3, 32, 32, 5, weights=path)
+    found = spec.build(pretrained=True).network.state_dict()
+    assert found["classifier.1.weight"].shape == (5, 512)
+    for key, value in torch.load(path, weights_only=True).items():
+        same = found[key].shape == value.shape and torch.equal(found[key], value)
+        assert same != key.startswith("classifier.1.w") or key == "classifier.1.bias"
+
+
 def test_statistics_of_normalizations_are_refined():
     state = network("mobilenet_v3_small", seed=1).state_dict()
     old = {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
@@ -270,10 +282,11 @@ def test_statistics_of_normalizations_are_refined():
     ("name", "other", "message"),
     [
         ("resnet18", "resnet34", "^'a file' has the weights of another architecture than "
-         "'resnet18': 80 are unknown, such as 'layer1.2.conv1.weight'$"),
-        ("resnet34", "resnet18", "80 tensors are missing, such as 'layer1.2.conv1.weight'$"),
+         r"'resnet18' \(80 are unknown, such as 'layer1.2.conv1.weight'\): use a file of "
+         "'resnet18', or the backbone of the file$"),
+        ("resnet34", "resnet18", r"80 tensors are missing, such as 'layer1.2.conv1.weight'\): use"),
         ("squeezenet1_0", "squeezenet1_1", "missing.* unknown.*, 'features.0.weight' has the shape "
-         r"\(64, 3, 3, 3\) instead of \(96, 3, 7, 7\)$"),
+         r"\(64, 3, 3, 3\) instead of \(96, 3, 7, 7\)\): use"),
         ("mobilenet_v2", "mobilenet_v3_small", "tensors are missing, such as .* are unknown"),
     ],
 )  # fmt: skip

@@ -136,6 +136,10 @@ def test_callables_that_do_not_fit(network, error, message):
 def test_unknown_names():
     with pytest.raises(ValueError, match=r"network 'deep' is unknown.*'fast', .*'plain', "):
         NetworkSpec("deep", 1, 2, 2, 3).build()
+    for weights, kind in ((None, "network"), ("imagenet", "backbone"), ("file.pth", "backbone")):
+        spec = NetworkSpec("ResNet-18", 1, 2, 2, 3, weights=weights)
+        with pytest.raises(ValueError, match=f"the {kind} 'ResNet-18' is unknown: .*'resnet18'"):
+            spec.build(pretrained=True)
     with pytest.raises(ValueError, match="'plain' has no weights named 'imagenet'"):
         NetworkSpec("plain", 1, 2, 2, 3, weights="imagenet").build()
     with pytest.raises(ValueError, match="weights='imagenet' needs the name of a backbone"):
