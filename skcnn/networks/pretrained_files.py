@@ -27,6 +27,7 @@ _DTYPES = {
     "U8": torch.uint8,
 }
 _LENGTH = 8  # bytes of the length of the header
+_PICKLES = (b"PK", b"\x80")  # beginnings of the files of torch.save, now and formerly
 
 
 def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
@@ -87,7 +88,9 @@ def _load(path):
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, BadZipFile, KeyError, ValueError) as error:
-        if re.search(r"GLOBAL|Unsupported (global|class|operand)", str(error)):
+        with path.open("rb") as file:
+            is_pickle = file.read(2).startswith(_PICKLES)
+        if is_pickle and re.search(r"GLOBAL|Unsupported (global|class|operand)", str(error)):
             raise ValueError(
                 f"{str(path)!r} is not loaded, because it contains Python objects besides tensors, "
                 "which could run code: save its state dict with torch.save, or as .safetensors"

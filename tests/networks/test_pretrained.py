@@ -359,6 +359,17 @@ def test_truncated_files(tmp_path, official, suffix, n_bytes):
         read_weights(path)
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+@pytest.mark.parametrize(
+    "content", [b"<!DOCTYPE html><html>Log in</html>", b"not found", b"\0" * 99]
+)
+def test_files_of_another_kind(tmp_path, suffix, content):
+    path = tmp_path / f"weights{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"cannot be read: it is truncated or not a {suffix} file"):
+        read_weights(path, is_official=True)
+
+
 def test_safetensors_with_a_header_of_deep_nesting(tmp_path):
     path = tmp_path / "weights.safetensors"
     header = b"[" * 100_000
