@@ -133,15 +133,17 @@ class TimmBackbone(nn.Module):
 
     def _groups(self):
         """Return the number of the group of each parameter of the model by its name."""
-        if hasattr(self.model, "group_matcher"):
-            from timm.models import group_parameters
+        from timm.models import group_parameters
 
+        try:
             matcher = self.model.group_matcher(coarse=True)
-            return group_parameters(self.model, matcher, reverse=True)
-        numbers = {name: number for number, (name, _) in enumerate(self.model.named_children())}
-        return {
-            name: numbers.get(name.split(".")[0], 0) for name, _ in self.model.named_parameters()
-        }
+        except (AttributeError, AssertionError, NotImplementedError):  # few models have no groups
+            parts = _parts(self.model)
+            return {
+                name: next((n for n, part in enumerate(parts) if name.startswith(part)), 0)
+                for name, _ in self.model.named_parameters()
+            }
+        return group_parameters(self.model, matcher, reverse=True)
 
     @property
     def cam_layer(self) -> nn.Module | None:
@@ -286,6 +288,16 @@ def timm_config(name: str) -> Any:
         names = tagged or [*timm.list_models(), *timm.list_pretrained()]
         raise ValueError(unknown_name(model, names, prefix=PREFIX, listed="timm.list_models()"))
     return timm.get_pretrained_cfg(model)
+
+
+def _parts(model):
+    """Return how the names of parameters begin in each child of a model, or in its layers."""
+    parts = []
+    for name, child in model.named_children():
+        is_sequence = isinstance(child, (nn.ModuleList, nn.Sequential))
+        parts += [f"{name}.{key}." for key, _ in child.named_children()] if is_sequence else []
+        parts.append(f"{name}.")
+    return parts
 
 
 def _timm(name):

@@ -349,10 +349,17 @@ def test_small_groups_belong_to_the_stage_before(substitute):
     assert network.model.stem[1].training
 
 
-def test_models_without_groups(substitute):
+def test_models_without_groups(substitute, monkeypatch):
+    monkeypatch.delattr(Convolutional, "group_matcher")
+    network = seeded(NetworkSpec("timm/conv_small", 3, 9, 10, 3)).network
+    assert [[*stage.layers] for stage in assert_splits(network)[:-1]] == [
+        [network.model.stem],
+        [network.model.blocks[0]],
+        [network.model.blocks[1], network.model.norm, network.model.head],
+    ]
     network = seeded(NetworkSpec("timm/vit_small", 3, 12, 8, 3)).network
-    (stage, _) = assert_splits(network)
-    assert network.model.positions in set(stage.parameters())
+    first, _ = assert_splits(network)
+    assert network.model.positions in set(first.parameters())
     assert network.cam_layer is None
     assert network.model.size == (12, 8)
 
