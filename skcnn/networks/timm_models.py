@@ -63,10 +63,10 @@ class TimmBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.name = f"{PREFIX}{model}"
-        self.size = (in_channels, height, width)
+        self.image_shape = (in_channels, height, width)
         native = timm_config(self.name).input_size
         try:
-            self.model = _create(model, self.size, num_classes=0)
+            self.model = _create(model, self.image_shape, num_classes=0)
             n_features, self._cam_layer_name = self._try_out()
         except MemoryError:
             raise
@@ -174,14 +174,14 @@ class TimmBackbone(nn.Module):
                 "of timm.list_pretrained()"
             )
         try:
-            model = _create(name, self.size, pretrained=True)
+            model = _create(name, self.image_shape, pretrained=True)
         except Exception as error:  # also of the packages that download for timm
             reason = _first_line(error)
             if "loading state_dict" in str(error):
+                size = " x ".join(map(str, self.image_shape[1:]))
                 raise ValueError(
-                    f"the pretrained weights of {self.name!r} do not fit images of "
-                    f"{self.size[1]} x {self.size[2]} pixels ({reason}): use the input_size of "
-                    "the weights, or another model"
+                    f"the pretrained weights of {self.name!r} do not fit images of {size} pixels "
+                    f"({reason}): use the input_size of the weights, or another model"
                 ) from error
             raise OSError(
                 f"timm could not load the pretrained weights of {self.name!r} ({reason}): try "
@@ -250,7 +250,7 @@ class TimmBackbone(nn.Module):
                 lambda _, args, maps: shapes.append(getattr(maps, "shape", ()))
             )
         try:
-            features = self.model.eval()(torch.zeros(1, *self.size))
+            features = self.model.eval()(torch.zeros(1, *self.image_shape))
         finally:
             self.model.train()
             if handle is not None:

@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 from torch.nn import functional
 
-from skcnn import TransferClassifier
+from skcnn import ImageEmbedder, TransferClassifier
 from skcnn.networks import Backbone, NetworkSpec, Statistics
 from skcnn.networks.backbones import backbone_info
 from skcnn.networks.pretrained import StandardizeGray, load_pretrained, weights_file
@@ -420,6 +420,17 @@ def test_frozen_stages_do_not_change(substitute):
     substitute.error = OSError("no network")
     restored = pickle.loads(pickle.dumps(classifier))
     assert_array_equal(restored.predict_proba(X), classifier.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", ["conv_small", "vit_small"])
+def test_embeddings(substitute, name):
+    X = np.random.default_rng(0).integers(0, 256, size=(5, 12, 8, 3)).astype(np.uint8)
+    embedder = ImageEmbedder(f"timm/{name}", input_size=None, precision="float32").fit(X)
+    module = NetworkSpec(f"timm/{name}", 3, 12, 8, 1, weights="imagenet").build(pretrained=True)
+    module.eval()
+    with torch.inference_mode():
+        images = module.standardize(torch.from_numpy(X).permute(0, 3, 1, 2))
+        assert_close(torch.from_numpy(embedder.transform(X)), module.network.features(images))
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
