@@ -30,8 +30,13 @@ from skcnn.estimators._docs import inherit_documentation
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing, fitted_view
 from skcnn.settings import fixed_settings
-from skcnn.training.device import available_device, resolve_device, seeded
-from skcnn.training.features import StoredNetwork, compute_features, count_features
+from skcnn.training.device import available_device, has_bfloat16, resolve_device, seeded
+from skcnn.training.features import (
+    StoredNetwork,
+    choose_precision,
+    compute_features,
+    count_features,
+)
 from skcnn.training.loader import ImageDataset, warn_of_other_scale
 from skcnn.training.predicting import prediction_module
 from skcnn.values import check_numbers
@@ -69,8 +74,10 @@ class ImageEmbedder(
     device : str or torch.device, default="auto"
         Device of the network. "auto" uses a GPU if there is one.
     precision : {"auto", "bfloat16", "float32"}, default="auto"
-        Precision of the computation. "auto" uses bfloat16 where the device supports it natively.
-        The features are float32 in any case.
+        Precision of the computation. "auto" uses bfloat16, which is about twice as fast, if the
+        device supports it natively, the network is not a fitted estimator, and it changes features
+        by at most 1 % of their norm, measured for four images in `fit`; otherwise float32. The
+        features are float32 arrays in any case.
     memmap_folder : str or path, default=None
         Folder for features that do not fit into memory. Each call of `transform` or
         `fit_transform` writes a new file there and returns it as a memory map. None returns arrays
@@ -95,6 +102,8 @@ class ImageEmbedder(
         Scale of the pixel values in fit: quantiles of 5 % and 95 % of the root mean squares of the
         images, and whether there are at most four different values. Images of a very different
         scale cause a warning in `transform`.
+    precision_ : {"bfloat16", "float32"}
+        Precision of the computation.
     network_ : object
         Network and the description from which it is built again when it is loaded.
     module_ : torch.nn.Module
@@ -236,6 +245,12 @@ class ImageEmbedder(
             network = StoredNetwork(module.eval(), spec)
         self.n_features_out_ = count_features(network.module, self.image_shape_)
         network.module.to(device)
+        if self.precision != "auto":
+            self.precision_ = self.precision
+        elif _is_estimator(self.backbone):
+            self.precision_ = "float32"  # as its predictions
+        else:
+            self.precision_ = choose_precision(network.module, ImageDataset(images), device)
         self.network_ = network
 
     def _copy_of_backbone(self):
@@ -284,6 +299,9 @@ class ImageEmbedder(
 
     def _transform(self, images):
         device = available_device(self.device)
+        precision = self.precision_
+        if self.precision == "auto" and not has_bfloat16(device):  # that of fit may have it
+            precision = "float32"
         dataset = ImageDataset(images).clean()
         shape = (len(dataset), self.n_features_out_)
         with (
@@ -294,7 +312,7 @@ class ImageEmbedder(
                 prediction_module(self.network_.module, device),
                 dataset,
                 device=device,
-                precision=self.precision,
+                precision=precision,
                 batch_size=None if self.batch_size == "auto" else self.batch_size,
                 out=features,
             )

@@ -64,11 +64,11 @@ def prediction_function(module: nn.Module) -> Step:
     """
     if not _is_supported(module):
         return module
-    return partial(_apply, list(_steps(list(_layers(module)))))
+    return partial(_apply, list(_steps(list(_layers(module)), torch.float32)))
 
 
 @torch.no_grad()
-def feature_function(module: nn.Sequential) -> Step:
+def feature_function(module: nn.Sequential, dtype: torch.dtype = torch.float32) -> Step:
     """Return a function that computes the features of a module in evaluation mode.
 
     The features are the input of the head, the last layer. They are computed as
@@ -79,18 +79,24 @@ def feature_function(module: nn.Sequential) -> Step:
     module : torch.nn.Sequential
         Layers such as `Standardize`, and a network that follows the `Backbone` protocol. It is not
         changed.
+    dtype : torch.dtype, default=torch.float32
+        Dtype of the computation, torch.float32 or torch.bfloat16. The weights are converted to it
+        once, if the module is one for which `prediction_function` makes a function.
 
     Returns
     -------
     function : callable
         Called without gradients as ``function(images)``, with images of shape (n_images,
-        n_channels, height, width). It returns the features of shape (n_images, n_features).
+        n_channels, height, width). It returns the float32 features of shape (n_images,
+        n_features).
     """
     *inputs, network = module
     if not _is_supported(module):
-        return partial(_apply, [*inputs, network.features])
-    layers = _layers(nn.Sequential(*inputs, *network.stages()[:-1]))  # type: ignore[operator]
-    return partial(_apply, list(_steps(list(layers))))
+        return partial(_autocast, [*inputs, network.features], dtype)
+    layers = _layers(nn.Sequential(*network.stages()[:-1]))  # type: ignore[operator]
+    network_steps = list(_steps(list(layers), dtype))
+    input_steps = list(_steps(inputs, torch.float32))
+    return partial(_apply, [*input_steps, *network_steps, torch.Tensor.float])
 
 
 def _is_supported(module):
@@ -131,17 +137,17 @@ def _layers(module):
         yield from _layers(part)
 
 
-def _steps(layers):
-    """Yield functions that together compute what the layers compute."""
+def _steps(layers, dtype):
+    """Yield functions that together compute what the layers compute, with weights of a dtype."""
     position = 0
     while position < len(layers):
         layer, *following = layers[position : position + 3]
         position += 1
         if isinstance(layer, Block):
-            yield _block(layer)
+            yield _block(layer, dtype)
             continue
         if not _is_convolution(layer):
-            yield _STEPS.get(type(layer), _forward)(layer)
+            yield _multiply(layer, dtype) if type(layer) is nn.Linear else _simple_step(layer)
             continue
         weight, bias = layer.weight, layer.bias
         norm = next((m for m in following if type(m) is BatchNorm2d), None)
@@ -149,7 +155,13 @@ def _steps(layers):
             layers = [*layers[:position], *(m for m in layers[position:] if m is not norm)]
             statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
             weight, bias = fuse_conv_bn_weights(weight, bias, *statistics)
-        yield partial(_convolve, layer, weight, bias)
+        weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
+        activation = _fused_activation(layers[position : position + 1])
+        if activation is None:
+            yield partial(_convolve, layer, weight, bias)
+        else:
+            position += 1
+            yield partial(_convolve_and_activate, layer, weight, bias, activation)
 
 
 def _is_convolution(layer):
@@ -165,7 +177,15 @@ def _commute(pool, norm):
     return type(pool) in (MaxPool2x2, nn.MaxPool2d) and bool((norm.weight > 0).all())
 
 
+def _fused_activation(following):
+    """Return the arguments of oneDNN for an activation that it computes with a convolution."""
+    if not (torch.backends.mkldnn.is_available() and _HAS_FUSED_CONVOLUTION):
+        return None
+    return _ACTIVATIONS.get(type(following[0])) if following else None
+
+
 def _convolve(conv, weight, bias, images):
+    images = images.to(weight.dtype)
     sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
     if torch.backends.mkldnn.is_available():
         # The kernel that PyTorch uses for batches, also for a single small image.
@@ -173,9 +193,15 @@ def _convolve(conv, weight, bias, images):
     return conv._conv_forward(images, weight, bias)
 
 
-def _block(block):
+def _convolve_and_activate(conv, weight, bias, activation, images):
+    sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
+    arguments = (images.to(weight.dtype), weight, bias, *sizes, *activation, "")
+    return torch.ops.mkldnn._convolution_pointwise(*arguments)
+
+
+def _block(block, dtype):
     """Return a step that computes the paths of a block and joins their outputs."""
-    paths = [list(_steps(list(_layers(nn.Sequential(*path))))) for path in block.paths()]
+    paths = [list(_steps(list(_layers(nn.Sequential(*path))), dtype)) for path in block.paths()]
 
     def step(features: Tensor) -> Tensor:
         return block.join(features, *(_apply(path, features) for path in paths))
@@ -185,6 +211,19 @@ def _block(block):
 
 def _apply(steps, features):
     return reduce(lambda x, step: step(x), steps, features)
+
+
+def _autocast(layers, dtype, images):
+    """Apply layers in a dtype, with the same results for one image and for several."""
+    if len(images) == 1:  # PyTorch uses a different convolution algorithm for a single image
+        return _autocast(layers, dtype, images.expand(2, -1, -1, -1))[:1]
+    reduced = dtype != torch.float32
+    with torch.autocast(images.device.type, dtype, enabled=reduced, cache_enabled=False):
+        return _apply(layers, images).float()
+
+
+def _simple_step(layer):
+    return _STEPS.get(type(layer), _forward)(layer)
 
 
 def _forward(layer):
@@ -213,8 +252,9 @@ def _scaled(values, mean, factor):
     return values.float().sub_(mean).mul_(factor)
 
 
-def _multiply(layer):
-    return partial(_matrix_product, layer.weight.contiguous(), layer.bias.contiguous())
+def _multiply(layer, dtype):
+    weight, bias = (part.to(dtype).contiguous() for part in (layer.weight, layer.bias))
+    return partial(_matrix_product, weight, bias)
 
 
 def _matrix_product(weight, bias, features):
@@ -222,6 +262,7 @@ def _matrix_product(weight, bias, features):
 
     The weight and the bias must be contiguous.
     """
+    features = features.to(weight.dtype)
     if not _HAS_ONEDNN_LINEAR:
         return functional.linear(features, weight, bias)
     if features.ndim > 2:
@@ -259,9 +300,12 @@ def _max_pool_pairs(layer, features):
 _HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
 )
+_HAS_FUSED_CONVOLUTION = torch.backends.mkldnn.is_available() and hasattr(
+    torch.ops.mkldnn, "_convolution_pointwise"
+)
+_ACTIVATIONS = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
 _STEPS = {
     MaxPool2x2: _max_pool,
-    nn.Linear: _multiply,
     nn.MaxPool2d: _max_pool,
     Standardize: _standardize,
 }

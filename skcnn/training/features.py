@@ -10,14 +10,15 @@ import torch
 from skcnn.checksums import verified, with_checksum
 from skcnn.networks.inference import feature_function
 from skcnn.settings import fixed_settings
-from skcnn.training.device import autocast
+from skcnn.training.device import has_bfloat16
 from skcnn.training.forks import computing
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.state import module_and_spec, to_arrays
 
 _MIN_BATCH, _MAX_BATCH = 4, 512
-_PIXELS = 2**17  # that enter the network in a batch, on the CPU
+_PIXELS = 2**18  # that enter the network in a batch, on the CPU
+_N_COMPARED, _TOLERANCE = 4, 0.01  # images whose features are compared, and accepted error
 
 
 class StoredNetwork:
@@ -75,7 +76,7 @@ def compute_features(module, dataset, *, device, precision, batch_size=None, out
     device : torch.device
         Device of the module.
     precision : {"auto", "bfloat16", "float32"}
-        Precision of the computation. "auto" is bfloat16 if the device supports it natively.
+        Precision of the computation. "auto" is float32.
     batch_size : int, default=None
         Number of images in a batch. None chooses it from the size of the images.
     out : float32 array of shape (n_images, n_features), default=None
@@ -94,18 +95,52 @@ def compute_features(module, dataset, *, device, precision, batch_size=None, out
     clean = dataset.clean()
     clean.monitor = dataset.monitor
     batch_size = batch_size or _batch_size(module, dataset.images.shape[1:3], device)
-    function = feature_function(module)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    with torch.inference_mode(), computing():
+        function = feature_function(module, dtype)
     start = 0
     with freed_memory_kept():
         for images, _ in BatchLoader(clean, batch_size):
-            with torch.inference_mode(), computing(), autocast(device, precision):
-                features = function(images.to(device)).float().cpu().numpy()
+            with torch.inference_mode(), computing():
+                features = function(images.to(device)).cpu().numpy()
             _check_finite(features, start)
             if out is None:
                 out = np.empty((len(dataset), features.shape[1]), np.float32)
             out[start : start + len(features)] = features
             start += len(features)
     return out
+
+
+def choose_precision(module, dataset, device):
+    """Return the precision that computes features fast with an error of at most 1 %.
+
+    The error of bfloat16 depends on the network. It is measured for a few images, relative to the
+    norm of the features.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential
+        Module in eval mode on the device.
+    dataset : ImageDataset
+        Images.
+    device : torch.device
+        Device of the module.
+
+    Returns
+    -------
+    precision : {"bfloat16", "float32"}
+        bfloat16 if the device supports it natively and its error is at most 1 %.
+    """
+    if not has_bfloat16(device):
+        return "float32"
+    rows = np.linspace(0, len(dataset) - 1, min(len(dataset), _N_COMPARED)).astype(int)
+    images = dataset.clean().batch(rows).images.to(device)
+    with torch.inference_mode(), computing():
+        exact, fast = (
+            feature_function(module, dtype)(images) for dtype in (torch.float32, torch.bfloat16)
+        )
+    errors = (fast - exact).norm(dim=1)
+    return "bfloat16" if (errors <= _TOLERANCE * exact.norm(dim=1)).all() else "float32"
 
 
 def count_features(module, image_shape):
