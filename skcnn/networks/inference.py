@@ -156,12 +156,12 @@ def _steps(layers, dtype):
             statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
             weight, bias = fuse_conv_bn_weights(weight, bias, *statistics)
         weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
-        activation = _fused_activation(layers[position : position + 1])
-        if activation is None:
+        if not (torch.backends.mkldnn.is_available() and _HAS_FUSED_CONVOLUTION):
             yield partial(_convolve, layer, weight, bias)
-        else:
-            position += 1
-            yield partial(_convolve_and_activate, layer, weight, bias, activation)
+            continue
+        activation = _ACTIVATIONS.get(type(layers[position])) if position < len(layers) else None
+        position += activation is not None
+        yield _fused_convolution(layer, weight, bias, activation or ("none", []))
 
 
 def _is_convolution(layer):
@@ -177,13 +177,6 @@ def _commute(pool, norm):
     return type(pool) in (MaxPool2x2, nn.MaxPool2d) and bool((norm.weight > 0).all())
 
 
-def _fused_activation(following):
-    """Return the arguments of oneDNN for an activation that it computes with a convolution."""
-    if not (torch.backends.mkldnn.is_available() and _HAS_FUSED_CONVOLUTION):
-        return None
-    return _ACTIVATIONS.get(type(following[0])) if following else None
-
-
 def _convolve(conv, weight, bias, images):
     images = images.to(weight.dtype)
     sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
@@ -193,10 +186,16 @@ def _convolve(conv, weight, bias, images):
     return conv._conv_forward(images, weight, bias)
 
 
-def _convolve_and_activate(conv, weight, bias, activation, images):
+def _fused_convolution(conv, weight, bias, activation):
+    """Return a convolution with its activation, with the weight in the layout of oneDNN."""
     sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
-    arguments = (images.to(weight.dtype), weight, bias, *sizes, *activation, "")
-    return torch.ops.mkldnn._convolution_pointwise(*arguments)
+    packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *sizes)
+    return partial(_convolve_and_activate, packed, bias, (*sizes, *activation, ""))
+
+
+def _convolve_and_activate(weight, bias, arguments, images):
+    images = images.to(weight.dtype)
+    return torch.ops.mkldnn._convolution_pointwise(images, weight, bias, *arguments)
 
 
 def _block(block, dtype):
@@ -300,8 +299,9 @@ def _max_pool_pairs(layer, features):
 _HAS_ONEDNN_LINEAR = torch.backends.mkldnn.is_available() and hasattr(
     torch.ops.mkldnn, "_linear_pointwise"
 )
-_HAS_FUSED_CONVOLUTION = torch.backends.mkldnn.is_available() and hasattr(
-    torch.ops.mkldnn, "_convolution_pointwise"
+_HAS_FUSED_CONVOLUTION = torch.backends.mkldnn.is_available() and all(
+    hasattr(torch.ops.mkldnn, name)
+    for name in ("_convolution_pointwise", "_reorder_convolution_weight")
 )
 _ACTIVATIONS = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
 _STEPS = {

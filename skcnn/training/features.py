@@ -17,7 +17,7 @@ from skcnn.training.memory import freed_memory_kept
 from skcnn.training.state import module_and_spec, to_arrays
 
 _MIN_BATCH, _MAX_BATCH = 4, 512
-_PIXELS = 2**18  # that enter the network in a batch, on the CPU
+_PIXELS = 2**17  # that enter the network in a batch, on the CPU
 _N_COMPARED, _TOLERANCE = 4, 0.01  # images whose features are compared, and accepted error
 
 

@@ -14,6 +14,7 @@ _PLACEHOLDERS = {
     "--before": "CHECKOUT",
     "--csv": "FILE",
     "--data": "DIR",
+    "--embetter-python": "PYTHON",
     "--keras-python": "PYTHON",
 }
 _PAUSE = 0.3  # seconds, until the threads of the previous contender are idle

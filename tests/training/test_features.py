@@ -122,9 +122,9 @@ def test_bfloat16_is_chosen_if_it_changes_features_little(monkeypatch):
 @pytest.mark.parametrize(
     ("size", "input_size", "n_images"),
     [
-        ((32, 32), None, 256),
-        ((224, 224), None, 5),
-        ((64, 64), (224, 224), 5),
+        ((32, 32), None, 128),
+        ((224, 224), None, 4),
+        ((64, 64), (224, 224), 4),
         ((1, 8), None, 512),
         ((2000, 2000), None, 4),
     ],
