@@ -101,7 +101,8 @@ class TransferTraining:
             options = replace(TrainingOptions.of(self, n_images), stage_decay=1.0)
             return [Phase(options, 1, None) if one_pass else Phase.of(options)]
         if not self.fine_tune:
-            options = replace(TrainingOptions.of(self, n_images, "head"), trained_stages=1)
+            options = TrainingOptions.of(self, n_images, "head")
+            options = replace(options, trained_stages=1, stage_decay=1.0)
             return [Phase(options, 1, None) if one_pass else Phase.of(options)]
         all_stages = isinstance(self.fine_tune, (bool, np.bool_))
         options = replace(

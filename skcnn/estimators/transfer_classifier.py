@@ -28,6 +28,23 @@ class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
 
     Notes
     -----
+    The meaning of "auto" depends on the number n of training images, with batches of 32 images:
+
+    ================ ================================ =======================================
+    parameter        ``fine_tune=False``              other values
+    ================ ================================ =======================================
+    `optimizer`      "adamw"                          "adamw"
+    `learning_rate`  0.001                            0.001
+    `schedule`       "one_cycle"                      "one_cycle"
+    `weight_decay`   0.5                              0.05
+    `batch_size`     32                               32
+    `max_epochs`     5, or enough for 200 batches     10, or enough for 100 batches
+    ================ ================================ =======================================
+
+    With another optimizer, `learning_rate` and `weight_decay` are those of `CNNClassifier`. The
+    optimizers "adam" and "adamw" have an epsilon of 0.001 if stages of the backbone are trained, so
+    that these change little once the training images are classified correctly.
+
     With ``fine_tune=False`` and images that are the same in every epoch, the features are computed
     once, and the head is trained on them. `ImageAugmenter` and `mixup` change the images, so that
     the whole network computes them in every epoch.

@@ -9,7 +9,7 @@ _LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "muon": 0.17, "rmsprop": 0.001
 
 
 def resolve_options(
-    options: dict[str, Any], *, recipe: str = "plain", n_images: float
+    options: dict[str, Any], *, recipe: str = "plain", n_images: int
 ) -> dict[str, Any]:
     """Replace "auto" by values for the recipe, the optimizer and the number of images.
 
@@ -69,27 +69,26 @@ def _fast_options(n_images):
 
 
 def _head_options(n_images):
-    """Return the choices for a head: enough epochs for 200 steps, and at least 5."""
-    batch_size = 32
-    n_batches = math.ceil(n_images / batch_size) if n_images < math.inf else math.inf
+    """Return the choices for a head: at least 5 epochs and 200 steps."""
     return {
         "optimizer": "adamw",
         "learning_rate": 0.001,
         "schedule": "one_cycle",
         "weight_decay": 0.5,
-        "batch_size": batch_size,
-        "max_epochs": max(5, math.ceil(200 / n_batches)),
+        "batch_size": 32,
+        "max_epochs": max(5, math.ceil(200 / math.ceil(n_images / 32))),
     }
 
 
 def _fine_tuning_options(n_images):
+    """Return the choices for several stages: at least 10 epochs and 100 steps."""
     return {
         "optimizer": "adamw",
         "learning_rate": 0.001,
         "schedule": "one_cycle",
         "weight_decay": 0.05,
         "batch_size": 32,
-        "max_epochs": 10,
+        "max_epochs": max(10, math.ceil(100 / math.ceil(n_images / 32))),
     }
 
 

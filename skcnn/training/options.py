@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -17,6 +16,12 @@ from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS
 from skcnn.training.automatic import resolve_options
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
+
+# Adam divides a gradient by its root mean square plus eps. With the usual eps of 1e-8, all weights
+# move at the full learning rate even if the gradients are only noise, because the head has solved
+# the task before. Measured in docs/benchmarks/transfer.rst.
+FINE_TUNING_EPS = 1e-3
+_MANY = 1_000_000
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -184,7 +189,7 @@ class TrainingOptions:
 
     @classmethod
     def of(
-        cls, estimator: Any, n_images: float = math.inf, recipe: str | None = None
+        cls, estimator: Any, n_images: int = _MANY, recipe: str | None = None
     ) -> TrainingOptions:
         """Read the options from the parameters of an estimator, and choose automatic values.
 
@@ -192,8 +197,8 @@ class TrainingOptions:
         ----------
         estimator : object
             Any object with the parameters as attributes, such as a `TrainingParameters`.
-        n_images : int, default=math.inf
-            Number of training images, for automatic values. The default is a large number.
+        n_images : int, default=1_000_000
+            Number of training images, for automatic values.
         recipe : str, default=None
             Name of the automatic values: see `resolve_options`. None uses those for the parameter
             `network` of the estimator.
@@ -219,6 +224,8 @@ class TrainingOptions:
             "verbose".
         """
         optimizer, arguments = OPTIMIZERS[self.optimizer]
+        if self.trained_stages not in (None, 1) and "adam" in self.optimizer:
+            arguments = {**arguments, "eps": FINE_TUNING_EPS}
         if self.weight_decay != "auto":
             arguments = {**arguments, "weight_decay": self.weight_decay}
         return {

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
-from skcnn import CNNClassifier, CNNRegressor
+from skcnn import CNNClassifier, CNNRegressor, TransferClassifier
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.options import TrainingOptions
 
@@ -134,3 +134,41 @@ def test_automatic_is_a_valid_value_and_other_strings_are_not(name):
     CNNClassifier(**{"max_epochs": 1, name: "auto"}).fit(IMAGES, LABELS)
     with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter"):
         CNNClassifier(**{name: "automatic"}).fit(IMAGES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "epochs_of_head", "epochs_of_all"),
+    [
+        (2, 200, 100),
+        (32, 200, 100),
+        (33, 100, 50),
+        (250, 25, 13),
+        (320, 20, 10),
+        (5_000, 5, 10),
+        (1_000_000, 5, 10),
+    ],
+)
+def test_transfer_learning(n_images, epochs_of_head, epochs_of_all):
+    head, alone = (TransferClassifier(fine_tune=fine_tune) for fine_tune in (True, False))
+    options = [phase.options for phase in head._phases(n_images, one_pass=False, is_new=True)]
+    assert [phase.max_epochs for phase in options] == [epochs_of_head, epochs_of_all]
+    assert [phase.weight_decay for phase in options] == [0.5, 0.05]
+    assert [phase.trained_stages for phase in options] == [1, np.inf]
+    for phase in options:
+        assert [getattr(phase, name) for name in NAMES[:4]] == ["adamw", 0.001, "one_cycle", 32]
+    (only,) = alone._phases(n_images, one_pass=False, is_new=True)
+    assert only.options == options[0]
+    eps = [phase.skorch_parameters().get("optimizer__eps") for phase in options]
+    assert eps == [None, 1e-3]
+
+
+def test_transfer_learning_with_other_optimizers():
+    model = TransferClassifier(fine_tune=2, optimizer="sgd", max_epochs=3, weight_decay=0.1)
+    head, last = (phase.options for phase in model._phases(50, one_pass=False, is_new=True))
+    assert (head.optimizer, head.weight_decay, head.learning_rate) == ("adamw", 0.5, 0.001)
+    assert (last.optimizer, last.weight_decay, last.learning_rate) == ("sgd", 0.1, 0.01)
+    assert last.max_epochs == 3
+    assert "optimizer__eps" not in last.skorch_parameters()
+    model = TransferClassifier(optimizer="rmsprop")
+    (only,) = (phase.options for phase in model._phases(50, one_pass=False, is_new=True))
+    assert (only.weight_decay, only.learning_rate) == ("auto", 0.001)
