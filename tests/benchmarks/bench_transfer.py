@@ -1,9 +1,9 @@
 """Test accuracy of transfer learning, and the time of fits with a frozen backbone.
 
     python tests/benchmarks/bench_transfer.py --data DIR --table caltech101
-    python tests/benchmarks/bench_transfer.py --data DIR --table cifar10 --device cuda
-    python tests/benchmarks/bench_transfer.py --data DIR --table blood_cells --device cuda
-    python tests/benchmarks/bench_transfer.py --data DIR --table shift --device cuda
+    python tests/benchmarks/bench_transfer.py --data DIR --table cifar10 --jobs 6
+    python tests/benchmarks/bench_transfer.py --data DIR --table blood_cells --jobs 6
+    python tests/benchmarks/bench_transfer.py --data DIR --table shift --jobs 6
     python tests/benchmarks/bench_transfer.py --data DIR --table input_size
     python tests/benchmarks/bench_transfer.py --data DIR --table time
 
@@ -13,17 +13,14 @@ class. Accuracies are means and standard deviations over seeds, which select the
 and the random numbers of training. Each table is for its own part of docs/benchmarks/transfer.rst.
 """
 
-import sys
 import time
-from functools import cache
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 from _tables import make_parser, parse_arguments, print_table
-from PIL import Image
-from scipy.ndimage import gaussian_filter
+from _transfer_data import Sets, cifar10, clean, draw, fit, folders, log, score_fit, shifted
+from joblib import Parallel, delayed
 from sklearn.pipeline import make_pipeline
 
 from skcnn import (
@@ -45,159 +42,86 @@ METHODS = {
 }
 
 
-@cache
-def cifar10(data):
-    """Return the images and labels of the training set, and of the test set."""
-    with np.load(data / "cifar10.npz") as file:
-        return tuple(file[key] for key in ("X_train", "y_train", "X_test", "y_test"))
-
-
-@cache
-def folder(path, size):
-    """Return the images of a folder, resized, and their labels; images of cells from a file."""
-    saved = path.with_name(f"{path.parent.name}_{path.name}_{size[0]}.npz")
-    if saved.exists():  # resized before, where the folder is too large to copy
-        with np.load(saved) as file:
-            return np.array([_decode(photo) for photo in file["photos"]]), file["y"]
-    files = load_image_folder(path, shuffle=False)
-    resizer = ImageResizer(size, aspect="stretch")
-    return make_pipeline(ImageReader(), resizer).fit_transform(files.data), files.target
-
-
-def _decode(photo):
-    return np.asarray(Image.open(BytesIO(photo)))
-
-
-def draw(y, n_per_class, seed):
-    """Return the rows of `n_per_class` random images of each class, in random order."""
-    rng = np.random.default_rng(seed)
-    rows = [rng.permutation(np.flatnonzero(y == label))[:n_per_class] for label in np.unique(y)]
-    return rng.permutation(np.concatenate(rows))
-
-
-def corrupted(images, kind):
-    """Return images with noise, blur or the artifacts of JPEG."""
-    if kind == "noise":
-        noise = np.random.default_rng(0).normal(0, 0.08 * 255, size=images.shape)
-        return np.clip(images + noise, 0, 255).astype(np.uint8)
-    if kind == "blur":
-        sigma = images.shape[1] / 40
-        return gaussian_filter(images, (0, sigma, sigma, 0))
-    return np.array([_jpeg(image) for image in images]) if kind == "JPEG" else images
-
-
-def _jpeg(image):
-    buffer = BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=15)
-    return np.asarray(Image.open(buffer))
-
-
-def log(*values):
-    print(*values, file=sys.stderr, flush=True)
-
-
 def summary(scores):
     """Return the mean and the standard deviation of accuracies, in percent."""
     scores = 100 * np.array(scores)
     return f"{scores.mean():.2f} ± {scores.std(ddof=1) if len(scores) > 1 else 0:.2f}"
 
 
-def fit(model, X, y):
-    """Fit, and return the seconds."""
-    start = time.perf_counter()
-    model.fit(X, y)
-    return time.perf_counter() - start
+def compare(models, sets, n_per_class, arguments):
+    """Yield the name, the accuracies by test set, the seconds and the number of images."""
+    names = [name for name in models if not arguments.models or name in arguments.models]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.rounds)
+    tasks = [(name, seed) for name in names for seed in seeds]
+    results = Parallel(arguments.jobs)(
+        delayed(score_fit)(models[name], sets, n_per_class, seed, arguments.device)
+        for name, seed in tasks
+    )
+    for name in names:
+        own = [result for task, result in zip(tasks, results, strict=True) if task[0] == name]
+        scores, seconds, n_images = zip(*own, strict=True)
+        yield name, {kind: [s[kind] for s in scores] for kind in scores[0]}, seconds, n_images[0]
 
 
 def table_of_caltech101(arguments):
     """Frozen features of photos of 224 x 224 pixels, by the number of training images."""
-    X, y = folder(arguments.data / "caltech101/train", (224, 224))
-    X_test, y_test = folder(arguments.data / "caltech101/validation", (224, 224))
+    path = arguments.data / "caltech101"
+    sets = Sets(clean, folders, path, "validation", (224, 224))
     for n_per_class, goal in ((5, "96"), (20, "99.8"), (10**6, "100")):
-        scores, seconds = [], []
-        for seed in range(arguments.rounds):
-            rows = draw(y, n_per_class, seed)
-            model = TransferClassifier(device=arguments.device, random_state=seed)
-            seconds.append(fit(model, X[rows], y[rows]))
-            scores.append(model.score(X_test, y_test))
-            log(n_per_class, seed, scores[-1], seconds[-1])
-        yield {
-            "training images": f"{len(rows)}",
-            "accuracy": summary(scores),
-            "goal": goal,
-            "seconds of fit": f"{np.median(seconds):.1f}",
-        }
+        results = compare({"": TransferClassifier()}, sets, n_per_class, arguments)
+        for _, scores, seconds, n_images in results:
+            yield {
+                "training images": f"{n_images}",
+                "accuracy": summary(scores["clean"]),
+                "goal": goal,
+                "seconds of fit": f"{np.median(seconds):.1f}",
+            }
 
 
 def table_of_cifar10(arguments):
-    """500 images a class: from scratch, frozen and fine-tuned; the 10,000 test images."""
-    X, y, X_test, y_test = cifar10(arguments.data)
+    """500 images a class from scratch and transferred; all test images, also corrupted."""
     models = {"network='fast' from scratch": CNNClassifier("fast")}
     models |= {name: TransferClassifier(**options) for name, options in METHODS.items()}
-    yield from compare(models, X, y, 500, X_test, y_test, arguments)
+    sets = Sets(shifted, cifar10, arguments.data)
+    yield from rows_of_shift("CIFAR-10", compare(models, sets, 500, arguments))
 
 
-def table_of_blood_cells(arguments):
-    """Four types of cells: from scratch, frozen and fine-tuned; photos of other patients."""
-    size = (120, 160)
-    X, y = folder(arguments.data / "blood_cells/train", size)
-    X_test, y_test = folder(arguments.data / "blood_cells/test", size)
-    flips = ImageAugmenter(horizontal_flip=True, vertical_flip=True, random_state=0)
-    models = {"network='fast' from scratch": CNNClassifier("fast")}
-    models |= {name: TransferClassifier(**options) for name, options in METHODS.items()}
-    for name in ("network='fast' from scratch", "fine-tuned after the head"):
-        models[f"{name}, flips"] = make_pipeline(flips, models[name])
-    yield from compare(models, X, y, 10**6, X_test, y_test, arguments)
+def table_of_shift(arguments):
+    """Photos of Caltech-101, 20 a class, corrupted test images."""
+    models = {name: TransferClassifier(**options) for name, options in METHODS.items()}
+    sets = Sets(shifted, folders, arguments.data / "caltech101", "validation", (128, 128))
+    yield from rows_of_shift("Caltech-101", compare(models, sets, 20, arguments))
 
 
-def compare(models, X, y, n_per_class, X_test, y_test, arguments):
+def rows_of_shift(name_of_data, results):
     """Yield a row for each model."""
-    for name, model in models.items():
-        if arguments.models and name not in arguments.models:
-            continue
-        scores, seconds = [], []
-        final = model[-1] if hasattr(model, "steps") else model
-        for seed in range(arguments.rounds):
-            rows = draw(y, n_per_class, seed)
-            final.set_params(random_state=seed, device=arguments.device)
-            seconds.append(fit(model, X[rows], y[rows]))
-            scores.append(model.score(X_test, y_test))
-            log(name, seed, scores[-1], seconds[-1])
+    for name, scores, seconds, _ in results:
+        mean = np.mean([scores[kind] for kind in ("noise", "blur", "JPEG")], axis=0)
         yield {
+            "data": name_of_data,
             "model": name,
-            "accuracy": summary(scores),
-            "lowest": f"{100 * min(scores):.2f}",
+            **{kind: summary(values) for kind, values in scores.items()},
+            "mean of the three": summary(mean),
             "seconds of fit": f"{np.median(seconds):.0f}",
         }
 
 
-def table_of_shift(arguments):
-    """Accuracy on corrupted test images."""
-    X, y, X_test, y_test = cifar10(arguments.data)
-    photos, labels = folder(arguments.data / "caltech101/train", (128, 128))
-    test_photos, test_labels = folder(arguments.data / "caltech101/validation", (128, 128))
-    sets = {
-        "CIFAR-10, 500 a class": (X, y, 500, X_test, y_test),
-        "Caltech-101, 20 a class": (photos, labels, 20, test_photos, test_labels),
-    }
-    for set_name, (X, y, n_per_class, X_test, y_test) in sets.items():
-        tests = {kind: corrupted(X_test, kind) for kind in ("clean", "noise", "blur", "JPEG")}
-        for name, options in METHODS.items():
-            scores = {kind: [] for kind in tests}
-            for seed in range(arguments.rounds):
-                rows = draw(y, n_per_class, seed)
-                model = TransferClassifier(**options, random_state=seed, device=arguments.device)
-                model.fit(X[rows], y[rows])
-                for kind, images in tests.items():
-                    scores[kind].append(model.score(images, y_test))
-                log(set_name, name, seed, {kind: values[-1] for kind, values in scores.items()})
-            shifted = np.mean([scores[kind] for kind in ("noise", "blur", "JPEG")], axis=0)
-            yield {
-                "data": set_name,
-                "model": name,
-                **{kind: summary(values) for kind, values in scores.items()},
-                "mean of the three": summary(shifted),
-            }
+def table_of_blood_cells(arguments):
+    """Four types of cells, from scratch and transferred; test images of other photos."""
+    augmenter = ImageAugmenter(
+        horizontal_flip=True, vertical_flip=True, rotation=90, zoom=0.2, random_state=0
+    )
+    models = {name: TransferClassifier(**options) for name, options in METHODS.items()}
+    name = "fine-tuned after the head"
+    models[f"{name}, augmented"] = make_pipeline(augmenter, models[name])
+    sets = Sets(clean, folders, arguments.data / "blood_cells", "test", (240, 320))
+    for name, scores, seconds, _ in compare(models, sets, 10**6, arguments):
+        yield {
+            "model": name,
+            "accuracy": summary(scores["clean"]),
+            "lowest": f"{100 * min(scores['clean']):.2f}",
+            "seconds of fit": f"{np.median(seconds):.0f}",
+        }
 
 
 def table_of_input_size(arguments):
@@ -268,6 +192,8 @@ def main():
     options.add_argument("--table", required=True, choices=TABLES)
     options.add_argument("--models", nargs="+", metavar="NAME", help="only these rows")
     options.add_argument("--device", default="auto")
+    options.add_argument("--first-seed", type=int, default=0)
+    options.add_argument("--jobs", type=int, default=1, help="number of fits at a time")
     arguments = parse_arguments(options)
     notes = []
     if torch.cuda.is_available() and arguments.device != "cpu":
