@@ -29,7 +29,7 @@ from skimage import data
 
 from skcnn import ImageEmbedder
 
-CASES = ((224, None), (128, "auto"), (128, None))  # size of the photos, and input_size
+CASES = ((224, None), (128, 224), (128, None))  # size of the photos, and input_size
 GOALS = {"loop": 2.0, "embetter": 4.0}
 INSTALL = "pip install embetter timm"
 

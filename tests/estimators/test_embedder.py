@@ -83,7 +83,8 @@ class ThreeMeans(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("input_size", "size"), [(None, None), ("auto", (64, 80)), (32, (32, 32)), ((20, 40), (20, 40))]
+    ("input_size", "size"),
+    [(None, None), ("auto", (80, 100)), (32, (32, 32)), ((20, 40), (20, 40))],
 )
 def test_features_are_those_of_the_pretrained_network(photos, input_size, size):
     embedder = ImageEmbedder(input_size=input_size, precision="float32").fit(photos)
@@ -304,10 +305,12 @@ def test_a_parameter_grid_contains_frozen_backbones(photos, cnn):
         (lambda cnn: ImageEmbedder(cnn, device="cuda:9"), ValueError, "is not available"),
         (
             lambda cnn: ImageEmbedder(
-                lambda *sizes: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(960, 1))
+                lambda *sizes: torch.nn.Sequential(
+                    torch.nn.Conv2d(3, 1, (16, 20)), torch.nn.Flatten()
+                )
             ),
-            TypeError,
-            "the network Sequential has no method features",
+            ValueError,
+            "the outputs of the network are not those of a torch.nn.Linear layer",
         ),
     ],
 )
@@ -521,7 +524,7 @@ def test_images_and_tabular_columns(photos, tmp_path, columns, lazy):
     smooth = np.where(LABELS[:, None, None, None], photos, photos[:, :1, :1])
     paths = save_photos(smooth, tmp_path)
     frame = pd.DataFrame({"age": np.arange(12.0) % 3, "path": paths, "price": np.ones(12)})
-    embedder = ImageEmbedder(precision="float32")
+    embedder = ImageEmbedder(input_size=(64, 80), precision="float32")
     photo = make_pipeline(ImageReader(), ImageResizer((16, 20), lazy=lazy), embedder)
     table = ColumnTransformer(
         [("photo", photo, columns), ("rest", StandardScaler(), ["age", "price"])]
@@ -529,7 +532,7 @@ def test_images_and_tabular_columns(photos, tmp_path, columns, lazy):
     model = make_pipeline(table, LogisticRegression(max_iter=1000))
     shuffled = frame.set_index(np.arange(12)[::-1] + 100)
     assert cross_val_score(model, shuffled, LABELS, cv=3, error_score="raise").mean() == 1
-    expected = ImageEmbedder(precision="float32").fit_transform(smooth)
+    expected = ImageEmbedder(input_size=(64, 80), precision="float32").fit_transform(smooth)
     for container in ("pandas", "polars"):
         found = table.set_output(transform=container).fit_transform(frame)
         names = [f"photo__imageembedder{number}" for number in range(1280)]
