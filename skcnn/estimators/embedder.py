@@ -59,11 +59,13 @@ class ImageEmbedder(
     Parameters
     ----------
     backbone : str, callable or fitted estimator, default="efficientnet_lite0"
-        Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50", a
-        callable ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with
-        weights of its own, or a fitted estimator with a network, such as a `CNNClassifier`, whose
-        last layer is left out. `weights` and `input_size` must have their default values for a
-        fitted estimator. `clone` keeps its fit.
+        Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50"; "timm/"
+        and the name of a model of timm, which the extra ``skcnn[timm]`` installs; a callable
+        ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with weights of
+        its own, for which see `skcnn.networks.as_backbone`; or a fitted estimator with a network,
+        such as a `CNNClassifier`, whose last layer is left out. `weights` and `input_size` must
+        have their default values for a fitted estimator. `clone` keeps its fit; in a parameter
+        grid, wrap it in a `sklearn.frozen.FrozenEstimator`.
     image_shape : tuple of int, default=None
         Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
         rows with a square number of features are square gray images, and other rows of up to 64
@@ -94,10 +96,11 @@ class ImageEmbedder(
     n_features_out_ : int
         Number of features of an image.
     pixel_range_ : tuple of (float, float) or None
-        Pixel values that the network takes for black and white: 0 and 1, -1 and 1, or 0 and 255,
-        whichever range contains the values in fit. None if none of them does, or if the network
-        has no pretrained weights: each channel is then standardized by its mean and its standard
-        deviation in fit, or in the fit of the estimator given as `backbone`.
+        Range of the pixel values in fit, which the network maps to the values that its weights
+        expect: (0, 1), (-1, 1) or (0, 255). The images span at least half of it. None if there is
+        no such range, or if the network has no pretrained weights: each channel is then
+        standardized with its mean and its standard deviation in fit. Of a fitted estimator given
+        as `backbone`, it is the range in its own fit.
     pixel_scale_ : tuple of (float, float, bool)
         Scale of the pixel values in fit: quantiles of 5 % and 95 % of the root mean squares of the
         images, and whether there are at most four different values. Images of a very different
@@ -128,8 +131,9 @@ class ImageEmbedder(
     `LazyImages` are read in batches, in threads ahead of the network. Random operations of a view
     are left out.
 
-    A file in `memmap_folder` is never overwritten or deleted. For cross-validation,
-    ``Pipeline(memory=...)`` computes the features of each split once and reuses them.
+    A file in `memmap_folder` is never overwritten or deleted. In a grid search,
+    ``Pipeline(memory=...)`` computes the features of the training images of each split once, and
+    those of its validation images for each candidate, since it caches `fit_transform` only.
 
     Examples
     --------
