@@ -1,6 +1,11 @@
 """How Sphinx builds the site: ``sphinx-build -W --keep-going docs docs/_build``."""
 
+import sys
+from pathlib import Path
+
 import skcnn
+
+sys.path.insert(0, str(Path(__file__).parent))  # backbone_table
 
 project = "skcnn"
 author = "The skcnn developers"
@@ -13,6 +18,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "backbone_table",
 ]
 exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
@@ -28,7 +34,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"tutorial\.py$",  # imported by the tutorials
+    "ignore_pattern": r"(tutorial|photo_patches)\.py$",  # imported by examples
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False builds without running them
