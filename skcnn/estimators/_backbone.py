@@ -42,9 +42,10 @@ class BackboneParameters:
         ``skcnn[pretrained]``, the others are downloaded once. None starts with random weights.
     input_size : "auto", int, tuple of (int, int) or None, default="auto"
         Height and width in pixels to which the network resizes images. None keeps their size.
-        "auto" enlarges images whose height or width is less than 128 pixels so that the shorter
-        one is 160 pixels, by a factor of at most 5, because weights that were trained on photos of
-        224 pixels find few features in much smaller images.
+        "auto" enlarges images whose shorter side has fewer than 128 pixels until it has 160, by a
+        factor of at most 5, because features that were learned from photos of 224 x 224 pixels are
+        less accurate on much smaller images. It keeps the size of images for a callable, and with
+        ``weights=None``.
     """
 
     backbone: str | Callable[[int, int, int, int], nn.Module] = "efficientnet_lite0"

@@ -38,8 +38,8 @@ class TransferParameters(BackboneParameters):
     head_epochs : "auto" or int, default="auto"
         Number of epochs in which the head alone is trained before other stages are, so that the
         random head does not distort the pretrained features (Kumar et al. 2022, arXiv 2202.10054).
-        "auto" is the number for ``fine_tune=False``. 0 trains all at once. Without effect if
-        `fine_tune` is False.
+        "auto" is the number for ``fine_tune=False``. 0 trains the head and the stages together from
+        the beginning. Without effect if `fine_tune` is False.
     stage_decay : float, default=0.7
         Learning rate of a stage of the backbone as a fraction of that of the next stage, if
         `fine_tune` is not False (discriminative learning rates, Howard and Ruder 2018, arXiv
@@ -65,9 +65,10 @@ class TransferTraining:
     ----------
     pixel_range_ : tuple of (float, float) or None
         Range of the pixel values of the training images, which the network maps to the values that
-        its weights expect: (0, 1), (-1, 1) or (0, 255). The images span at least half of it. None
-        if there is no such range, or if the network has no pretrained weights: each channel is then
-        standardized with the mean and the standard deviation of the training images.
+        its weights expect: (0, 1), (-1, 1) or (0, 255), whichever contains the pixel values, if
+        they span at least half of it. None if there is no such range, or if the network has no
+        pretrained weights: each channel is then standardized with the mean and the standard
+        deviation of the training images.
     n_head_epochs_ : int
         Number of epochs of the last `fit` in which the head alone was trained.
     feature_mean_ : float32 array of shape (n_features,)

@@ -46,8 +46,8 @@ class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
     that these change little once the training images are classified correctly.
 
     With ``fine_tune=False`` and images that are the same in every epoch, the features are computed
-    once, and the head is trained on them. `ImageAugmenter` and `mixup` change the images, so that
-    the whole network computes them in every epoch.
+    once, and the head is trained on them. `ImageAugmenter`, `mixup` and `progressive_resizing`
+    change the images, so that the features are computed in every epoch.
 
     With other values of `fine_tune`, the head is trained first, on the features of images without
     augmentation, and then the head together with stages of the network. The parameters of training
