@@ -79,13 +79,13 @@ left.text(model.n_head_epochs_ + 1, 0.02, "all stages", transform=left.get_xaxis
 left.set_xlim(0, epochs[-1] + 1)
 left.set_xlabel("epoch")
 left.set_ylabel("accuracy")
-left.legend(loc="center right")
+left.legend(loc="lower center")
 
 accuracy = [model.score(X_test, y_test) for model in models.values()]
 bars = right.barh(list(models), accuracy, color=["silver", "tab:blue", "tab:blue"])
 right.bar_label(bars, fmt="%.2f", padding=3)
 right.invert_yaxis()
-right.set_xlim(0, 1)
+right.set_xlim(0, 1.15)
 right.set_xlabel("test accuracy")
 plt.show()
 
