@@ -67,7 +67,7 @@ class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
     >>> from sklearn.datasets import load_digits
     >>> from skcnn import TransferClassifier
     >>> X, y = load_digits(return_X_y=True)
-    >>> transfer = TransferClassifier(random_state=0).fit(X[:200], y[:200])
+    >>> transfer = TransferClassifier(random_state=0).fit(X[:500], y[:500])
     >>> transfer.score(X[1000:1200], y[1000:1200]) > 0.8
     True
     """
