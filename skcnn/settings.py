@@ -16,16 +16,20 @@ import torch
 # Defaults of NumPy: an underflow to zero is no error.
 _FLOATING_POINT = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
+_OFF = "off"
+_backends: Any = torch.backends
+
 _IMPORTING_PROCESS = os.getpid()
 _forked_processes: set[int] = set()  # those whose number of threads has been set
 
 
 @contextmanager
 def fixed_settings() -> Iterator[None]:
-    """Use the default settings of PyTorch and NumPy in the context, and restore the previous ones.
+    """Use fixed settings of PyTorch and NumPy in the context, and restore the previous ones.
 
     Results then depend neither on the default dtype and device of PyTorch nor on reduced precision
-    of float32 products. Tensors that are created are not inference tensors, so that they can be
+    of float32 products and convolutions, which PyTorch uses by default for convolutions on a GPU.
+    Tensors that are created are not inference tensors, so that they can be
     trained, and NumPy raises no FloatingPointError. The context can be used as a decorator.
 
     The default dtype and the precision are settings of the process: they are set when the first of
@@ -110,12 +114,13 @@ class _ProcessSettings:
 def _process_settings() -> Iterator[tuple[Callable[[], Any], Callable[[Any], None], tuple]]:
     """Yield the getter, the setter and the accepted values of each setting, the default first."""
     yield torch.get_default_dtype, torch.set_default_dtype, (torch.float32,)
-    backends: Any = torch.backends
-    yield _attribute(backends.mkldnn, "enabled", (True,))
-    if hasattr(getattr(backends.mkldnn, "matmul", None), "fp32_precision"):  # PyTorch 2.9
-        for holder in (backends.mkldnn.matmul, backends.mkldnn.conv, backends.cuda.matmul):
+    yield _attribute(_backends.mkldnn, "enabled", (True,))
+    if hasattr(getattr(_backends.mkldnn, "matmul", None), "fp32_precision"):  # PyTorch 2.9
+        for holder in (_backends.mkldnn.matmul, _backends.mkldnn.conv, _backends.cuda.matmul):
             yield _precision(holder)
+        yield _tensor_float_32, _set_tensor_float_32, (_OFF,)
     else:
+        yield _attribute(_backends.cudnn, "allow_tf32", (False,))
         get, set_value = torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
         yield get, set_value, ("highest",)
 
@@ -130,6 +135,26 @@ def _precision(holder):
             set_precision(value)
 
     return get, set_value, expected
+
+
+def _tensor_float_32():
+    """Return "off", or the precisions of cuDNN if convolutions use TensorFloat-32, the default."""
+    cudnn = _backends.cudnn
+    precision = cudnn.conv.fp32_precision
+    return (precision, cudnn.rnn.fp32_precision) if precision == "tf32" else _OFF
+
+
+def _set_tensor_float_32(value):
+    """Set the precisions of cuDNN so that `torch.backends.cudnn.allow_tf32` can still be read."""
+    cudnn = _backends.cudnn
+    if value in (_OFF, ("tf32", "tf32")):
+        cudnn.allow_tf32 = value != _OFF
+        if (
+            value == _OFF and _tensor_float_32() != _OFF
+        ):  # inherited from torch.backends.fp32_precision
+            cudnn.conv.fp32_precision = "ieee"
+    else:
+        cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = value
 
 
 def _attribute(holder, name, expected):

@@ -217,6 +217,20 @@ def test_an_inherited_precision_remains_inherited():
             assert mkldnn.matmul.fp32_precision == "none"
 
 
+def test_convolutions_on_a_gpu_do_not_use_tensor_float_32():
+    cudnn = torch.backends.cudnn
+    assert cudnn.allow_tf32
+    with fixed_settings():
+        assert not cudnn.allow_tf32
+        if hasattr(cudnn, "conv"):  # PyTorch 2.9
+            assert cudnn.conv.fp32_precision != "tf32"
+    assert cudnn.allow_tf32
+    with changed(lambda value: setattr(cudnn, "allow_tf32", value), False, True):
+        with fixed_settings():
+            assert not cudnn.allow_tf32
+        assert not cudnn.allow_tf32
+
+
 def test_the_last_of_several_threads_restores_the_settings():
     entered, leave = threading.Event(), threading.Event()
 

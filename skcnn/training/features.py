@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import chain
 
 import numpy as np
 import torch
@@ -149,7 +150,7 @@ def count_features(module, image_shape):
     Parameters
     ----------
     module : torch.nn.Sequential
-        Module in eval mode on the CPU.
+        Module in eval mode.
     image_shape : tuple of (int, int, int)
         Height, width and number of channels of the images.
 
@@ -173,8 +174,10 @@ def count_features(module, image_shape):
             "last layer: define it, or use a backbone of skcnn"
         )
     height, width, n_channels = image_shape
+    tensor = next(chain(module.parameters(), module.buffers()), torch.empty(0))
+    images = torch.zeros(2, n_channels, height, width, device=tensor.device)
     with torch.inference_mode(), computing():
-        features = feature_function(module)(torch.zeros(2, n_channels, height, width))
+        features = feature_function(module)(images)
     if features.ndim != 2 or len(features) != 2:
         raise ValueError(
             f"the method features of {name} returns a tensor of shape {tuple(features.shape)} for "
