@@ -11,12 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -24,12 +19,11 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skcnn._validation import IMAGE_SHAPE
-from skcnn.checksums import ChecksumMixin
 from skcnn.estimators._backbone import BackboneParameters, build_module
 from skcnn.estimators._docs import inherit_documentation
 from skcnn.images import check_images
-from skcnn.learned import all_or_nothing, fitted_view
-from skcnn.settings import fixed_settings
+from skcnn.learned import fitted_view
+from skcnn.preprocessing._base import ImageTransformer
 from skcnn.training.device import available_device, has_bfloat16, resolve_device, seeded
 from skcnn.training.features import (
     StoredNetwork,
@@ -39,18 +33,11 @@ from skcnn.training.features import (
 )
 from skcnn.training.loader import ImageDataset, warn_of_other_scale
 from skcnn.training.predicting import prediction_module
-from skcnn.values import check_numbers
 
 
 @inherit_documentation
 @dataclass(eq=False, repr=False)
-class ImageEmbedder(
-    ChecksumMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-    BackboneParameters,
-):
+class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneParameters):
     """Turn images into the features of a pretrained network, or of one that you trained.
 
     The features of an image are what the last layer of the network, the head, receives. Any
@@ -168,77 +155,20 @@ class ImageEmbedder(
         "memmap_folder": [str, os.PathLike, None],
     }
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> ImageEmbedder:
-        """Load the network, and recognize the range of the pixel values.
-
-        Parameters
-        ----------
-        X : images of shape (n_images, height, width), (n_images, height, width, n_channels) or \
-                (n_images, n_features)
-            Images as an array, as flat rows, or as `LazyImages`.
-        y : ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        self : object
-            The fitted transformer.
-        """
-        with fixed_settings(), all_or_nothing(self):
-            self._fit(check_images(self, X, reset=True))
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit to images, and compute their features.
-
-        Parameters
-        ----------
-        X : images of shape (n_images, ...)
-            Images, as in `fit`.
-        y : ignored
-            Not used, present for API consistency.
-
-        Returns
-        -------
-        features : float32 array or frame of shape (n_images, n_features_out)
-            Features.
-        """
-        with fixed_settings(), all_or_nothing(self):
-            images = check_images(self, X, reset=True)
-            self._fit(images)
-            return self._transform(images)
-
-    def transform(self, X: Any) -> Any:
-        """Compute the features of images.
-
-        Parameters
-        ----------
-        X : images of shape (n_images, ...)
-            Images, as in `fit`.
-
-        Returns
-        -------
-        features : float32 array or frame of shape (n_images, n_features_out)
-            Features.
-        """
-        fitted = fitted_view(self)
-        check_is_fitted(fitted)
-        with fixed_settings():
-            return fitted._transform(check_images(fitted, X, reset=False))
-
     @property
     def module_(self) -> nn.Module:
         """Network with its head, including the standardization of its input."""
         check_is_fitted(self)
         return fitted_view(self).network_.module
 
-    def _validate_params(self):
-        check_numbers(self)
-        super()._validate_params()
+    def _fit_transform(self, X):
+        return self._compute_features(self._fit(X))
 
-    def _fit(self, images):
+    def _transform(self, X):
+        return self._compute_features(check_images(self, X, reset=False))
+
+    def _fit(self, X):
+        images = check_images(self, X, reset=True)
         device = resolve_device(self.device)
         if _is_estimator(self.backbone):
             network = self._copy_of_backbone()
@@ -256,6 +186,7 @@ class ImageEmbedder(
         else:
             self.precision_ = choose_precision(network.module, ImageDataset(images), device)
         self.network_ = network
+        return images
 
     def _copy_of_backbone(self):
         """Return a copy of the network of a fitted estimator."""
@@ -301,7 +232,7 @@ class ImageEmbedder(
                 "which has weights and an input size of its own: use the default"
             )
 
-    def _transform(self, images):
+    def _compute_features(self, images):
         device = available_device(self.device)
         precision = self.precision_
         if self.precision == "auto" and not has_bfloat16(device):  # that of fit may have it
@@ -342,7 +273,6 @@ class ImageEmbedder(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

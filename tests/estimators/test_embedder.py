@@ -480,6 +480,15 @@ def test_frames_have_the_names_of_the_features(photos, cnn, container):
     assert_array_equal(frame.to_numpy(), expected)
 
 
+def test_a_fit_whose_output_has_no_container_changes_nothing(photos):
+    embedder = ImageEmbedder(ThreeMeans).fit(photos)
+    expected = embedder.transform(photos)
+    embedder.set_output(transform="no container")
+    with pytest.raises(ValueError, match="no container"):
+        embedder.fit_transform(photos[:, :9, :, :1])
+    assert_array_equal(embedder.set_output(transform="default").transform(photos), expected)
+
+
 @pytest.fixture
 def n_embedded(monkeypatch):
     """Record the number of images in each forward pass over a collection."""
