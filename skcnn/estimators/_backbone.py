@@ -66,6 +66,11 @@ class BackboneParameters:
 
     def _network_spec(self, image_shape, n_outputs):
         """Return the description of the network for images of the given shape."""
+        if isinstance(self.backbone, nn.Module):
+            raise TypeError(
+                f"backbone is an instance of {type(self.backbone).__name__}: give a callable "
+                "(in_channels, height, width, n_outputs) that builds one"
+            )
         height, width, n_channels = image_shape
         if isinstance(self.backbone, str):
             backbone_info(self.backbone)  # raises an error about unknown names

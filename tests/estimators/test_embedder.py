@@ -78,6 +78,11 @@ class ThreeMeans(torch.nn.Module):
         return self.output(self.features(images))
 
 
+def dense(in_channels, height, width, n_outputs):
+    n_pixels = in_channels * height * width
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(n_pixels, n_outputs))
+
+
 # ------------------------------------------------------------------------------------------------
 # Values
 
@@ -312,6 +317,11 @@ def test_a_parameter_grid_contains_frozen_backbones(photos, cnn):
             ValueError,
             "the outputs of the network are not those of a torch.nn.Linear layer",
         ),
+        (
+            lambda cnn: ImageEmbedder(dense(3, 16, 20, 1)),
+            TypeError,
+            r"backbone is an instance of Sequential: give a callable \(in_channels, height",
+        ),
     ],
 )
 def test_bad_parameters_are_one_sentence(photos, cnn, make, kind, message):
@@ -530,6 +540,7 @@ def save_photos(photos, folder):
 @pytest.mark.parametrize("columns", ["path", ["path"]])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_images_and_tabular_columns(photos, tmp_path, columns, lazy):
+    options = {"input_size": (64, 80), "precision": "float32"}
     smooth = np.where(LABELS[:, None, None, None], photos, photos[:, :1, :1])
     paths = save_photos(smooth, tmp_path)
     frame = pd.DataFrame({"age": np.arange(12.0) % 3, "path": paths, "price": np.ones(12)})

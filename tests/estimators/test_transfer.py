@@ -433,6 +433,7 @@ def test_clones_are_not_fitted(fitted, photos):
     [
         ({"backbone": "efficientnet_light0"}, ValueError, "did you mean 'efficientnet_lite0'"),
         ({"backbone": "plain"}, ValueError, "the backbone 'plain' is unknown"),
+        ({"backbone": nn.Linear(2, 2)}, TypeError, "is an instance of Linear: give a callable"),
         ({"fine_tune": 10}, ValueError, "fine_tune=10 is more than the 9 stages .* use True"),
         ({"fine_tune": -1}, InvalidParameterError, "The 'fine_tune' parameter"),
         ({"fine_tune": "all"}, InvalidParameterError, "The 'fine_tune' parameter"),
