@@ -98,9 +98,10 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
     """
     check_is_fitted(estimator)
     *transformers, (name, final) = _steps("", estimator)
-    if not (hasattr(final, "module_") and hasattr(final, "image_shape_")):
+    if not hasattr(final, "net_"):
         raise TypeError(
-            f"a pipeline has a torch form if it ends in an estimator of skcnn, not in {name}"
+            "a pipeline has a torch form if it ends in an estimator of skcnn with a trained "
+            f"network, not in {name}"
         )
     shape, dtype = _check_shape(image_shape), _check_dtype(dtype)
     geometry, modules = AffineMap(), []

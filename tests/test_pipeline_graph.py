@@ -15,10 +15,12 @@ from skcnn import (
     CNNRegressor,
     HOGExtractor,
     ImageAugmenter,
+    ImageEmbedder,
     ImageFlattener,
     ImageNormalizer,
     ImageReader,
     ImageResizer,
+    TransferClassifier,
 )
 from skcnn.operations import AffineMap
 from skcnn.pipeline_graph import torch_pipeline
@@ -173,6 +175,17 @@ def test_pixel_range(steps, dtype, expected):
     assert graph.pixel_range == expected
 
 
+@pytest.mark.parametrize("shape", [(9, 12), (9, 12, 3)])
+@pytest.mark.parametrize("input_size", [None, (20, 16)])
+def test_pretrained_network_for_gray_and_resized_images(shape, input_size):
+    transfer = TransferClassifier(input_size=input_size, max_epochs=1, random_state=0)
+    X = images(shape)
+    pipe = make_pipeline(ImageResizer((8, 10)), transfer).fit(X, Y)
+    graph = torch_pipeline(pipe, X.shape[1:], X.dtype)
+    assert_allclose(probabilities(graph, X), pipe.predict_proba(X), atol=1e-5)
+    assert_allclose(graph.geometry([[0, 0], [7, 9]]), [[0.0625, 0.1], [7.9375, 10.9]])
+
+
 def fitted(*steps, X=None):
     return make_pipeline(*steps).fit(images((9, 9)) if X is None else X, Y)
 
@@ -200,6 +213,16 @@ REFUSED = {
         "HOGExtractor .* no torch form",
     ),
     "transformer": (lambda: fitted(ImageNormalizer()), TypeError, "not in .*ImageNormalizer"),
+    "embedder": (
+        lambda: fitted(ImageEmbedder(weights=None, input_size=32)),
+        TypeError,
+        "not in .*ImageEmbedder",
+    ),
+    "embedder before a network": (
+        lambda: fitted(ImageEmbedder(weights=None, input_size=32), cnn(image_shape=(32, 40))),
+        ValueError,
+        "ImageEmbedder is not an operation on images",
+    ),
     "layout": (
         lambda: fitted(ImageFlattener(), cnn(image_shape=(27, 3))),
         ValueError,
