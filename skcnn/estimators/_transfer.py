@@ -16,6 +16,7 @@ from skcnn.lazy import LazyImages
 from skcnn.training.automatic import resolve_options
 from skcnn.training.fine_tuning import (
     centered,
+    dense_head,
     feature_dataset,
     feature_statistics,
     head_net,
@@ -82,6 +83,7 @@ class TransferTraining:
         module, self.pixel_scale_, self.pixel_range_ = build_module(
             spec, dataset.images, dataset.weights, dataset.rows, progress=bool(self.verbose)
         )
+        head = dense_head(module.network)
         n_stages = len(module.network.stages()) - 1
         if not isinstance(self.fine_tune, (bool, np.bool_)) and self.fine_tune > n_stages:
             raise ValueError(
@@ -89,7 +91,7 @@ class TransferTraining:
                 f"{self.backbone!r}: use True to train all of them"
             )
         if not self._trains_from_scratch():
-            initialize_head(module.network.stages()[-1], dataset, self.target_type_)
+            initialize_head(head, dataset, self.target_type_)
         return module
 
     def _trains_from_scratch(self):

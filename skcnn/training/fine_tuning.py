@@ -141,6 +141,36 @@ def head_net(net, options):
     return trainer
 
 
+def dense_head(network):
+    """Return the head of a network.
+
+    Parameters
+    ----------
+    network : Backbone
+        Network.
+
+    Returns
+    -------
+    head : torch.nn.Linear
+        The last stage.
+
+    Raises
+    ------
+    TypeError
+        If the last stage is another layer, also one of a subclass, or its weight is computed from
+        other parameters.
+    """
+    head = next(reversed(network.stages()), None)
+    if type(head) is nn.Linear and "weight" in head._parameters:
+        return head
+    if head is None:
+        raise TypeError("stages() of the network are empty: their last item must be the head")
+    raise TypeError(
+        f"the head of the network, the last of its stages(), is a {type(head).__name__}: it must "
+        "be a torch.nn.Linear without parametrization"
+    )
+
+
 @torch.no_grad()
 def initialize_head(head, dataset, target_type):
     """Set the weights of a head to zero, and its bias to the log odds of the training targets.

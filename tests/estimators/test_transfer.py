@@ -457,6 +457,62 @@ def test_bad_parameters(photos, parameters, error, message):
     assert not hasattr(model, "net_")
 
 
+class WithHead(nn.Module):
+    """Network of the user with a given head."""
+
+    statistics = cam_layer = None
+
+    def __init__(self, head, in_channels):
+        super().__init__()
+        self.convolution = nn.Conv2d(in_channels, 4, 3)
+        self.head = head
+
+    def features(self, images):
+        return self.convolution(images).mean(dim=(2, 3))
+
+    def forward(self, images):
+        return self.head(self.features(images))
+
+    def stages(self):
+        return [self.convolution, self.head]
+
+
+class Directions(nn.Linear):
+    """Dense layer of features with the norm 1."""
+
+    def forward(self, features):
+        return super().forward(nn.functional.normalize(features))
+
+
+@pytest.mark.parametrize("fine_tune", [False, True])
+@pytest.mark.parametrize(
+    ("make_head", "message"),
+    [
+        (Directions, r"the last of its stages\(\), is a Directions: it must"),
+        (lambda *sizes: nn.utils.parametrizations.weight_norm(nn.Linear(*sizes)), "Parametrized"),
+        (lambda *sizes: nn.utils.spectral_norm(nn.Linear(*sizes)), "without parametrization"),
+        (lambda *sizes: nn.Sequential(nn.Dropout(), nn.Linear(*sizes)), "Sequential"),
+    ],
+)
+def test_heads_of_other_kinds(photos, make_head, message, fine_tune):
+    def build(in_channels, height, width, n_outputs):
+        return WithHead(make_head(4, n_outputs), in_channels)
+
+    model = TransferClassifier(build, fine_tune=fine_tune, **QUICK)
+    with pytest.raises(TypeError, match=message):
+        model.fit(*photos)
+
+
+def test_networks_without_stages(photos):
+    def build(in_channels, height, width, n_outputs):
+        network = WithHead(nn.Linear(4, n_outputs), in_channels)
+        network.stages = list
+        return network
+
+    with pytest.raises(TypeError, match=r"stages\(\) of the network are empty"):
+        TransferClassifier(build, **QUICK).fit(*photos)
+
+
 def test_other_channels(photos):
     X = np.repeat(photos[0], 2, axis=-1)
     with pytest.raises(ValueError, match="images with 1 or 3 channels, but the images have 6"):
