@@ -120,6 +120,33 @@ class Normed(Pooled):
         return super().forward(self.norm(images))
 
 
+class Directions(nn.Linear):
+    def forward(self, inputs):
+        return nn.functional.linear(nn.functional.normalize(inputs), self.weight)
+
+
+class OtherHead(Pooled):
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__(in_channels, height, width, n_outputs)
+        self.linear = Directions(in_channels, n_outputs)
+
+
+class ParametrizedHead(Pooled):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        nn.utils.parametrizations.spectral_norm(self.linear)
+
+
+class NoStages(Pooled):
+    statistics = cam_layer = None
+
+    def features(self, images):
+        return images.mean(dim=(2, 3))
+
+    def stages(self):
+        return []
+
+
 class Infinite(Pooled):
     def __init__(self, *sizes):
         super().__init__(*sizes)
@@ -155,8 +182,8 @@ NETWORKS = [
     Pooled, Normed, Tuple, Nothing, NaNInEval, NaNInTraining, WrongInTraining, FewRowsInTraining,
     Detached, Frozen, NoParameters, ThreeAxes, Double, Integers, Complex, InPlace,
     Raising, RaisingInTraining, RaisingWhenBuilt, Infinite, one_output, no_module, no_sizes,
-    in_half, on_meta, lazy_modules, SHARED, nn.Linear, lambda *sizes: SHARED,
-    lambda *sizes: Pooled(*sizes),
+    OtherHead, ParametrizedHead, NoStages, in_half, on_meta, lazy_modules, SHARED, nn.Linear,
+    lambda *sizes: SHARED, lambda *sizes: Pooled(*sizes),
 ]  # fmt: skip
 
 

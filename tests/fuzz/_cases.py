@@ -12,16 +12,17 @@ from _targets import LABELS, NUMBERS, draw_target, draw_weights
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skcnn import CNNClassifier, CNNRegressor, ImageReader
+from skcnn import CNNClassifier, CNNRegressor, ImageReader, TransferClassifier, TransferRegressor
 
-NETWORKS = (CNNClassifier, CNNRegressor)
+CLASSIFIERS = (CNNClassifier, TransferClassifier)
+NETWORKS = (*CLASSIFIERS, CNNRegressor, TransferRegressor)
 TRANSFORMERS = [kind for kind in TABLES if kind not in (*NETWORKS, ImageReader)]
 NETWORK_METHODS = ["predict", "predict_proba", "predict_log_proba", "score"]
 
 
-def may_change(parameters):
+def may_change(estimator):
     """Return the global settings that an estimator may change: it may draw its seed."""
-    fixed = isinstance(parameters.get("random_state"), (int, np.integer))
+    fixed = isinstance(getattr(estimator, "random_state", 0), (int, np.integer))
     return () if fixed else ("random state of numpy",)
 
 
@@ -41,9 +42,8 @@ def estimator_case(check, rng):
     parameters = draw_parameters(rng, kind, junk=0.25 if odd else 0)
     model = build(check, kind, parameters)
     original = model.get_params(deep=False)
-    usual = LABELS if kind is CNNClassifier else NUMBERS
+    usual = LABELS if kind in CLASSIFIERS else NUMBERS
     values = draw_values(rng, int(rng.integers(6, 16)))
-    options = {"may_change": may_change(parameters)}
     changed = False
     for _ in range(rng.integers(1, 3)):
         part = values[: rng.integers(3, len(values) + 1)]
@@ -54,7 +54,7 @@ def estimator_case(check, rng):
         method = "partial_fit" if rng.random() < 0.2 and not changed else "fit"
         if method == "partial_fit":
             arguments = {k: v for k, v in arguments.items() if not k.endswith("_val")}
-        result = check.call(model, method, images, y, **arguments, **options)
+        result = check.call(model, method, images, y, **arguments, may_change=may_change(model))
         if isinstance(result, Failed):  # parameters are checked by fit
             check.call(model, "set_params", **original)
         predictions(check, rng, model, part)
@@ -103,12 +103,13 @@ def predictions(check, rng, model, values):
 
 def _check_prediction(check, model, method, result):
     name = type(model).__name__
-    if method == "predict" and isinstance(model, CNNClassifier) and result.ndim == 1:
+    if method == "predict" and isinstance(model, CLASSIFIERS) and result.ndim == 1:
         if not np.isin(result, model.classes_).all():
             check.report("wrong result", f"{name}.predict", "labels that are no classes")
         if result.dtype != model.classes_.dtype:
             check.report("wrong result", f"{name}.predict", f"dtype {result.dtype}")
-    if method == "predict" and isinstance(model, CNNRegressor) and result.dtype != np.float64:
+    is_regressor = isinstance(model, (CNNRegressor, TransferRegressor))
+    if method == "predict" and is_regressor and result.dtype != np.float64:
         check.report("wrong result", f"{name}.predict", f"dtype {result.dtype}")
     if method == "predict_proba":
         if result.shape[1] != len(model.classes_):
@@ -154,14 +155,13 @@ def transformer_case(check, rng):
     transformer = build(check, kind, parameters)
     original = transformer.get_params(deep=False)
     values = draw_values(rng, int(rng.integers(3, 9)))
-    options = {"may_change": may_change(parameters)}
     for _ in range(rng.integers(1, 3)):
         name, images = draw_images(rng, values, odd=0.5 if odd else 0)
         if rng.random() < 0.1:
             container = draw(rng, ["default", "pandas", "polars", "no", None, 5])
             check.call(transformer, "set_output", transform=container)
         method = draw(rng, ["fit", "fit_transform"])
-        result = check.call(transformer, method, images, **options)
+        result = check.call(transformer, method, images, may_change=may_change(transformer))
         if isinstance(result, Failed):  # parameters are checked by fit
             check.call(transformer, "set_params", **original)
         n_images = len(values) if name in same_forms(values) else None
@@ -229,7 +229,7 @@ def pipeline_case(check, rng):
     model = build(check, kind, parameters)
     pipeline = make_pipeline(*steps, model)
     values = draw_values(rng, int(rng.integers(6, 13)))
-    usual = LABELS if kind is CNNClassifier else NUMBERS
+    usual = LABELS if kind in CLASSIFIERS else NUMBERS
     images = draw_images(rng, values, odd=0.15)[1]
     y = draw_target(rng, len(values), usual, odd=0.05)[1]
     allowed = ("random state of numpy",)  # any of the steps may draw a seed

@@ -7,20 +7,18 @@ import numpy as np
 import sklearn
 import torch
 from _callables import SHARED
-from _cases import NETWORKS, TRANSFORMERS, build
+from _cases import CLASSIFIERS, NETWORKS, TRANSFORMERS, build
 from _checks import Failed
 from _images import LAYOUTS, draw_values, same_forms
 from _parameters import TABLES, draw, draw_parameters
 from _targets import LABELS, NUMBERS, draw_target
-
-from skcnn import CNNClassifier, CNNRegressor
 
 
 def forms_case(check, rng):
     """Give the same values in two forms: results must agree."""
     kind = draw(rng, list(NETWORKS) if rng.random() < 0.6 else TRANSFORMERS)
     parameters = draw_parameters(rng, kind, junk=0)
-    if parameters.get("network") is SHARED:
+    if SHARED in (parameters.get("network"), parameters.get("backbone")):
         return
     n_images = int(rng.integers(6, 13))
     values = draw_values(rng, n_images)
@@ -29,7 +27,7 @@ def forms_case(check, rng):
         forms = {name: form for name, form in forms.items() if name in LAYOUTS or name == "Pillow"}
     name = draw(rng, list(forms))
     images = forms[name](values)
-    y = draw_target(rng, n_images, LABELS if kind is CNNClassifier else NUMBERS, odd=0)[1]
+    y = draw_target(rng, n_images, LABELS if kind in CLASSIFIERS else NUMBERS, odd=0)[1]
     parameters["random_state"] = 0
     if kind not in (*NETWORKS, *(k for k in TRANSFORMERS if "random_state" in TABLES[k])):
         del parameters["random_state"]
@@ -40,7 +38,7 @@ def forms_case(check, rng):
             results.append([None, check.calls[-1]])
             continue
         method = "transform" if kind not in NETWORKS else "predict_proba"
-        method = "predict" if kind is CNNRegressor else method
+        method = "predict" if kind in NETWORKS and kind not in CLASSIFIERS else method
         results.append([check.call(model, method, form) for form in (values, images)])
     if results[0][0] is None or results[1][0] is None:
         if results[0][0] is not None or results[1][0] is not None:
@@ -61,7 +59,7 @@ def settings_case(check, rng):
     kind = draw(rng, NETWORKS)
     parameters = {**draw_parameters(rng, kind, junk=0), "random_state": 0}
     values = draw_values(rng, 9)
-    y = draw_target(rng, 9, LABELS if kind is CNNClassifier else NUMBERS, odd=0)[1]
+    y = draw_target(rng, 9, LABELS if kind in CLASSIFIERS else NUMBERS, odd=0)[1]
     results = []
     name = draw(rng, list(SETTINGS))
     for change in (None, name):

@@ -14,10 +14,13 @@ from skcnn import (
     ColorHistogramExtractor,
     HOGExtractor,
     ImageAugmenter,
+    ImageEmbedder,
     ImageFlattener,
     ImageNormalizer,
     ImageReader,
     ImageResizer,
+    TransferClassifier,
+    TransferRegressor,
 )
 
 JUNK = [
@@ -42,6 +45,8 @@ HUGE_REQUESTS = {
     "channels": 512,
     "hidden_units": 512,
     "size": 512,
+    "input_size": 64,
+    "head_epochs": 10,
     "n_bins": 20,
     "orientations": 99,
     "n_jobs": 8,
@@ -84,6 +89,17 @@ NETWORK = {
     "dropout": [0, 0.5, (0.1, 0.2), (), 0.999999, (0.1,)],
     "hidden_units": [(), (4,), [3, 2]],
 }
+LITE = "efficientnet_lite0"
+PRETRAINED = {
+    "backbone": [LITE, *NETWORKS],
+    "weights": ["imagenet", None, "no such file.pth", pathlib.Path("no such file.safetensors")],
+    "input_size": [None, 8, (8, 9), [16, 8], np.int64(8), (1, 1)],
+}
+FINE_TUNING = {
+    "fine_tune": [False, True, 0, 1, 2, np.int64(1), np.bool_(True), 99],
+    "head_epochs": [0, 1, 2],
+    "stage_decay": [0.7, 1, 1.0, 1e-300],
+}
 CLASS_WEIGHTS = [
     None, "balanced", {0: 1, 1: 2, 2: 3}, {"cat": 1, "dog": 0}, {0: 0.0, 1: 1.0}, {0: -1},
     {0: float("nan")}, {0: 1e308, 1: 1e308}, {"no": 1}, {}, {0: "a"}, {None: 1}, {0: 10**400},
@@ -93,12 +109,23 @@ CLASSES = {
     "label_smoothing": [0, 0.1, 0.999],
     "class_weight": CLASS_WEIGHTS,
 }
+NUMBER_LOSSES = {"loss": ["squared_error", "absolute_error", "huber"]}
 FRACTION = [0, 0.1, 0.5, 1, 1.0, 1e-300]
 N_JOBS = ["auto", None, 1, 2, -1]
 SHAPE = [None, (8, 8), (8, 8, 1), (4, 16)]
 TABLES = {
     CNNClassifier: {**TRAINING, **NETWORK, **CLASSES},
-    CNNRegressor: {**TRAINING, **NETWORK, "loss": ["squared_error", "absolute_error", "huber"]},
+    CNNRegressor: {**TRAINING, **NETWORK, **NUMBER_LOSSES},
+    TransferClassifier: {**TRAINING, **PRETRAINED, **FINE_TUNING, **CLASSES},
+    TransferRegressor: {**TRAINING, **PRETRAINED, **FINE_TUNING, **NUMBER_LOSSES},
+    ImageEmbedder: {
+        **PRETRAINED,
+        "image_shape": [None, (8, 8), (8, 8, 1), (9, 8, 3)],
+        "batch_size": ["auto", 1, 2, 5, np.int64(4)],
+        "device": TRAINING["device"],
+        "precision": TRAINING["precision"],
+        "memmap_folder": [None, "memmaps", pathlib.Path("memmaps")],
+    },
     ImageReader: {
         "mode": ["RGB", "L", "I;16"],
         "root": [None, ".", "reader", pathlib.Path("reader")],
@@ -148,7 +175,15 @@ TABLES = {
 }
 # Small and quick, whatever else is drawn.
 QUICK = {"channels": (2,), "hidden_units": (4,), "max_epochs": 1, "random_state": 0, "dropout": 0.0}
-REQUIRED = {ImageResizer: {"size": (4, 4)}}
+QUICK_TRANSFER = {"backbone": Pooled, "max_epochs": 1, "head_epochs": 1, "random_state": 0}
+REQUIRED = {
+    ImageResizer: {"size": (4, 4)},
+    CNNClassifier: QUICK,
+    CNNRegressor: QUICK,
+    TransferClassifier: QUICK_TRANSFER,
+    TransferRegressor: QUICK_TRANSFER,
+    ImageEmbedder: {"backbone": Pooled},
+}
 
 
 def draw(rng, items):
@@ -160,11 +195,11 @@ def draw_parameters(rng, kind, *, junk=0.3):
     """Draw parameters of a class: some from its table, at times one of a wrong kind."""
     table = TABLES[kind]
     parameters = dict(REQUIRED.get(kind, {}))
-    if kind in (CNNClassifier, CNNRegressor):
-        parameters.update(QUICK)
-        if rng.random() < 0.2:  # what only networks for images of any size can do
-            parameters["network"] = draw(rng, ["fast", Pooled])
-            parameters["progressive_resizing"] = draw(rng, [1.0, 0.5, 0.7])
+    if "backbone" in table and rng.random() < 0.3:
+        parameters.update(backbone=LITE, input_size=draw(rng, [None, 32]))
+    if "channels" in table and rng.random() < 0.2:  # what only networks for any size can do
+        parameters["network"] = draw(rng, ["fast", Pooled])
+        parameters["progressive_resizing"] = draw(rng, [1.0, 0.5, 0.7])
     names = list(table)
     for name in rng.choice(names, rng.integers(0, min(5, len(names)) + 1), replace=False):
         parameters[str(name)] = draw(rng, table[name])
