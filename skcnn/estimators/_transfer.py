@@ -80,6 +80,8 @@ class TransferTraining:
     """
 
     def _build_module(self, spec, dataset):
+        for name in ("feature_mean_", "feature_scale_"):  # of another network
+            vars(self).pop(name, None)
         module, self.pixel_scale_, self.pixel_range_ = build_module(
             spec, dataset.images, dataset.weights, dataset.rows, progress=bool(self.verbose)
         )
@@ -140,7 +142,7 @@ class TransferTraining:
             super()._train_phase(net, phase, dataset, valid, context, data)
             return
         features = feature_dataset(net, dataset)
-        if net is not getattr(self, "net_", None) or not hasattr(self, "feature_mean_"):
+        if not hasattr(self, "feature_mean_"):
             self.feature_mean_, self.feature_scale_ = feature_statistics(features)
         if not phase.is_last or _has_constant_features(dataset, phase.options):
             dataset = features
@@ -148,7 +150,7 @@ class TransferTraining:
             trainer = head_net(net, phase.options)
         head = net.module_.network.stages()[-1]
         n_before = len(net.history)
-        with centered(head, self.feature_mean_, self.feature_scale_):
+        with centered(head, self.feature_mean_, self.feature_scale_, net.lock):
             super()._train_phase(net, phase, dataset, valid, context, data, trainer)
         self.n_head_epochs_ = len(net.history) - n_before
         if trainer is not None:

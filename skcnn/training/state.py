@@ -218,6 +218,7 @@ def _restored_on_failure(net):
             net.module_.to(net.device)
             del net.history[n_epochs:]
             net.module_.load_state_dict(module)
+            net.module_.eval()
             net.optimizer_ = None
             if optimizer:
                 net.initialize_optimizer()

@@ -425,6 +425,32 @@ def test_clones_are_not_fitted(fitted, photos):
         copy.predict(photos[0])
 
 
+@pytest.mark.parametrize("parameters", [{"fine_tune": True, "head_epochs": 0}, {"weights": None}])
+def test_a_fit_without_a_phase_of_the_head_has_no_statistics_of_features(photos, parameters):
+    model = TransferClassifier(**QUICK).fit(*photos)
+    assert model.feature_mean_.shape == (1280,)
+    model.set_params(max_epochs=1, **parameters).fit(*photos)
+    assert not {"feature_mean_", "feature_scale_"} & set(vars(model))
+
+
+class Failing(Callback):
+    def on_batch_end(self, net, **kwargs):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_a_failed_fit_changes_nothing(photos, fine_tune):
+    parameters = {**QUICK, "max_epochs": 1, "head_epochs": 1, "fine_tune": fine_tune}
+    model = TransferClassifier(**parameters, warm_start=True).fit(*photos)
+    before, expected = state(model), model.predict_proba(photos[0])
+    with pytest.raises(ZeroDivisionError):
+        model.set_params(callbacks=[Failing()]).fit(*photos)
+    after = state(model)
+    assert all(torch.equal(value, after[key]) for key, value in before.items())
+    assert not any(layer.training for layer in model.module_.modules())
+    assert_array_equal(model.predict_proba(photos[0]), expected)
+
+
 # --- bad input ---------------------------------------------------------------------------------
 
 
