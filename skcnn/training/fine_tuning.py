@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -249,7 +249,7 @@ class CenteredLinear(nn.Linear):
 
 
 @contextmanager
-def centered(head, center, scale):
+def centered(head, center, scale, lock=None):
     """Let a dense layer have the parameters of a `CenteredLinear` with the same outputs.
 
     Parameters
@@ -260,25 +260,34 @@ def centered(head, center, scale):
         Mean of the features. It is not used for a layer without a bias.
     scale : float
         Scale of the features, greater than 0.
+    lock : NetLock, default=None
+        Lock of the net, which other threads may copy. None for a layer of this thread alone.
 
     Yields
     ------
     None
     """
-    kind, state = type(head), {name: value.clone() for name, value in head.state_dict().items()}
-    head.__class__ = CenteredLinear
-    head.center = torch.as_tensor(center, dtype=torch.float32, device=head.weight.device)
-    if head.bias is None:
-        head.center = torch.zeros_like(head.center)
-    head.scale = scale
-    head.load_state_dict(state)
+    step = nullcontext if lock is None else lock.step
+    with step():
+        kind, state = type(head), _copied_state(head)
+        head.__class__ = CenteredLinear
+        head.center = torch.as_tensor(center, dtype=torch.float32, device=head.weight.device)
+        if head.bias is None:
+            head.center = torch.zeros_like(head.center)
+        head.scale = scale
+        head.load_state_dict(state)
     try:
         yield
     finally:
-        state = head.state_dict()
-        head.__class__ = kind
-        del head.center, head.scale
-        head.load_state_dict(state)
+        with step():
+            state = _copied_state(head)
+            head.__class__ = kind
+            del head.center, head.scale
+            head.load_state_dict(state)
+
+
+def _copied_state(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
 
 
 def feature_statistics(dataset):

@@ -1,6 +1,7 @@
 """Fine-tuning: heads in other coordinates, initial heads, frozen stages, features."""
 
 import copy
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from skcnn.lazy import LazyImages
 from skcnn.networks import NetworkSpec
 from skcnn.operations import Operation
 from skcnn.training.fine_tuning import (
+    CenteredLinear,
     centered,
     feature_statistics,
     frozen,
     initialize_head,
 )
 from skcnn.training.loader import ImageDataset, warn_of_other_scale
+from skcnn.training.net_lock import NetLock
 
 RNG = np.random.default_rng(0)
 
@@ -57,6 +60,28 @@ def test_a_centered_head_has_the_same_outputs_and_state(head):
     assert list(vars(head)) == list(vars(nn.Linear(6, 3)))
     assert_allclose(head(features).detach(), outputs.detach(), rtol=1e-5)
     assert_allclose(copied(features).detach(), outputs.detach(), rtol=1e-5)
+
+
+def test_other_threads_wait_while_a_head_changes(head, monkeypatch):
+    lock, entered = NetLock(), []
+    load = CenteredLinear._load_from_state_dict
+
+    def copy_net():
+        with lock.step():
+            entered.append(type(head))
+
+    def slow_load(*arguments):
+        threads.append(Thread(target=copy_net))
+        threads[-1].start()
+        threads[-1].join(0.05)
+        assert not entered
+        load(*arguments)
+
+    threads = []
+    monkeypatch.setattr(CenteredLinear, "_load_from_state_dict", slow_load)
+    with centered(head, np.ones(6), 2.0, lock):
+        threads[0].join()
+    assert entered == [CenteredLinear]
 
 
 def test_steps_of_a_centered_head_are_those_of_centered_features(head):
