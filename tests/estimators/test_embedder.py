@@ -540,7 +540,6 @@ def save_photos(photos, folder):
 @pytest.mark.parametrize("columns", ["path", ["path"]])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_images_and_tabular_columns(photos, tmp_path, columns, lazy):
-    options = {"input_size": (64, 80), "precision": "float32"}
     smooth = np.where(LABELS[:, None, None, None], photos, photos[:, :1, :1])
     paths = save_photos(smooth, tmp_path)
     frame = pd.DataFrame({"age": np.arange(12.0) % 3, "path": paths, "price": np.ones(12)})
