@@ -148,6 +148,8 @@ class TransferTraining:
             dataset = features
             valid = None if valid is None else feature_dataset(net, valid)
             trainer = head_net(net, phase.options)
+            if not phase.is_last:
+                trainer.epoch_name = "head, epoch"
         head = net.module_.network.stages()[-1]
         n_before = len(net.history)
         with centered(head, self.feature_mean_, self.feature_scale_, net.lock):

@@ -88,6 +88,8 @@ class ImageNeuralNet(NeuralNet):
         self._frozen = []  # layers that stay in eval mode
         self._start_training(0, self.max_epochs)
 
+    epoch_name = "epoch"  # in printed lines
+
     # --------------------------------------------------------------------------------------------
     # Training
 

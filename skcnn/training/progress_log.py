@@ -49,7 +49,7 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
             per_epoch = (self.ends_[-1] - self.ends_[0]) / (n_done - 1)
             about = "at most about" if net.options.early_stopping else "about"
             parts.append(f"{about} {format_seconds(per_epoch * (n_epochs - n_done))} left")
-        print_line(f"epoch {n_done} of {n_epochs}: {', '.join(parts)}")
+        print_line(f"{net.epoch_name} {n_done} of {n_epochs}: {', '.join(parts)}")
 
 
 def print_line(line):

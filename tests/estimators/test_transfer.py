@@ -369,6 +369,12 @@ def test_a_callback_of_scikit_learn_stops_all_phases(photos):
     assert (model.n_epochs_, model.n_head_epochs_) == (3, 3)
 
 
+def test_printed_lines_name_the_head(photos, capsys):
+    TransferClassifier(**QUICK, fine_tune=1, head_epochs=2, max_epochs=1, verbose=1).fit(*photos)
+    lines = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["head, epoch 1 of 2", "head, epoch 2 of 2", "epoch 1 of 1"]
+
+
 def test_callbacks_of_the_user_are_those_of_the_last_phase(photos):
     epochs = []
 
