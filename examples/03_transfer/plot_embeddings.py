@@ -79,17 +79,17 @@ for name, extractor in extractors.items():
 #
 # A parameter of the embedder is searched like any other. Most of the time is spent on the features,
 # and they do not depend on the parameters of the logistic regression. ``memory`` stores the
-# features of the training images of each fold when they are first computed, and reads them again
-# for the other values of ``C``. The features of the validation images of a fold are not stored.
+# features of the training and validation images of each fold when they are first computed, and
+# reads them again for the other values of ``C``.
 
+folder = tempfile.TemporaryDirectory()
 search = GridSearchCV(
     Pipeline(
         [
-            ("embed", ImageEmbedder()),
+            ("embed", ImageEmbedder(memory=folder.name)),
             ("scale", StandardScaler()),
             ("classify", LogisticRegression(max_iter=500)),
-        ],
-        memory=(folder := tempfile.TemporaryDirectory()).name,
+        ]
     ),
     {"embed__input_size": [64, 112], "classify__C": [0.001, 0.01, 0.1]},
     cv=StratifiedKFold(3, shuffle=True, random_state=0),

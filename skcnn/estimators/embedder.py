@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin
 from sklearn.frozen import FrozenEstimator
@@ -21,6 +18,7 @@ from torch import nn
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.estimators._backbone import BackboneParameters, build_module
 from skcnn.estimators._docs import inherit_documentation
+from skcnn.estimators._feature_storage import cached_features, new_array
 from skcnn.images import check_images
 from skcnn.learned import fitted_view
 from skcnn.preprocessing._base import ImageTransformer
@@ -67,10 +65,13 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         device supports it natively, the network is not a fitted estimator, and it changes features
         by at most 1 % of their norm, measured for four images in `fit`; otherwise float32. The
         features are float32 arrays in any case.
+    memory : str or joblib.Memory, default=None
+        Folder or object that caches features. The features of the same images are then computed
+        once, by all embedders with the same weights and the same precision. None caches nothing.
     memmap_folder : str or path, default=None
         Folder for features that do not fit into memory. Each call of `transform` or
         `fit_transform` writes a new file there and returns it as a memory map. None returns arrays
-        in memory.
+        in memory. With `memory`, use ``joblib.Memory(folder, mmap_mode="r")`` instead.
 
     Attributes
     ----------
@@ -118,9 +119,12 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
     `LazyImages` are read in batches, in threads ahead of the network. Random operations of a view
     are left out.
 
-    A file in `memmap_folder` is never overwritten or deleted. In a grid search,
-    ``Pipeline(memory=...)`` computes the features of the training images of each split once, and
-    those of its validation images for each candidate, since it caches `fit_transform` only.
+    A file in `memmap_folder` is never overwritten or deleted.
+
+    In a grid search, `memory` computes the features of the training and validation images of each
+    split once. ``Pipeline(memory=...)`` does so for the training images only, because it caches
+    `fit_transform`. Cached features of `LazyImages` are found by their source, such as the paths:
+    delete the cache if the files change.
 
     Examples
     --------
@@ -143,6 +147,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
     batch_size: str | int = "auto"
     device: str | torch.device = "auto"
     precision: str = "auto"
+    memory: Any = None
     memmap_folder: str | os.PathLike | None = None
 
     _parameter_constraints: ClassVar[dict] = {
@@ -152,6 +157,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", "bfloat16", "float32"})],
+        "memory": [str, HasMethods(["cache"]), None],
         "memmap_folder": [str, os.PathLike, None],
     }
 
@@ -168,6 +174,11 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         return self._compute_features(check_images(self, X, reset=False))
 
     def _fit(self, X):
+        if self.memory is not None and self.memmap_folder is not None:
+            raise ValueError(
+                "memory and memmap_folder cannot be combined: use memory=joblib.Memory(folder, "
+                'mmap_mode="r") for cached features as memory maps'
+            )
         images = check_images(self, X, reset=True)
         device = resolve_device(self.device)
         if _is_estimator(self.backbone):
@@ -233,6 +244,11 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
             )
 
     def _compute_features(self, images):
+        if self.memory is None:
+            return self._features(images)
+        return cached_features(self, images)
+
+    def _features(self, images):
         device = available_device(self.device)
         precision = self.precision_
         if self.precision == "auto" and not has_bfloat16(device):  # that of fit may have it
@@ -241,7 +257,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         shape = (len(dataset), self.n_features_out_)
         with (
             warn_of_other_scale(self.pixel_scale_, X=dataset),
-            _new_array(self.memmap_folder, shape) as features,
+            new_array(self.memmap_folder, shape) as features,
         ):
             compute_features(
                 prediction_module(self.network_.module, device),
@@ -279,27 +295,3 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
 
 def _is_estimator(backbone):
     return isinstance(backbone, BaseEstimator)
-
-
-@contextmanager
-def _new_array(folder, shape):
-    """Make an array in memory, or a memory map of a new file that is deleted after an error."""
-    if folder is None:
-        yield np.empty(shape, np.float32)
-        return
-    try:
-        os.makedirs(folder, exist_ok=True)
-        handle, path = tempfile.mkstemp(prefix="features_", suffix=".npy", dir=folder)
-    except OSError as error:
-        raise ValueError(
-            f"memmap_folder={os.fspath(folder)!r} is not a folder in which files can be created "
-            f"({error.strerror}): give another folder"
-        ) from error
-    os.close(handle)
-    try:
-        features = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-        yield features
-        features.flush()
-    except BaseException:
-        os.unlink(path)
-        raise

@@ -530,6 +530,49 @@ def test_a_cached_pipeline_embeds_each_training_set_once(photos, cnn, tmp_path, 
     assert_allclose(search.cv_results_["mean_test_score"], again.cv_results_["mean_test_score"])
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_cache_embeds_all_images_once(photos, cnn, tmp_path, n_embedded, lazy):
+    images = LazyImages(photos) if lazy else photos
+    memory = joblib.Memory(tmp_path, verbose=0) if lazy else str(tmp_path)
+    grid = {"logisticregression__C": [0.1, 1, 10]}
+    searches = []
+    for embedder in (ImageEmbedder(cnn, memory=memory), ImageEmbedder(cnn)):
+        pipe = make_pipeline(embedder, LogisticRegression(max_iter=1000))
+        searches.append(GridSearchCV(pipe, grid, cv=3, error_score="raise").fit(images, LABELS))
+        if len(searches) == 1:
+            assert sorted(n_embedded) == [4] * 3 + [8] * 3 + [12]
+    scores = [search.cv_results_["mean_test_score"] for search in searches]
+    assert_allclose(*scores)
+
+
+def test_a_cache_distinguishes_networks_precisions_and_images(photos, cnn, tmp_path, n_embedded):
+    memory = joblib.Memory(tmp_path, verbose=0)
+    first = ImageEmbedder(**EXACT, memory=memory).fit(photos)
+    expected = ImageEmbedder(**EXACT).fit_transform(photos)
+    n_embedded.clear()
+    for _ in range(2):
+        assert_array_equal(first.transform(photos), expected)
+    assert_array_equal(
+        ImageEmbedder(**EXACT, memory=memory).fit(photos).transform(photos), expected
+    )
+    assert len(n_embedded) == 1
+    first.transform(photos[:5])
+    ImageEmbedder(**{**EXACT, "precision": "bfloat16"}, memory=memory).fit_transform(photos)
+    ImageEmbedder(cnn, memory=memory).fit_transform(photos)
+    ImageEmbedder(**EXACT, memory=memory).fit_transform(photos / 255.0)
+    assert len(n_embedded) == 5
+    assert len(pickle.dumps(first)) < len(pickle.dumps(ImageEmbedder(**EXACT).fit(photos))) + 1000
+
+
+def test_a_cache_of_memory_maps(photos, cnn, tmp_path):
+    memory = joblib.Memory(tmp_path, mmap_mode="r", verbose=0)
+    embedder = ImageEmbedder(cnn, memory=memory).fit(photos)
+    assert isinstance(embedder.transform(photos), np.memmap)
+    assert_array_equal(embedder.transform(photos), ImageEmbedder(cnn).fit_transform(photos))
+    with pytest.raises(ValueError, match="memory and memmap_folder cannot be combined"):
+        ImageEmbedder(cnn, memory=memory, memmap_folder=tmp_path).fit(photos)
+
+
 def save_photos(photos, folder):
     paths = [str(folder / f"{row}.png") for row in range(len(photos))]
     for path, photo in zip(paths, photos, strict=True):
