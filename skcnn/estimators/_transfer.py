@@ -144,7 +144,9 @@ class TransferTraining:
         features = feature_dataset(net, dataset)
         if not hasattr(self, "feature_mean_"):
             self.feature_mean_, self.feature_scale_ = feature_statistics(features)
-        if not phase.is_last or _has_constant_features(dataset, phase.options):
+        # The net of a head takes features, but callbacks of the user expect one for images.
+        is_constant = _has_constant_features(dataset, phase.options) and not self.callbacks
+        if not phase.is_last or is_constant:
             dataset = features
             valid = None if valid is None else feature_dataset(net, valid)
             trainer = head_net(net, phase.options)

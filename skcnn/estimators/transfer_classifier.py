@@ -47,7 +47,8 @@ class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
 
     With ``fine_tune=False`` and images that are the same in every epoch, the features are computed
     once, and the head is trained on them. `ImageAugmenter`, `mixup` and `progressive_resizing`
-    change the images, so that the features are computed in every epoch.
+    change the images, and `callbacks` expect a net for images: with any of them, the features are
+    computed in every epoch.
 
     With other values of `fine_tune`, the head is trained first, on the features of images without
     augmentation, and then the head together with stages of the network. The parameters of training

@@ -389,6 +389,22 @@ def test_callbacks_of_the_user_are_those_of_the_last_phase(photos):
     assert epochs == [4, 5]
 
 
+@pytest.mark.parametrize("fine_tune", [False, 1])
+def test_callbacks_of_the_user_get_the_whole_network(photos, fine_tune):
+    class Predict(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            nets.append(net)
+            predictions.append(net.predict(photos[0]))
+
+    nets, predictions = [], []
+    parameters = {**QUICK, "fine_tune": fine_tune, "head_epochs": 1, "max_epochs": 2}
+    model = TransferClassifier(**parameters, callbacks=[Predict()]).fit(*photos)
+    assert [net.module_ for net in nets] == [model.module_] * 2
+    assert_array_equal(model.classes_[predictions[-1]], model.predict(photos[0]))
+    unwatched = TransferClassifier(**parameters).fit(*photos)
+    assert_allclose(model.predict_proba(photos[0]), unwatched.predict_proba(photos[0]), atol=1e-3)
+
+
 def test_the_same_seed_gives_the_same_network(photos):
     model = TransferClassifier(**QUICK, fine_tune=1, max_epochs=1)
     models = [clone(model).set_params(random_state=seed).fit(*photos) for seed in (0, 0, 1)]
