@@ -264,7 +264,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
                 dataset,
                 device=device,
                 precision=precision,
-                batch_size=None if self.batch_size == "auto" else self.batch_size,
+                batch_size=None if self.batch_size == "auto" else int(self.batch_size),
                 out=features,
             )
         return features

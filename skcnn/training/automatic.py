@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 _LEARNING_RATES = {"adam": 0.003, "adamw": 0.003, "muon": 0.17, "rmsprop": 0.001, "sgd": 0.01}
 
 
@@ -27,7 +29,8 @@ def resolve_options(
     Returns
     -------
     options : dict
-        The options, with the chosen values in place of "auto".
+        The options, with the chosen values in place of "auto", and Python's numbers in place of
+        those of NumPy, whose small integers overflow.
 
     Examples
     --------
@@ -51,7 +54,10 @@ def resolve_options(
     }
     if _is_auto(options["learning_rate"]):
         options["learning_rate"] = _LEARNING_RATES[options["optimizer"]]
-    return options
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in options.items()
+    }
 
 
 def _plain_options(n_images):

@@ -155,7 +155,7 @@ def test_features_do_not_depend_on_the_batch(photos, precision):
     embedder = ImageEmbedder(precision=precision, input_size=32).fit(photos)
     together = embedder.transform(photos)
     one_by_one = np.concatenate([embedder.transform(photos[[row]]) for row in range(12)])
-    in_fives = embedder.set_params(batch_size=5).transform(photos)
+    in_fives = embedder.set_params(batch_size=np.int8(5)).transform(photos)
     assert_allclose(one_by_one, together, rtol=1e-5, atol=1e-5)
     assert_allclose(in_fives, together, rtol=1e-5, atol=1e-5)
 

@@ -5,6 +5,7 @@ from inspect import cleandoc, signature
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from torch import nn
@@ -113,6 +114,7 @@ NOT_DEFAULT = {
 IMAGES = np.random.default_rng(0).random((30, 6, 6))
 TARGETS = np.arange(30) % 2
 QUICK = {"max_epochs": 1, "random_state": 0}
+PLAIN = {bool, int, float, str, type(None)}
 
 
 def linear(in_channels, height, width, n_outputs):
@@ -162,6 +164,20 @@ def test_all_unused_parameters_are_named():
 def test_default_values_and_used_parameters_are_accepted(cls, parameters):
     fitted = cls(**QUICK, **parameters).fit(IMAGES, TARGETS)
     assert fitted.n_epochs_ == 1
+
+
+@pytest.mark.parametrize("cls", [*ESTIMATORS, *TRANSFER])
+def test_small_integers_of_numpy_do_not_overflow(cls):
+    small = {"batch_size": np.int8(5), "max_epochs": np.int8(2), "patience": np.int8(1)}
+    if cls in TRANSFER:
+        small |= {"fine_tune": np.int8(1), "head_epochs": np.int8(100)}
+    models = []
+    for kind in (lambda value: value, int):
+        parameters = {name: kind(value) for name, value in small.items()}
+        models.append(cls(**{**QUICK, **parameters}).fit(IMAGES, TARGETS))
+    assert models[0].n_epochs_ == models[1].n_epochs_ == (102 if cls in TRANSFER else 2)
+    assert_array_equal(models[0].predict(IMAGES), models[1].predict(IMAGES))
+    assert {type(value) for value in models[0].net_.options.__dict__.values()} <= PLAIN
 
 
 def test_grid_search_over_networks_with_their_own_parameters():
