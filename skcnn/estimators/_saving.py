@@ -18,10 +18,11 @@ def warn_about_main(estimator):
     Parameters
     ----------
     estimator : estimator
-        Estimator with the parameter `network` or `backbone`, and `callbacks`.
+        Estimator with some of the parameters `network`, `backbone` and `callbacks`.
     """
     networks = {name: getattr(estimator, name, None) for name in ("network", "backbone")}
-    callbacks = estimator.callbacks if isinstance(estimator.callbacks, (list, tuple)) else []
+    callbacks = getattr(estimator, "callbacks", None)
+    callbacks = callbacks if isinstance(callbacks, (list, tuple)) else []
     items = [item[-1] if isinstance(item, (tuple, list)) and item else item for item in callbacks]
     used = {
         name: [network, type(network), getattr(network, "func", None)]  # of a partial

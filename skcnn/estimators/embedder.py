@@ -19,6 +19,7 @@ from skcnn._validation import IMAGE_SHAPE
 from skcnn.estimators._backbone import BackboneParameters, build_module
 from skcnn.estimators._docs import inherit_documentation
 from skcnn.estimators._feature_storage import cached_features, new_array
+from skcnn.estimators._saving import warn_about_main
 from skcnn.images import check_images
 from skcnn.learned import fitted_view
 from skcnn.preprocessing._base import ImageTransformer
@@ -171,6 +172,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         return self._compute_features(self._fit(X))
 
     def _transform(self, X):
+        self._validate_params()  # parameters may have been set after fit
         return self._compute_features(check_images(self, X, reset=False))
 
     def _fit(self, X):
@@ -283,6 +285,10 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         if _is_estimator(backbone):
             clone.backbone = backbone
         return clone
+
+    def __getstate__(self) -> dict[str, Any]:
+        warn_about_main(self)
+        return super().__getstate__()
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")

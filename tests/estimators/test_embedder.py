@@ -330,6 +330,16 @@ def test_bad_parameters_are_one_sentence(photos, cnn, make, kind, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "parameters", [{"batch_size": 0}, {"batch_size": "all"}, {"precision": "half"}, {"device": 1},
+                   {"memmap_folder": 5}],
+)  # fmt: skip
+def test_bad_parameters_after_fit(photos, parameters):
+    embedder = ImageEmbedder(ThreeMeans).fit(photos)
+    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter"):
+        embedder.set_params(**parameters).transform(photos)
+
+
 def test_images_of_another_shape_are_one_sentence(photos):
     embedder = ImageEmbedder(**EXACT).fit(photos)
     with pytest.raises(ValueError, match=r"9 x 20 pixels with 3 channel.* is expecting 16 x 20"):

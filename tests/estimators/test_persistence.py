@@ -133,7 +133,7 @@ import joblib, numpy as np
 from sklearn.base import clone
 from skorch.callbacks import Callback
 from torch import nn
-from skcnn import CNNClassifier
+from skcnn import CNNClassifier, ImageEmbedder, TransferClassifier
 
 try:
     import cloudpickle
@@ -154,6 +154,7 @@ fits = [
         {"network": network}, {"network": functools.partial(network)}, {"callbacks": [Mine()]}
     )
 ]
+fits += [TransferClassifier(network).fit(X, y), ImageEmbedder(network).fit(X)]
 for cnn in fits:
     clone(cnn), copy.copy(cnn), copy.deepcopy(cnn), joblib.hash(cnn), cloudpickle.dumps(cnn)
 pickle.dumps(CNNClassifier(max_epochs=1).fit(X, y))
@@ -176,6 +177,7 @@ def test_saving_warns_about_names_of_the_main_script(tmp_path):
     sentence += "loaded only where __main__ defines it too: define it in a module that can be "
     sentence += "imported"
     names = ["network of the parameter network"] * 4 + ["Mine of the parameter callbacks"] * 2
+    names += ["network of the parameter backbone"] * 4
     assert lines == [sentence.format(name) for name in names]
-    with pytest.raises(AttributeError, match="Mine"):
+    with pytest.raises(AttributeError, match="network"):
         joblib.load(tmp_path / "saved.joblib")
