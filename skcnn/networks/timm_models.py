@@ -282,9 +282,9 @@ def timm_config(name: str) -> Any:
         If the model is unknown.
     """
     timm, model = _timm(name), name.removeprefix(PREFIX)
-    architecture, _, tag = model.partition(".")
-    if not timm.is_model(architecture) or (tag and not timm.is_model_pretrained(model)):
-        tagged = timm.list_pretrained(f"{architecture}.*") if tag else []
+    architecture, dot, _ = model.partition(".")
+    if not timm.is_model(architecture) or (dot and not timm.is_model_pretrained(model)):
+        tagged = timm.list_pretrained(f"{architecture}.*") if dot else []
         names = tagged or [*timm.list_models(), *timm.list_pretrained()]
         raise ValueError(unknown_name(model, names, prefix=PREFIX, listed="timm.list_models()"))
     return timm.get_pretrained_cfg(model)

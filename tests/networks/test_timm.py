@@ -495,6 +495,7 @@ def test_models_without_pretrained_weights(substitute):
             "conv_small.in2k",
             r"'timm/conv_small.in2k' is unknown: did you .* 'timm/conv_small.in1k'",
         ),
+        ("conv_small.", r"'timm/conv_small.' is unknown: did you .* 'timm/conv_small.in1k'"),
         ("zzz", r"'timm/zzz' is unknown: timm.list_models\(\) lists the names$"),
         ("hf-hub:timm/conv_small", r"'timm/hf-hub:timm/conv_small' is unknown"),
     ],
