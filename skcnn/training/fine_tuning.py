@@ -196,11 +196,12 @@ def initialize_head(head, dataset, target_type):
     rows = slice(None) if dataset.rows is None else dataset.rows
     y = dataset.y[rows]
     weights = torch.ones(len(y)) if dataset.weights is None else dataset.weights[rows]
+    weights = weights.double()  # sums of float32 values could exceed the total
     if target_type == "multiclass":
-        counts = torch.bincount(y, weights.double(), minlength=len(head.bias)) + 1
+        counts = torch.bincount(y, weights, minlength=len(head.bias)) + 1
         odds = counts / counts.sum()
     else:
-        counts = weights.double() @ y.double() + 1
+        counts = weights @ y.double() + 1
         odds = counts / (weights.sum() + 2 - counts)
     head.bias.copy_(odds.log())
 

@@ -138,6 +138,12 @@ def test_initial_bias_is_the_log_odds_of_the_labels(head):
     assert_allclose(head.bias.sigmoid().detach(), np.array([1, 3, 4]) / 5, rtol=1e-6)
 
 
+def test_initial_bias_with_a_large_weight():
+    head, y, weights = nn.Linear(6, 1), np.ones((3, 1), np.float32), np.array([1e8, 1, 1])
+    initialize_head(head, ImageDataset(np.zeros((3, 1, 1, 1)), y, weights), "multilabel")
+    assert_allclose(head.bias.item(), np.log(1e8 + 3), rtol=1e-6)
+
+
 def test_initial_bias_of_numbers_is_zero(head):
     initialize_head(head, ImageDataset(np.zeros((3, 1, 1, 1)), RNG.random((3, 3))), "continuous")
     assert not head.weight.any()
