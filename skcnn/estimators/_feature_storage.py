@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from contextlib import contextmanager
+from pickle import PicklingError
 
 import joblib
 import numpy as np
@@ -25,10 +26,22 @@ def cached_features(embedder, images):
     -------
     features : float32 array of shape (n_images, n_features)
         Features.
+
+    Raises
+    ------
+    ValueError
+        If the network or an operation on the images contains a function that cannot be pickled.
     """
     compute = check_memory(embedder.memory).cache(_compute, ignore=["embedder"])
-    network = joblib.hash(embedder.network_.__getstate__())
-    return compute(embedder, images, network, embedder.precision_)
+    try:
+        network = joblib.hash(embedder.network_.__getstate__())
+        return compute(embedder, images, network, embedder.precision_)
+    except PicklingError as error:
+        raise ValueError(
+            "features cannot be cached, because the network or the images contain a function "
+            f"that cannot be pickled ({error.args[0]}): define it at the top level of a module, or "
+            "use memory=None"
+        ) from error
 
 
 def _compute(embedder, images, network, precision):

@@ -25,6 +25,7 @@ from torch.nn import functional
 from skcnn import (
     CNNClassifier,
     CNNRegressor,
+    ImageAugmenter,
     ImageEmbedder,
     ImageReader,
     ImageResizer,
@@ -581,6 +582,12 @@ def test_a_cache_of_memory_maps(photos, cnn, tmp_path):
     assert_array_equal(embedder.transform(photos), ImageEmbedder(cnn).fit_transform(photos))
     with pytest.raises(ValueError, match="memory and memmap_folder cannot be combined"):
         ImageEmbedder(cnn, memory=memory, memmap_folder=tmp_path).fit(photos)
+    for parameters, images in (
+        ({"backbone": lambda *sizes: ThreeMeans(*sizes)}, photos),
+        ({}, ImageAugmenter(function=lambda batch, _: batch).fit_transform(photos)),
+    ):
+        with pytest.raises(ValueError, match=r"features cannot be cached, because .* use memory="):
+            ImageEmbedder(**{**EXACT, **parameters}, memory=memory).fit_transform(images)
 
 
 def save_photos(photos, folder):
