@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -226,8 +227,10 @@ class TrainingOptions:
         optimizer, arguments = OPTIMIZERS[self.optimizer]
         if self.trained_stages not in (None, 1) and "adam" in self.optimizer:
             arguments = {**arguments, "eps": FINE_TUNING_EPS}
-        if self.weight_decay != "auto":
-            arguments = {**arguments, "weight_decay": self.weight_decay}
+        if not isinstance(self.weight_decay, str):
+            is_huge = self.weight_decay > torch.finfo(torch.float32).max  # RMSprop refuses it
+            weight_decay = math.inf if is_huge else self.weight_decay
+            arguments = {**arguments, "weight_decay": weight_decay}
         return {
             "optimizer": optimizer,
             **{f"optimizer__{name}": value for name, value in arguments.items()},

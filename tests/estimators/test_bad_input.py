@@ -307,6 +307,13 @@ def test_diverging_loss(estimator):
     assert good.n_epochs_ == 1
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "muon", "rmsprop", "sgd"])
+def test_weight_decay_beyond_float32(optimizer):
+    classifier = quick_classifier(optimizer=optimizer, weight_decay=1e300)
+    with pytest.raises(ValueError, match=r"became nan .* and weight_decay=1e\+300: a smaller"):
+        classifier.fit(X, y)
+
+
 def test_partial_fit_errors():
     with pytest.raises(ValueError, match=r"partial_fit .* does not support early_stopping=True"):
         quick_classifier(early_stopping=True).partial_fit(X, y)
