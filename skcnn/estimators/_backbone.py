@@ -74,6 +74,11 @@ class BackboneParameters:
         height, width, n_channels = image_shape
         if isinstance(self.backbone, str):
             backbone_info(self.backbone)  # raises an error about unknown names
+        elif self.weights not in ("imagenet", None):
+            raise ValueError(
+                f"weights={self.weights!r} has no effect on a backbone that is a callable: load "
+                "the weights in the callable, and use the default of weights"
+            )
         return NetworkSpec(
             self.backbone,
             n_channels,

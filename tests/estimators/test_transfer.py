@@ -476,11 +476,32 @@ def test_a_failed_fit_changes_nothing(photos, fine_tune):
 # --- bad input ---------------------------------------------------------------------------------
 
 
+class WithHead(nn.Module):
+    """Network of the user with a given head."""
+
+    statistics = cam_layer = None
+
+    def __init__(self, head, in_channels):
+        super().__init__()
+        self.convolution = nn.Conv2d(in_channels, 4, 3)
+        self.head = head
+
+    def features(self, images):
+        return self.convolution(images).mean(dim=(2, 3))
+
+    def forward(self, images):
+        return self.head(self.features(images))
+
+    def stages(self):
+        return [self.convolution, self.head]
+
+
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
         ({"backbone": "efficientnet_light0"}, ValueError, "did you mean 'efficientnet_lite0'"),
         ({"backbone": "plain"}, ValueError, "the backbone 'plain' is unknown"),
+        ({"backbone": WithHead, "weights": "a.pth"}, ValueError, "'a.pth' has no effect on a ba"),
         ({"backbone": nn.Linear(2, 2)}, TypeError, "is an instance of Linear: give a callable"),
         ({"fine_tune": 10}, ValueError, "fine_tune=10 is more than the 9 stages .* use True"),
         ({"fine_tune": -1}, InvalidParameterError, "The 'fine_tune' parameter"),
@@ -503,26 +524,6 @@ def test_bad_parameters(photos, parameters, error, message):
     with pytest.raises(error, match=message):
         model.fit(X, y)
     assert not hasattr(model, "net_")
-
-
-class WithHead(nn.Module):
-    """Network of the user with a given head."""
-
-    statistics = cam_layer = None
-
-    def __init__(self, head, in_channels):
-        super().__init__()
-        self.convolution = nn.Conv2d(in_channels, 4, 3)
-        self.head = head
-
-    def features(self, images):
-        return self.convolution(images).mean(dim=(2, 3))
-
-    def forward(self, images):
-        return self.head(self.features(images))
-
-    def stages(self):
-        return [self.convolution, self.head]
 
 
 class Directions(nn.Linear):
