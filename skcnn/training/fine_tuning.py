@@ -159,9 +159,16 @@ def dense_head(network):
     TypeError
         If the last stage is another layer, also one of a subclass, or its weight is computed from
         other parameters.
+    ValueError
+        If the head is frozen.
     """
     head = next(reversed(network.stages()), None)
     if type(head) is nn.Linear and "weight" in head._parameters:
+        if not head.weight.requires_grad:
+            raise ValueError(
+                "the head of the network is frozen (requires_grad=False), but it has to be "
+                "trained: freeze only other layers"
+            )
         return head
     if head is None:
         raise TypeError("stages() of the network are empty: their last item must be the head")

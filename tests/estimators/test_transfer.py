@@ -552,6 +552,14 @@ def test_heads_of_other_kinds(photos, make_head, message, fine_tune):
         model.fit(*photos)
 
 
+def test_frozen_heads(photos):
+    def build(in_channels, height, width, n_outputs):
+        return WithHead(nn.Linear(4, n_outputs).requires_grad_(False), in_channels)
+
+    with pytest.raises(ValueError, match="the head of the network is frozen"):
+        TransferClassifier(build, **QUICK).fit(*photos)
+
+
 def test_networks_without_stages(photos):
     def build(in_channels, height, width, n_outputs):
         network = WithHead(nn.Linear(4, n_outputs), in_channels)
