@@ -86,11 +86,11 @@ class TransferTraining:
             spec, dataset.images, dataset.weights, dataset.rows, progress=bool(self.verbose)
         )
         head = dense_head(module.network)
-        n_stages = len(module.network.stages()) - 1
-        if not isinstance(self.fine_tune, (bool, np.bool_)) and self.fine_tune > n_stages:
+        n_stages = len(module.network.stages())
+        if n_stages < self._trained_stages() < math.inf:
             raise ValueError(
-                f"fine_tune={self.fine_tune} is more than the {n_stages} stages of the backbone "
-                f"{self.backbone!r}: use True to train all of them"
+                f"fine_tune={self.fine_tune} is more than the {n_stages - 1} stages of the "
+                f"backbone {self.backbone!r}: use True to train all of them"
             )
         if not self._trains_from_scratch():
             initialize_head(head, dataset, self.target_type_)
@@ -99,20 +99,26 @@ class TransferTraining:
     def _trains_from_scratch(self):
         return self.weights is None and isinstance(self.backbone, str)
 
+    def _trained_stages(self):
+        """Return the number of last stages that are trained, the head included."""
+        if isinstance(self.fine_tune, (bool, np.bool_)):
+            return math.inf if self.fine_tune else 1
+        return int(self.fine_tune) + 1
+
     def _phases(self, n_images, *, one_pass, is_new):
         """Return one phase, or that of the head and that of all trained stages."""
         self.n_head_epochs_ = 0
         if self._trains_from_scratch():
             options = replace(TrainingOptions.of(self, n_images), stage_decay=1.0)
             return [Phase(options, 1, None) if one_pass else Phase.of(options)]
-        if not self.fine_tune:
+        trained_stages = self._trained_stages()
+        if trained_stages == 1:
             options = TrainingOptions.of(self, n_images, "head")
             options = replace(options, trained_stages=1, stage_decay=1.0)
             return [Phase(options, 1, None) if one_pass else Phase.of(options)]
-        all_stages = isinstance(self.fine_tune, (bool, np.bool_))
         options = replace(
             TrainingOptions.of(self, n_images, "fine_tuning"),
-            trained_stages=math.inf if all_stages else int(self.fine_tune) + 1,
+            trained_stages=trained_stages,
             stage_decay=float(self.stage_decay),
         )
         if one_pass:
