@@ -124,6 +124,7 @@ TABLES = {
         "batch_size": ["auto", 1, 2, 5, np.int64(4)],
         "device": TRAINING["device"],
         "precision": TRAINING["precision"],
+        "memory": [None, "cache", pathlib.Path("cache")],
         "memmap_folder": [None, "memmaps", pathlib.Path("memmaps")],
     },
     ImageReader: {
