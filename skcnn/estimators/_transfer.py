@@ -86,15 +86,19 @@ class TransferTraining:
             spec, dataset.images, dataset.weights, dataset.rows, progress=bool(self.verbose)
         )
         head = dense_head(module.network)
-        n_stages = len(module.network.stages())
+        if not self._trains_from_scratch():
+            initialize_head(head, dataset, self.target_type_)
+        return module
+
+    def _prepare_net(self, net, dataset, options, seed, device):
+        net = super()._prepare_net(net, dataset, options, seed, device)
+        n_stages = len(net.module_.network.stages())
         if n_stages < self._trained_stages() < math.inf:
             raise ValueError(
                 f"fine_tune={self.fine_tune} is more than the {n_stages - 1} stages of the "
                 f"backbone {self.backbone!r}: use True to train all of them"
             )
-        if not self._trains_from_scratch():
-            initialize_head(head, dataset, self.target_type_)
-        return module
+        return net
 
     def _trains_from_scratch(self):
         return self.weights is None and isinstance(self.backbone, str)

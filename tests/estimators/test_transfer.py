@@ -577,6 +577,13 @@ def test_other_channels(photos):
     assert TransferClassifier(**QUICK, weights=None, max_epochs=1).fit(X, photos[1]).net_
 
 
+def test_warm_start_with_too_many_stages(photos):
+    model = TransferClassifier(**QUICK, max_epochs=1, warm_start=True).fit(*photos)
+    with pytest.raises(ValueError, match="fine_tune=10 is more than the 9 stages"):
+        model.set_params(fine_tune=10).fit(*photos)
+    assert model.n_epochs_ == 1
+
+
 def test_warm_start_with_another_backbone(photos):
     model = TransferClassifier(**QUICK, max_epochs=1, warm_start=True).fit(*photos)
     with pytest.raises(ValueError, match=r"built with input_size=None .* with \(40, 40\)"):
