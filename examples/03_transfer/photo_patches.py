@@ -10,22 +10,22 @@ from sklearn.datasets import load_sample_images
 def load_patches(patch_size, n_per_axis=8):
     """Cut gray patches out of 12 photos.
 
-    Each photo is resized to a square, and divided into a grid of patches that do not overlap. The
-    left half of a photo is for training, and the right half for testing.
+    Each photo is resized to a square and divided into a grid of patches that do not overlap. The
+    training patches are from the left half of each photo, and the test patches from the right half.
 
     Parameters
     ----------
     patch_size : int
         Height and width of a patch in pixels.
     n_per_axis : int, default=8
-        Number of patches of a photo in each direction.
+        Number of patches along the height and along the width of a photo.
 
     Returns
     -------
     X_train, X_test : uint8 array of shape (n_patches, patch_size, patch_size)
         Patches.
     y_train, y_test : array of shape (n_patches,)
-        Names of the photos.
+        Name of the photo of each patch.
     """
     temple, flower = load_sample_images().images
     photos = {

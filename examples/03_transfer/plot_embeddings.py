@@ -3,9 +3,10 @@ Features of a pretrained network in a pipeline
 ==============================================
 
 :class:`~skcnn.ImageEmbedder` turns each image into a row of numbers, the features of a network that
-was trained on the 1.3 million photos of ImageNet. A logistic regression on these features tells 12
-materials and objects apart, after a few training patches of each. A grid search chooses its
-regularization and the size at which the network sees the patches.
+was trained on the 1.3 million photos of ImageNet. A logistic regression on these features
+distinguishes patches of 12 photos of materials and objects, with 16 training patches of each. A
+grid search chooses the regularization of the logistic regression, and the size to which the
+network resizes the patches.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -14,10 +15,10 @@ regularization and the size at which the network sees the patches.
 # The images
 # ----------
 #
-# Twelve photos come with scikit-learn and scikit-image. Each is converted to gray, because the
-# colors alone tell most of them apart, and divided into patches of 64 x 64 pixels that do not
-# overlap. The patches of the left half are for training, those of the right half for testing: the
-# test patches show other regions of the same photos.
+# Twelve photos come with scikit-learn and scikit-image. Each is converted to gray, because most of
+# them can be distinguished by their colors alone, and divided into patches of 64 x 64 pixels that
+# do not overlap. The patches of the left half are for training, those of the right half for
+# testing. The class of a patch is its photo.
 
 import tempfile
 import time
@@ -49,17 +50,17 @@ for column, name in zip(axes.T, classes, strict=True):
 plt.show()
 
 # %%
-# Features, and pixels
-# --------------------
+# Features and pixels
+# -------------------
 #
-# `fit` of an :class:`~skcnn.ImageEmbedder` does not train the network: it only recognizes the range
-# of the pixel values. The features are an array, or a data frame after ``set_output``, for any
-# estimator. Here they are compared with the pixels themselves and with histograms of gradients,
-# each with the same logistic regression.
+# `fit` of an :class:`~skcnn.ImageEmbedder` does not train the network: it only detects the range of
+# the pixel values. The features are an array, or a data frame after ``set_output``, which any
+# estimator can use. Here, they are compared with the pixels and with histograms of oriented
+# gradients (HOG), each with the same logistic regression.
 
 extractors = {
     "pixels": ImageFlattener(),
-    "histograms of gradients": HOGExtractor(),
+    "HOG": HOGExtractor(),
     "pretrained features": ImageEmbedder(),
 }
 for name, extractor in extractors.items():
@@ -71,16 +72,16 @@ for name, extractor in extractors.items():
         ]
     ).fit(X_train, y_train)
     n_features = len(model[:-1].get_feature_names_out())
-    print(f"{name:24} {n_features:5} numbers, accuracy {model.score(X_test, y_test):.3f}")
+    print(f"{name:20} {n_features:5} features, accuracy {model.score(X_test, y_test):.3f}")
 
 # %%
 # The search
 # ----------
 #
-# A parameter of the embedder is searched like any other. Most of the time is spent on the features,
-# and they do not depend on the parameters of the logistic regression. ``memory`` stores the
-# features of the training and validation images of each fold when they are first computed, and
-# reads them again for the other values of ``C``.
+# Parameters of the embedder can be searched like any others. Most of the time is spent on the
+# features, which do not depend on the parameters of the logistic regression. The parameter
+# ``memory`` of the embedder caches the features of the training and validation images of each fold.
+# They are computed for the first value of ``C`` and read from the cache for the others.
 
 folder = tempfile.TemporaryDirectory()
 search = GridSearchCV(
@@ -109,15 +110,16 @@ for parameters, accuracy, seconds in zip(
         f"input_size={parameters['embed__input_size']:3}, C={parameters['classify__C']:5}: "
         f"accuracy {accuracy:.3f}, {seconds:.2f} s per fit"
     )
-print(f"the best pipeline on the test patches: {search.score(X_test, y_test):.3f}")
+print(f"test accuracy of the best pipeline: {search.score(X_test, y_test):.3f}")
 
 # %%
-# The candidates with the first value of ``C`` compute features, and the others read them. The
-# accuracy on the test patches is lower than that of the folds: neighboring patches of a photo are
-# in different folds, while the test patches are from the other half.
+# The fits with the first value of ``C`` take longer, because they compute the features. The accuracy
+# on the test patches is lower than in cross-validation: the training and validation patches of a
+# fold are from the same half of a photo, and can be neighbors, while the test patches are from the
+# other half.
 #
-# If the search has parameters of the classifier only, compute the features before the search. The
-# embedder learns nothing from the images, so the validation images of a fold do not influence it.
+# If no parameter of the embedder is searched, compute the features before the search. The embedder
+# learns only the range of the pixel values from the images, so nothing leaks between the folds.
 
 features = ImageEmbedder().fit_transform(X_train)
 start = time.perf_counter()
@@ -134,9 +136,9 @@ print(f"{search.best_params_} in {time.perf_counter() - start:.1f} s")
 # A map of the test patches
 # -------------------------
 #
-# t-SNE places images next to each other whose numbers are similar. Patches of the same photo form
-# groups if they are described by pretrained features, though the network has never seen these
-# classes. Their pixels say little about where a patch comes from.
+# t-SNE maps images with similar features to neighboring points. With pretrained features, patches
+# of the same photo form groups, although the network was not trained on these classes. With pixels,
+# they hardly do.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
 for axis, name in zip(axes, ("pixels", "pretrained features"), strict=True):

@@ -1,19 +1,20 @@
 """
-Fine-tuning of a pretrained network
-===================================
+Fine-tuning a pretrained network
+================================
 
 :class:`~skcnn.TransferClassifier` trains a new last layer, the head, on the features of a
-pretrained network. With ``fine_tune=True`` it then trains the whole network together with the head,
-at a smaller learning rate in the earlier stages. This takes longer, and is more accurate on images
-that differ from the photos of ImageNet, like the gray patches of this example.
+pretrained network. With ``fine_tune=True``, it then trains the whole network, with lower learning
+rates in earlier stages. This takes longer, and is more accurate on images that differ from the
+photos of ImageNet, such as the gray patches of this example.
 """
 
 # %%
 # The images
 # ----------
 #
-# Gray patches of 64 x 64 pixels, of twelve photos: 16 training patches of each, from the left half,
-# and 32 test patches, from the right half.
+# The images are gray patches of 64 x 64 pixels from twelve photos. The class of a patch is its
+# photo. Each photo has 16 training patches, from its left half, and 32 test patches, from its right
+# half.
 
 import time
 
@@ -35,11 +36,11 @@ X_train, _, y_train, _ = train_test_split(
 # * a network that is trained from random weights;
 # * the head of a pretrained network, ``fine_tune=False``;
 # * the head, and then the whole network, ``fine_tune=True``. An integer, such as ``fine_tune=3``,
-#   trains only this many last stages, which takes less time.
+#   trains only this number of last stages, which takes less time.
 #
 # ``input_size=64`` keeps the size of the patches. The default enlarges them to 160 x 160 pixels,
-# which is a little more accurate and takes six times as long. `X_val` are recorded in ``history_``;
-# they influence the training only with ``early_stopping=True``.
+# which takes about six times as long and can be more accurate. The loss and the accuracy on `X_val`
+# are recorded in ``history_``. `X_val` influences the training only with ``early_stopping=True``.
 
 models = {
     "random weights": CNNClassifier(random_state=0),
@@ -61,10 +62,10 @@ for name, model in models.items():
 # The learning curves
 # -------------------
 #
-# Fine-tuning has two phases. The first one trains the head alone: with a head that has not been
-# trained, the first steps would change the features at random. ``n_head_epochs_`` is its number of
-# epochs, which take little time, because the features are computed once. In the second phase, the
-# features adapt to the patches. Each phase starts with a small learning rate of its own.
+# Fine-tuning has two phases. The first phase trains only the head, because the large gradients of an
+# untrained head could distort the pretrained features. Its ``n_head_epochs_`` epochs take little
+# time, because the features are computed once. In the second phase, the features adapt to the
+# patches. The learning rate increases from a low value at the beginning of each phase.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(11, 4), layout="constrained", width_ratios=(2, 1)
@@ -93,7 +94,7 @@ plt.show()
 # The time of an epoch
 # --------------------
 #
-# ``history_`` has the seconds of each epoch, too.
+# ``history_`` also contains the duration of each epoch in seconds.
 
 seconds = [record["seconds"] for record in model.history_]
 n_head = model.n_head_epochs_

@@ -2,9 +2,9 @@
 How many images does a pretrained network need?
 ===============================================
 
-The fewer training images there are, the more a pretrained network helps, if the images resemble
-photos. This example compares :class:`~skcnn.TransferClassifier` with a network that is trained from
-random weights on two tasks: patches of photos, and handwritten digits.
+If the images resemble photos, a pretrained network improves the accuracy most when there are few
+training images. This example compares :class:`~skcnn.TransferClassifier` with a network that is
+trained from random weights, on two tasks: patches of photos, and handwritten digits.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -13,10 +13,10 @@ random weights on two tasks: patches of photos, and handwritten digits.
 # The images
 # ----------
 #
-# * Gray patches of 32 x 32 pixels of twelve photos. The training patches are from the left half of
-#   a photo, and the test patches from the right half.
-# * The digits of scikit-learn, 8 x 8 pixels. Training and test images are chosen at random, so they
-#   can be from the same writer.
+# * Gray patches of 32 x 32 pixels from twelve photos. The class of a patch is its photo. The
+#   training patches are from the left half of a photo, and the test patches from the right half.
+# * The digits of scikit-learn, of 8 x 8 pixels. The training and test images are chosen at random,
+#   so they can be from the same writer.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -48,9 +48,9 @@ plt.show()
 # The comparison
 # --------------
 #
-# Each model is trained three times for each number of images per class, on other images and with
-# another ``random_state``. The network that is trained from random weights is
-# ``CNNClassifier("fast")`` with fewer channels than usual, to save time.
+# For each number of images per class, each model is trained three times, on different images and
+# with a different ``random_state``. The network that is trained from random weights is
+# ``CNNClassifier("fast")`` with fewer channels than by default, which saves time.
 
 
 def sample(y, n_images, seed):
@@ -82,7 +82,7 @@ for task, (X_train, X_test, y_train, y_test) in tasks.items():
 # The result
 # ----------
 #
-# The error bars are the standard deviation of the three fits.
+# The error bars are the standard deviations over the three fits.
 #
 # On the patches of photos, the pretrained network is more accurate with 4 images of each class than
 # the other network with 16. On the digits it is the other way round: strokes have little in common
