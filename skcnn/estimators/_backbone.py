@@ -1,4 +1,4 @@
-"""Parameters of a pretrained backbone, and the module that they describe."""
+"""Parameters of a pretrained backbone, and the module that is built from them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,21 @@ class BackboneParameters:
     ----------
     backbone : str or callable, default="efficientnet_lite0"
         Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50"; "timm/"
-        and the name of a model of timm, which the extra ``skcnn[timm]`` installs; or a callable
-        ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with weights of
-        its own, for which see `skcnn.networks.as_backbone`.
+        and the name of a model of timm (the extra ``skcnn[timm]`` installs timm); or a callable
+        ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with pretrained
+        weights: see `skcnn.networks.as_backbone` for its requirements.
     weights : "imagenet", path or None, default="imagenet"
-        Pretrained weights: the official ones for ImageNet, or a file (.safetensors, .pth or .pt).
-        The weights of "efficientnet_lite0", "-lite1" and "-lite2" come with the extra
-        ``skcnn[pretrained]``, the others are downloaded once. None starts with random weights.
+        Pretrained weights: "imagenet" for the official weights, or the path of a file
+        (.safetensors, .pth or .pt). The extra ``skcnn[pretrained]`` contains the official weights
+        of "efficientnet_lite0", "efficientnet_lite1" and "efficientnet_lite2". Those of other
+        backbones are downloaded once. None starts with random weights. Ignored if `backbone` is a
+        callable.
     input_size : "auto", int, tuple of (int, int) or None, default="auto"
-        Height and width in pixels to which the network resizes images. None keeps their size.
-        "auto" enlarges images whose shorter side has fewer than 128 pixels until it has 160, by a
-        factor of at most 5, because features that were learned from photos of 224 x 224 pixels are
-        less accurate on much smaller images. It keeps the size of images for a callable, and with
-        ``weights=None``.
+        Height and width in pixels to which the network resizes images; an integer is both. None
+        keeps the size of the images. "auto" enlarges images whose shorter side has fewer than 128
+        pixels, so that this side has 160 pixels, but by a factor of at most 5, because the
+        pretrained features are less accurate on images that are much smaller than 224 x 224. "auto"
+        keeps the size of the images if `backbone` is a callable or `weights` is None.
     """
 
     backbone: str | Callable[[int, int, int, int], nn.Module] = "efficientnet_lite0"
@@ -91,7 +93,7 @@ class BackboneParameters:
         )
 
     def _resized(self, height, width):
-        """Return the size to which the network resizes images, None if it is their own."""
+        """Return the size to which the network resizes images, or None to keep their size."""
         if self.input_size is None:
             return None
         if isinstance(self.input_size, str):
@@ -109,10 +111,10 @@ class BackboneParameters:
 
 
 def build_module(spec, images, weights=None, rows=None, *, progress=False):
-    """Build the module of a spec, which standardizes pixel values by those of training images.
+    """Build the module of a spec, and set the statistics with which it standardizes images.
 
-    A network with pretrained weights gets the statistics that the weights expect, if the pixel
-    values of the images are in a usual range. Other networks get the statistics of the images.
+    If the network has pretrained weights and the range of the pixel values is detected, these are
+    the statistics that the weights expect. Otherwise, they are those of the training images.
 
     Parameters
     ----------
@@ -130,12 +132,12 @@ def build_module(spec, images, weights=None, rows=None, *, progress=False):
     Returns
     -------
     module : torch.nn.Sequential
-        Module with pretrained weights if the spec names them.
+        Module, with the pretrained weights of the spec if it has any.
     pixel_scale : PixelScale
         Scale of the pixel values.
     pixel_range : tuple of (float, float) or None
-        Pixel values for black and white: 0 and 1, -1 and 1, or 0 and 255. None if the network has
-        no pretrained weights, or if the pixel values are not in any of these ranges.
+        Detected range of the pixel values: (0, 1), (-1, 1) or (0, 255). None if the network has no
+        pretrained weights, or if none of these ranges is detected.
     """
     with computing():
         module = spec.build(pretrained=spec.weights is not None, progress=progress)

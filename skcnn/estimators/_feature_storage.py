@@ -1,4 +1,4 @@
-"""Storage of features: a cache, and files for memory maps."""
+"""Storage of features: a cache, and files that are memory-mapped."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def cached_features(embedder, images):
 
 
 def _compute(embedder, images, network, precision):
-    """Compute features. The cache finds them by the last three arguments."""
+    """Compute features. The last three arguments are the key of the cache."""
     return embedder._features(images)
 
 
 @contextmanager
 def new_array(folder, shape):
-    """Make an array for features, or a memory map of a new file that is deleted after an error.
+    """Create an array for features, or a memory map of a new file, which an error deletes.
 
     Parameters
     ----------
     folder : str, path or None
-        Folder of the file. None makes an array in memory.
+        Folder of the file. None creates an array in memory.
     shape : tuple of (int, int)
         Shape of the array.
 

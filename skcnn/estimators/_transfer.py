@@ -1,4 +1,4 @@
-"""Training of a pretrained network: its head, or some of its stages after the head."""
+"""Training of a pretrained network: its head alone, or first its head and then its stages."""
 
 from __future__ import annotations
 
@@ -34,17 +34,19 @@ class TransferParameters(BackboneParameters):
     Parameters
     ----------
     fine_tune : bool or int, default=False
-        What is trained: the head alone (False), the whole network (True), or the head and this many
-        last stages of the backbone. With ``weights=None`` the whole network is always trained.
+        Layers to train: only the head (False), the whole network (True), or the head and the given
+        number of last stages of the backbone. A backbone with ``weights=None`` is always trained
+        as a whole.
     head_epochs : "auto" or int, default="auto"
-        Number of epochs in which the head alone is trained before other stages are, so that the
-        random head does not distort the pretrained features (Kumar et al. 2022, arXiv 2202.10054).
-        "auto" is the number for ``fine_tune=False``. 0 trains the head and the stages together from
-        the beginning. Without effect if `fine_tune` is False.
+        Number of epochs in which only the head is trained, before the stages of the backbone are
+        trained too. The untrained head could otherwise distort the pretrained features (Kumar et
+        al. 2022, arXiv 2202.10054). "auto" uses the automatic `max_epochs` of
+        ``fine_tune=False``. 0 trains the head and the stages together from the beginning. Ignored
+        if `fine_tune` is False.
     stage_decay : float, default=0.7
-        Learning rate of a stage of the backbone as a fraction of that of the next stage, if
-        `fine_tune` is not False (discriminative learning rates, Howard and Ruder 2018, arXiv
-        1801.06146, section 3.2).
+        Learning rate of each stage of the backbone as a fraction of the rate of the next stage
+        (discriminative learning rates, Howard and Ruder 2018, arXiv 1801.06146, section 3.2).
+        Ignored if `fine_tune` is False.
     """
 
     fine_tune: bool | int = False
@@ -65,18 +67,19 @@ class TransferTraining:
     Attributes
     ----------
     pixel_range_ : tuple of (float, float) or None
-        Range of the pixel values of the training images, which the network maps to the values that
-        its weights expect: (0, 1), (-1, 1) or (0, 255), whichever contains the pixel values, if
-        they span at least half of it. None if there is no such range, or if the network has no
-        pretrained weights: each channel is then standardized with the mean and the standard
-        deviation of the training images.
+        Detected range of the pixel values, (0, 1), (-1, 1) or (0, 255): the first of these ranges
+        that contains all pixel values of the training images and is at most twice as wide as they
+        are. The network maps it to the values that its weights expect. None if there is no such
+        range, or if the network has no pretrained weights: each channel is then standardized with
+        its mean and standard deviation over the training images.
     n_head_epochs_ : int
-        Number of epochs of the last `fit` in which the head alone was trained.
+        Number of epochs of the last `fit` in which only the head was trained.
     feature_mean_ : float32 array of shape (n_features,)
         Weighted mean of the features of the training images, which is subtracted from the features
-        while the head is trained. There is no such attribute if the head is not trained alone.
+        while only the head is trained. Not defined if the head is never trained alone.
     feature_scale_ : float
-        Root of the mean variance of these features, by which they are divided.
+        Square root of the mean variance of the features, by which they are divided while only the
+        head is trained.
     """
 
     def _build_module(self, spec, dataset):
@@ -110,7 +113,7 @@ class TransferTraining:
         return int(self.fine_tune) + 1
 
     def _phases(self, n_images, *, one_pass, is_new):
-        """Return one phase, or that of the head and that of all trained stages."""
+        """Return the phases of training: one, or that of the head and that of all stages."""
         self.n_head_epochs_ = 0
         if self._trains_from_scratch():
             options = replace(TrainingOptions.of(self, n_images), stage_decay=1.0)
@@ -133,7 +136,7 @@ class TransferTraining:
         return [Phase.of(head, is_last=False), Phase.of(options)]
 
     def _head_options(self, options, n_images):
-        """Return the options of the head before other stages are trained: automatic ones."""
+        """Return the automatic options of the first phase, in which only the head is trained."""
         automatic = {
             **dict.fromkeys(_AUTOMATIC, "auto"),
             "max_epochs": self.head_epochs,
@@ -147,7 +150,7 @@ class TransferTraining:
         return replace(options, **resolve_options(automatic, recipe="head", n_images=n_images))
 
     def _train_phase(self, net, phase, dataset, valid, context, data, trainer=None):
-        """Train a head on features that are computed once, if they are those of every epoch."""
+        """Train one phase, a head on features that are computed once if they do not change."""
         if phase.options.trained_stages != 1:
             super()._train_phase(net, phase, dataset, valid, context, data)
             return

@@ -1,4 +1,4 @@
-"""ImageEmbedder: the features of a pretrained or a trained network, for any estimator after it."""
+"""ImageEmbedder: features of a pretrained network, or of one of the user, for any estimator."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ from skcnn.training.predicting import prediction_module
 class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneParameters):
     """Turn images into the features of a pretrained network, or of one that you trained.
 
-    The features of an image are what the last layer of the network, the head, receives. Any
-    estimator can use them in place of the pixels.
+    The features of an image are the input of the last layer of the network, the head. Any estimator
+    can use them in place of the pixels.
 
     Parameters
     ----------
     backbone : str, callable or fitted estimator, default="efficientnet_lite0"
         Network without its head: a name in `skcnn.networks.BACKBONES` such as "resnet50"; "timm/"
-        and the name of a model of timm, which the extra ``skcnn[timm]`` installs; a callable
-        ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with weights of
-        its own, for which see `skcnn.networks.as_backbone`; or a fitted estimator with a network,
-        such as a `CNNClassifier`, whose last layer is left out. `weights` and `input_size` must
-        have their default values for a fitted estimator. `clone` keeps its fit; in a parameter
-        grid, wrap it in a `sklearn.frozen.FrozenEstimator`.
+        and the name of a model of timm (the extra ``skcnn[timm]`` installs timm); a callable
+        ``(in_channels, height, width, n_outputs)`` that returns a `torch.nn.Module` with pretrained
+        weights: see `skcnn.networks.as_backbone` for its requirements; or a fitted estimator with a
+        network, such as a `CNNClassifier`. With a fitted estimator, `weights` and `input_size` must
+        have their default values. `clone` of the embedder keeps the estimator fitted. In a
+        parameter grid, wrap it in a `sklearn.frozen.FrozenEstimator`.
     image_shape : tuple of int, default=None
         Layout of flat rows: (height, width) or (height, width, n_channels), in pixels. If None,
         rows with a square number of features are square gray images, and other rows of up to 64
@@ -62,22 +62,23 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
     device : str or torch.device, default="auto"
         Device of the network. "auto" uses a GPU if there is one.
     precision : {"auto", "bfloat16", "float32"}, default="auto"
-        Precision of the computation. "auto" uses bfloat16, which is about twice as fast, if the
-        device supports it natively, the network is not a fitted estimator, and it changes features
-        by at most 1 % of their norm, measured for four images in `fit`; otherwise float32. The
-        features are float32 arrays in any case.
+        Precision of the computation. bfloat16 is up to twice as fast as float32. "auto" uses
+        bfloat16 if the device supports it natively, `backbone` is not a fitted estimator, and
+        bfloat16 changes the features of four images by at most 1 % of their norm, which is measured
+        in `fit`. Otherwise, it uses float32. The features are float32 arrays in any case.
     memory : str or joblib.Memory, default=None
-        Folder or object that caches features. The features of the same images are then computed
-        once, by all embedders with the same weights and the same precision. None caches nothing.
+        Folder or `joblib.Memory` for caching features. The features of the same images are then
+        computed only once for the same network and precision. None caches nothing.
     memmap_folder : str or path, default=None
         Folder for features that do not fit into memory. Each call of `transform` or
-        `fit_transform` writes a new file there and returns it as a memory map. None returns arrays
-        in memory. With `memory`, use ``joblib.Memory(folder, mmap_mode="r")`` instead.
+        `fit_transform` writes a new file to this folder and returns it as a memory map. None
+        returns arrays in memory. It cannot be combined with `memory`: use
+        ``memory=joblib.Memory(folder, mmap_mode="r")`` instead.
 
     Attributes
     ----------
     n_features_in_ : int
-        Height x width x number of channels of the images seen in fit.
+        Number of pixel values of an image seen in fit: height x width x number of channels.
     feature_names_in_ : ndarray of shape (n_features,)
         Names of the features seen in fit. Defined only for frames whose columns have names.
     image_shape_ : tuple of (int, int, int)
@@ -85,19 +86,20 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
     n_features_out_ : int
         Number of features of an image.
     pixel_range_ : tuple of (float, float) or None
-        Range of the pixel values in fit, which the network maps to the values that its weights
-        expect: (0, 1), (-1, 1) or (0, 255). The images span at least half of it. None if there is
-        no such range, or if the network has no pretrained weights: each channel is then
-        standardized with its mean and its standard deviation in fit. Of a fitted estimator given
-        as `backbone`, it is the range in its own fit.
+        Detected range of the pixel values, (0, 1), (-1, 1) or (0, 255): the first of these ranges
+        that contains all pixel values of the images seen in fit and is at most twice as wide as
+        they are. The network maps it to the values that its weights expect. None if there is no
+        such range, or if the network has no pretrained weights: each channel is then standardized
+        with its mean and standard deviation over the images seen in fit. If `backbone` is a fitted
+        estimator, this is the range that the estimator detected.
     pixel_scale_ : tuple of (float, float, bool)
-        Scale of the pixel values in fit: quantiles of 5 % and 95 % of the root mean squares of the
-        images, and whether there are at most four different values. Images of a very different
-        scale cause a warning in `transform`.
+        Scale of the pixel values in fit: the 5 % and 95 % quantiles of the root mean squares of the
+        images, and whether there are at most four different values. `transform` warns about images
+        with a very different scale.
     precision_ : {"bfloat16", "float32"}
-        Precision of the computation.
+        Precision chosen in `fit`.
     network_ : object
-        Network and the description from which it is built again when it is loaded.
+        Network, and the description from which it is rebuilt when the embedder is loaded.
     module_ : torch.nn.Module
         Network with its head, including the standardization of its input.
 
@@ -114,18 +116,17 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
 
     Notes
     -----
-    `fit` reads up to 2,048 images to recognize the range of the pixel values. It does not train the
+    `fit` reads up to 2,048 images to detect the range of the pixel values. It does not train the
     network. With ``weights=None``, the random weights are the same in each `fit`.
 
-    `LazyImages` are read in batches, in threads ahead of the network. Random operations of a view
-    are left out.
+    `LazyImages` are read in batches by background threads. Their random operations are not applied.
 
-    A file in `memmap_folder` is never overwritten or deleted.
+    Files in `memmap_folder` are never overwritten or deleted.
 
-    In a grid search, `memory` computes the features of the training and validation images of each
-    split once. ``Pipeline(memory=...)`` does so for the training images only, because it caches
-    `fit_transform`. Cached features of `LazyImages` are found by their source, such as the paths:
-    delete the cache if the files change.
+    With `memory`, a grid search computes the features of the training and validation images of each
+    split once. ``Pipeline(memory=...)`` caches only `fit_transform`, so the features of the
+    validation images are computed for every candidate. The cache identifies `LazyImages` by their
+    source, for example their paths, and not by their pixels: delete it if the files change.
 
     Examples
     --------
@@ -276,7 +277,7 @@ class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneP
         return self.n_features_out_
 
     def __sklearn_clone__(self) -> ImageEmbedder:
-        """Clone without losing the fit of an estimator given as the backbone."""
+        """Clone the embedder, but not a fitted estimator that is its backbone."""
         backbone = self.backbone
         view = fitted_view(self)
         if _is_estimator(backbone):

@@ -15,10 +15,11 @@ from skcnn.estimators._transfer import TransferParameters, TransferTraining
 class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
     """Pretrained network that classifies images.
 
-    The network has learned features from the 1.3 million photos of ImageNet. A new last layer, the
-    head, is trained on the features of the images, and on request the last stages of the network,
-    or all of them. With few images this is more accurate than a network that is trained from
-    random weights, as long as the images resemble photos.
+    The network was trained on the 1.3 million photos of ImageNet. Its last layer, the head, is
+    replaced by a new one, which is trained on the features that the rest of the network, the
+    backbone, computes. With `fine_tune`, the last stages of the backbone or all of them are trained
+    too. If there are few images and they resemble photos, this is more accurate than a network that
+    is trained from random weights.
 
     See Also
     --------
@@ -28,33 +29,38 @@ class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
 
     Notes
     -----
-    The meaning of "auto" depends on the number n of training images, with batches of 32 images:
+    "auto" stands for these values:
 
     ================ ================================ =======================================
-    parameter        ``fine_tune=False``              other values
+    parameter        ``fine_tune=False``              other values of `fine_tune`
     ================ ================================ =======================================
     `optimizer`      "adamw"                          "adamw"
     `learning_rate`  0.001                            0.001
     `schedule`       "one_cycle"                      "one_cycle"
     `weight_decay`   0.5                              0.05
     `batch_size`     32                               32
-    `max_epochs`     5, or enough for 200 batches     10, or enough for 100 batches
+    `max_epochs`     5, or more for few images        10, or more for few images
     ================ ================================ =======================================
 
-    With another optimizer, `learning_rate` and `weight_decay` are those of `CNNClassifier`. The
-    optimizers "adam" and "adamw" have an epsilon of 0.001 if stages of the backbone are trained, so
-    that these change little once the training images are classified correctly.
+    For few images, `max_epochs` increases until there are 200 batches of 32 images with
+    ``fine_tune=False``, and 100 with other values. With another optimizer, "auto" has the meaning
+    of `CNNClassifier` for `learning_rate` and `weight_decay`. With ``weights=None``, it has this
+    meaning for all parameters. The optimizers "adam" and "adamw" have an epsilon of 0.001 if stages
+    of the backbone are trained, so that the weights change little once the training images are
+    classified correctly.
 
     With ``fine_tune=False`` and images that are the same in every epoch, the features are computed
     once, and the head is trained on them. `ImageAugmenter`, `mixup` and `progressive_resizing`
-    change the images, and `callbacks` expect a net for images: with any of them, the features are
-    computed in every epoch.
+    change the images, and `callbacks` expect a net whose input are images: with any of them, the
+    features are computed again in every epoch.
 
     With other values of `fine_tune`, the head is trained first, on the features of images without
-    augmentation, and then the head together with stages of the network. The parameters of training
-    are those of the second phase. Batch normalization keeps the statistics of the pretrained
-    network in both phases, while its weights are trained in the stages that are. fastai and
-    Lightning update these statistics also in layers that are frozen, unless they are told not to.
+    augmentation, and then the head and the stages together. In the first phase, the parameters of
+    the table have the values for ``fine_tune=False``, and `mixup`, `progressive_resizing`,
+    `lookahead` and `early_stopping` are off. Batch normalization layers keep the running means and
+    variances of the pretrained network in both phases. Their weights and biases are trained in
+    trained stages. By default, fastai and Lightning update the running means and variances even in
+    frozen layers.
 
     References
     ----------

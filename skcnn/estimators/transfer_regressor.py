@@ -15,7 +15,8 @@ from skcnn.estimators._transfer import TransferParameters, TransferTraining
 class TransferRegressor(TransferTraining, ImageRegressor, TransferParameters):
     """Pretrained network that predicts numbers from images.
 
-    Its parameters are those of `TransferClassifier` without `label_smoothing` and `class_weight`.
+    The parameters are those of `TransferClassifier` without `label_smoothing` and `class_weight`,
+    and with other values of `loss`.
 
     See Also
     --------
@@ -25,8 +26,8 @@ class TransferRegressor(TransferTraining, ImageRegressor, TransferParameters):
 
     Notes
     -----
-    The targets are standardized, so that their scale does not matter. The Notes of
-    `TransferClassifier` describe the training.
+    The network is trained on standardized targets, so their scale does not matter. The Notes of
+    `TransferClassifier` describe the training and the values of "auto".
 
     References
     ----------
