@@ -1,4 +1,4 @@
-"""Download official files once, continue partial downloads, and compare checksums."""
+"""Download official files once, continue partial downloads, and verify checksums."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from urllib.request import Request, urlopen
 from filelock import FileLock
 from tqdm import tqdm
 
-TIMEOUT = 30  # seconds without an answer before a server counts as unavailable
-LEAST_PROGRESS = 2**20  # bytes that a broken download must have received to be continued at once
+TIMEOUT = 30  # seconds without an answer after which a server counts as unavailable
+LEAST_PROGRESS = 2**20  # bytes after which an interrupted download is continued at once
 
 _CHUNK = 2**18  # bytes
 _RANGE_NOT_SATISFIABLE = 416
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class _ServerError(Exception):
-    """An error that the server or the network causes."""
+    """Error of the server or of the network."""
 
 
 def official_file(
@@ -41,33 +41,33 @@ def official_file(
     progress: bool = False,
     resume: bool = False,
 ) -> Path:
-    """Return the path of an official file, and download it if needed.
+    """Return the path of an official file, and download the file if needed.
 
-    A download is written to a partial file in the same folder, whose name ends with ".part". The
-    file is moved to its path when it is complete and has the official checksum. Other threads and
-    processes that need the same file wait until then.
+    A download is first written to a partial file in the same folder, whose name ends with ".part".
+    When it is complete and its checksum is verified, it is moved to its path. Other threads and
+    processes that need the same file wait for it.
 
     Parameters
     ----------
     url : str
         URL of the file.
     sha256 : str
-        SHA-256 of the file as hexadecimal digits, or the first of them.
+        SHA-256 of the file as hexadecimal digits, or the first digits of it.
     path : Path
         Path of the file. If there is no such file, it is downloaded to this path, and missing
         folders are created.
     download_if_missing : bool, default=True
         Whether to download the file if it does not exist or has another checksum.
     n_retries : int, default=0
-        Number of further attempts after an error that the server causes. A connection that breaks
-        off after at least 1 MiB is continued at once, and does not count.
+        Number of further attempts after an error of the server or of the network. A download that
+        is interrupted after at least 1 MiB is continued at once, without using up an attempt.
     delay : float, default=1.0
         Seconds between attempts.
     progress : bool, default=False
         Whether to show the progress on stderr.
     resume : bool, default=False
         Whether to keep the partial file after an error or Ctrl-C, so that the next call continues
-        the download. False removes it.
+        the download. False deletes it.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def _is_official(path, sha256):
 
 @contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a file that is downloaded, a file beside it that is removed afterwards."""
+    """Hold the lock of a file in the context. It is a file beside it that is deleted afterwards."""
     lock = path.with_name(f"{path.name}.lock")
     with FileLock(lock):
         try:
@@ -144,7 +144,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _download(url, sha256, part, n_retries, delay, progress, resume):
-    """Complete a partial file, and try again after an error of the server."""
+    """Complete a partial file, and try again after an error of the server or of the network."""
     retries_left = n_retries
     while True:
         n_bytes = _size(part)
@@ -175,11 +175,11 @@ def _size(path):
 
 
 def _complete(url, sha256, part, progress):
-    """Download the missing bytes of a partial file, or all if they are not of the official file."""
+    """Download the missing bytes of a partial file, or all bytes if it is of another file."""
     if _is_official(part, sha256):
         return
     continued = _transfer(url, part, progress)
-    if continued and not _is_official(part, sha256):  # its beginning is of another file
+    if continued and not _is_official(part, sha256):  # the first bytes were of another file
         part.unlink()
         _transfer(url, part, progress)
     if not _is_official(part, sha256):
@@ -198,7 +198,7 @@ def _transfer(url, part, progress):
     """
     n_bytes = _size(part)
     response = _response(url, n_bytes)
-    if response is None:  # there are not so many bytes
+    if response is None:  # the partial file is longer than the file on the server
         n_bytes, response = 0, _response(url, 0)
     with response:
         continued = response.status == _PARTIAL_CONTENT
@@ -217,7 +217,7 @@ def _transfer(url, part, progress):
 
 
 def _response(url, start):
-    """Open a URL from a position on; return None if the file ends before it."""
+    """Open a URL at a byte position, or return None if the file is shorter."""
     headers = {"User-Agent": "skcnn", **({"Range": f"bytes={start}-"} if start else {})}
     try:
         return urlopen(Request(url, headers=headers), timeout=TIMEOUT)

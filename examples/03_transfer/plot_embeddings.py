@@ -113,10 +113,9 @@ for parameters, accuracy, seconds in zip(
 print(f"test accuracy of the best pipeline: {search.score(X_test, y_test):.3f}")
 
 # %%
-# The fits with the first value of ``C`` take longer, because they compute the features. The accuracy
-# on the test patches is lower than in cross-validation: the training and validation patches of a
-# fold are from the same half of a photo, and can be neighbors, while the test patches are from the
-# other half.
+# The fits with the first value of ``C`` take longer, because they compute the features. The test
+# accuracy is lower than in cross-validation: the training and validation patches of a fold are from
+# the same half of a photo, and can be neighbors, while the test patches are from the other half.
 #
 # If no parameter of the embedder is searched, compute the features before the search. The embedder
 # learns only the range of the pixel values from the images, so nothing leaks between the folds.

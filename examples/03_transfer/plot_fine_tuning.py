@@ -62,8 +62,8 @@ for name, model in models.items():
 # The learning curves
 # -------------------
 #
-# Fine-tuning has two phases. The first phase trains only the head, because the large gradients of an
-# untrained head could distort the pretrained features. Its ``n_head_epochs_`` epochs take little
+# Fine-tuning has two phases. The first phase trains only the head, because the large gradients of
+# an untrained head could distort the pretrained features. Its ``n_head_epochs_`` epochs take little
 # time, because the features are computed once. In the second phase, the features adapt to the
 # patches. The learning rate increases from a low value at the beginning of each phase.
 

@@ -85,9 +85,9 @@ for task, (X_train, X_test, y_train, y_test) in tasks.items():
 # The error bars are the standard deviations over the three fits.
 #
 # On the patches of photos, the pretrained network is more accurate with 4 images of each class than
-# the other network with 16. On the digits it is the other way round: strokes have little in common
-# with the photos on which the network was trained, and a network from random weights learns them
-# from few images.
+# the other network with 16. On the digits, the network that is trained from random weights is more
+# accurate with 4 and 16 images of each class: strokes have little in common with the photos of
+# ImageNet, and few images are enough to learn them.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
 for axis, task in zip(axes, tasks, strict=True):

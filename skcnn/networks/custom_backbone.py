@@ -12,22 +12,23 @@ from torch import Tensor, nn
 from skcnn.networks.backbone import Backbone, Statistics
 from skcnn.networks.stages import split_network
 
-_N_IMAGES = 4  # with which the head is searched
+_N_IMAGES = 4  # number of random images with which the head is found
 
 
 def as_backbone(
     network: nn.Module, in_channels: int, height: int, width: int, n_outputs: int
 ) -> nn.Module:
-    """Return a network that follows the `Backbone` protocol, the given one or a wrapper of it.
+    """Return a network or a wrapper of it, so that it follows the `Backbone` protocol.
 
     The head is the last `torch.nn.Linear` with `n_outputs` outputs that the network calls. Its
-    outputs must be those of the network.
+    outputs must be the outputs of the network.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Network. Its attribute `statistics`, a `Statistics`, says which pixel values its weights
-        expect. Without the attribute, they are learned from the training images.
+        Network. Its attribute `statistics`, a `Statistics`, contains the scale, mean and standard
+        deviation of the pixel values that the weights expect. Without the attribute, images are
+        standardized with the statistics of the training images.
     in_channels : int
         The number of channels of the images.
     height, width : int
@@ -38,15 +39,16 @@ def as_backbone(
     Returns
     -------
     backbone : torch.nn.Module
-        The network itself if it follows the protocol. Otherwise a module whose child "network" it
-        is, with the prefix "network." in the names of its weights.
+        The network itself if it follows the protocol. Otherwise, a module that contains the network
+        as its child "network", so that the names of the weights start with "network.".
 
     Raises
     ------
     TypeError
-        If `statistics` of the network are not a `Statistics`.
+        If the attribute `statistics` of the network is not a `Statistics`.
     ValueError
-        If the network does not end with a head, or its statistics are not those of the channels.
+        If the network does not end with a head, or if the numbers of channels of its statistics and
+        of the images differ.
 
     Examples
     --------
@@ -82,8 +84,8 @@ class CustomBackbone(nn.Module):
     Attributes
     ----------
     statistics : Statistics or None
-        Statistics of the pixel values that the weights expect, an attribute of the network. None if
-        it has no such attribute.
+        Attribute `statistics` of the network, the statistics of the pixel values that its weights
+        expect. None if it has no such attribute.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class CustomBackbone(nn.Module):
         return self.network(images)
 
     def features(self, images: Tensor) -> Tensor:
-        """Compute the input of the head. Several threads can compute features at the same time.
+        """Compute the input of the head. Several threads may call this at the same time.
 
         Parameters
         ----------
@@ -144,9 +146,9 @@ class CustomBackbone(nn.Module):
         -------
         stages : list of torch.nn.Module
             For a `torch.nn.Sequential` that ends with the head, its layers with parameters, each
-            with the following ones without parameters; calling one after the other computes the
-            outputs. For another network, everything before the head, which cannot be called, and
-            the head.
+            joined with the layers without parameters that follow it; calling the stages one after
+            the other computes the outputs. For any other network, two stages: one with all
+            parameters outside the head, which cannot be called, and the head.
         """
         layers = [self.network]
         while type(layers[-1]) is nn.Sequential:
@@ -170,13 +172,13 @@ class CustomBackbone(nn.Module):
 
 
 def _statistics(network, in_channels):
-    """Return the statistics that a network states, or raise an error if they cannot be used."""
+    """Return the attribute `statistics` of a network, or raise an error if it is invalid."""
     statistics = getattr(network, "statistics", None)
     if statistics is None:
         return None
     if not isinstance(statistics, Statistics):
         raise TypeError(
-            f"the attribute statistics of the network is {statistics!r}, and must be a "
+            f"the attribute statistics of the network is {statistics!r}, but must be a "
             "skcnn.networks.Statistics or None"
         )
     for name in ("mean", "deviation"):
@@ -184,20 +186,20 @@ def _statistics(network, in_channels):
         if n_values != in_channels:
             raise ValueError(
                 f"the statistics of the network have a {name} of {n_values} channels, but the "
-                f"images have {in_channels} channels: give the network statistics for them"
+                f"images have {in_channels} channels: give one value for each channel of the images"
             )
     return statistics
 
 
 @torch.no_grad()
 def _find_layers(network, images, n_outputs):
-    """Return the names of the head, and of the last layer with feature maps or None."""
+    """Return the names of the head and of the last layer with feature maps, or None for that."""
     heads, maps, following = [], [], []
 
     def record(name):
         def hook(layer, args, outputs):
             if isinstance(layer, nn.Linear) and layer.out_features == n_outputs:
-                heads.append((name, outputs.clone()))  # as it may be changed in place
+                heads.append((name, outputs.clone()))  # later layers may change it in place
                 following.clear()
             elif isinstance(outputs, Tensor) and outputs.ndim == 4 and outputs[0, 0].numel() > 1:
                 maps.append(name)
@@ -213,7 +215,8 @@ def _find_layers(network, images, n_outputs):
                 stack.enter_context(layer.register_forward_hook(record(name)))
         outputs = network(images)
     name, expected = heads[-1] if heads else (None, None)
-    # After a head of few outputs, an activation such as ReLU may happen not to change them.
+    # Equal outputs alone do not show that the layer is the head: an activation such as ReLU after
+    # it does not change outputs that are all positive.
     is_head = name is not None and not following and isinstance(outputs, Tensor)
     if not (is_head and torch.equal(expected, outputs)):
         raise ValueError(
@@ -237,7 +240,7 @@ def _evaluation(network: nn.Module) -> Iterator[None]:
 
 
 def _joined(layers):
-    """Join layers without parameters with the layer before them, the first ones with that after."""
+    """Join each layer without parameters with the one before it, or the first with the next one."""
     groups = [[]]
     for layer in layers:
         if _has_parameters(layer) and any(map(_has_parameters, groups[-1])):

@@ -14,7 +14,7 @@ def unknown_name(
     prefix: str = "",
     listed: str | None = None,
 ) -> str:
-    """Return a sentence that suggests the names that are most similar to an unknown one.
+    """Return an error message that suggests the known names most similar to an unknown name.
 
     Parameters
     ----------
@@ -23,16 +23,17 @@ def unknown_name(
     known : iterable of str
         Known names.
     kind : str, default="backbone"
-        What has the name.
+        Kind of object that the name stands for.
     prefix : str, default=""
-        Prefix of all names in the sentence.
+        Prefix of all names in the message.
     listed : str, default=None
-        Where the names are listed. None lists all of them if none is similar.
+        Expression that lists the known names, for the message if none is similar. None puts all
+        known names into the message.
 
     Returns
     -------
-    sentence : str
-        Sentence.
+    message : str
+        Error message.
 
     Examples
     --------

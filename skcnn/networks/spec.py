@@ -1,4 +1,4 @@
-"""Description of a network, from which its module can be built again."""
+"""Description of a network, from which its module can be rebuilt."""
 
 from __future__ import annotations
 
@@ -58,14 +58,13 @@ class NetworkSpec:
     weights : str or path, default=None
         Pretrained weights of a backbone: "imagenet" for the official ones, which timm downloads for
         its models, or the path of a file. The path is stored as a string. None means that the
-        network is trained from scratch. The head is always new: the weights of a head in the file
-        are ignored, whatever its number of classes.
+        network is trained from scratch. The weights of a head in the file are always ignored.
     input_size : tuple of (int, int), default=None
         Height and width in pixels to which the module resizes images before the network. None
         keeps their size.
     backbone : bool, default=False
-        Whether the network that a callable returns is wrapped by `as_backbone`, so that it follows
-        the `Backbone` protocol. The other networks follow it anyway.
+        Whether the network that a callable returns is passed to `as_backbone`, so that it follows
+        the `Backbone` protocol. The networks of this package always follow it.
 
     Raises
     ------
@@ -123,7 +122,7 @@ class NetworkSpec:
             The layers "standardize", "resize" if there is an `input_size`, and "network"; in
             float32, with weights in channels-last memory format. "standardize" is a `Standardize`
             with mean 0 and scale 1. If there are `weights`, it has the statistics that they expect
-            of pixel values from 0 to 255, and gray images are repeated to three channels.
+            for pixel values from 0 to 255, and repeats the channel of gray images three times.
 
         Raises
         ------
@@ -154,7 +153,7 @@ class NetworkSpec:
         return module.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _network_size(self):
-        """Return the height and width of the images that the network gets."""
+        """Return the height and width of the images that enter the network."""
         return self.input_size or (self.height, self.width)
 
     def _build_named(self, in_channels):
@@ -167,7 +166,7 @@ class NetworkSpec:
         sizes = (in_channels, *self._network_size(), self.n_outputs)
         try:
             return builder(*sizes, **(self.options or {}))
-        except RuntimeError as error:  # of PyTorch, which cannot allocate the weights
+        except RuntimeError as error:  # PyTorch cannot allocate the weights
             raise ValueError(
                 f"the network {self.name!r} with {self.options} is too large for the memory: use "
                 f"fewer or smaller layers ({str(error).splitlines()[0]})"
@@ -201,7 +200,7 @@ class NetworkSpec:
             network = self.name(*size, **(self.options or {}))
             if not isinstance(network, nn.Module):
                 raise TypeError(
-                    f"it gives {type(network).__name__}, and must give a torch.nn.Module"
+                    f"it returns {type(network).__name__}, but must return a torch.nn.Module"
                 )
             network = copy_network(network, *size[:3])
             check_network(network, *size)

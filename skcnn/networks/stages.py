@@ -1,4 +1,4 @@
-"""Parts of a network whose layers are not called one after the other."""
+"""Stages of networks that are not a sequence of layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Stage(nn.Module):
     modules : iterable of torch.nn.Module
         Modules of the network.
     parameters : iterable of torch.nn.Parameter
-        Parameters of the network that belong to none of the modules.
+        Further parameters of the network, which belong to none of the modules.
     """
 
     def __init__(
@@ -36,8 +36,9 @@ def split_network(
 ) -> list[nn.Module]:
     """Split a network into stages.
 
-    A module whose parameters are all in one stage belongs to this stage as a whole. A module
-    without parameters belongs to the stage of the module before it.
+    A module whose parameters are all in one stage belongs to this stage. Other modules are divided:
+    their children and their own parameters are assigned to stages. A module without parameters
+    belongs to the stage of the module before it.
 
     Parameters
     ----------
@@ -46,12 +47,13 @@ def split_network(
     stage_of : mapping of {torch.nn.Parameter: int}
         Number of the stage of each parameter. Stages are sorted by their numbers.
     apart : torch.nn.Module, default=None
-        Module that does not belong to a stage as a part of another module, such as the head.
+        Module, such as the head, that is assigned to a stage by itself: modules that contain it are
+        divided.
 
     Returns
     -------
     stages : list of Stage
-        Stages, which have no parameter in common and contain all parameters.
+        Stages. Each parameter of the network is in exactly one stage.
     """
     modules: dict[int, list[nn.Module]] = defaultdict(list)
     parameters: dict[int, list[nn.Parameter]] = defaultdict(list)

@@ -15,7 +15,7 @@ from skcnn.networks.stages import split_network
 
 PREFIX = "timm/"  # of the names of models of timm
 
-# Arguments for the size of images. Models that accept several sizes do not have all of them.
+# Arguments for the size of images. Some models that accept several sizes lack some of them.
 _SIZE_ARGUMENTS: tuple[dict[str, bool], ...] = (
     {"dynamic_img_size": True, "dynamic_img_pad": True},
     {"dynamic_img_size": True},
@@ -24,7 +24,7 @@ _SIZE_ARGUMENTS: tuple[dict[str, bool], ...] = (
 
 
 class TimmBackbone(nn.Module):
-    """Model of timm without its classifier, and a new head.
+    """Model of timm whose classifier is replaced by a new head.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class TimmBackbone(nn.Module):
             n_features, self._cam_layer_name = self._try_out()
         except MemoryError:
             raise
-        except Exception as error:  # of many kinds, as each model raises others
+        except Exception as error:  # its type depends on the model
             reason = _first_line(error)
             raise ValueError(
                 f"{self.name!r} cannot compute features of images of {height} x {width} pixels "
@@ -97,7 +97,7 @@ class TimmBackbone(nn.Module):
         return self.output(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """Compute the pooled features, of a transformer its pooled token.
+        """Compute the pooled features: of a transformer, its class token or a mean of its tokens.
 
         Parameters
         ----------
@@ -117,10 +117,10 @@ class TimmBackbone(nn.Module):
         Returns
         -------
         stages : list of torch.nn.Module
-            The groups of layers that timm defines for learning rates by depth, or the layers of
-            models without such groups; and the head. A group without any weights of two or more
-            dimensions, such as a last normalization, is part of the group before it. Only the head
-            can be called.
+            The groups of layers that timm defines for layer-wise learning rates, or the layers of a
+            model without such groups, and then the head. A group whose parameters are all vectors,
+            such as a last normalization, is part of the group before it. Only the head can be
+            called.
         """
         groups = self._groups()
         stage_of = {value: groups[key] for key, value in self.model.named_parameters()}
@@ -132,7 +132,7 @@ class TimmBackbone(nn.Module):
         return [*split_network(self.model, merged), self.output]
 
     def _groups(self):
-        """Return the number of the group of each parameter of the model by its name."""
+        """Return the number of the group of each parameter of the model, by parameter name."""
         from timm.models import group_parameters
 
         try:
@@ -157,7 +157,7 @@ class TimmBackbone(nn.Module):
         Returns
         -------
         weights : dict of {str: tensor}
-            Weights by the names of this network. Those of the head are missing if the official
+            Weights by their names in this network. Those of the head are missing if the official
             model has no classifier.
 
         Raises
@@ -165,7 +165,7 @@ class TimmBackbone(nn.Module):
         OSError
             If the weights cannot be downloaded.
         ValueError
-            If there are no weights for the model, or not for images of this size.
+            If there are no weights for the model, or none for images of this size.
         """
         timm, name = _timm(self.name), self.name.removeprefix(PREFIX)
         if not timm.is_model_pretrained(name):
@@ -190,7 +190,7 @@ class TimmBackbone(nn.Module):
         return self._renamed(model.state_dict())
 
     def converted_weights(self, state: dict[str, Tensor], source: str) -> dict[str, Tensor]:
-        """Convert the weights of a checkpoint as timm does, for example to another image size.
+        """Convert the weights of a checkpoint with timm, for example to another image size.
 
         Parameters
         ----------
@@ -202,7 +202,7 @@ class TimmBackbone(nn.Module):
         Returns
         -------
         weights : dict of {str: tensor}
-            Weights by the names of this network.
+            Weights by their names in this network.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class TimmBackbone(nn.Module):
         return self._renamed(state)
 
     def _renamed(self, state):
-        """Rename weights of the model to those of this network, without further classifiers."""
+        """Rename weights of the model to their names here, and remove additional classifiers."""
         names = self.model.pretrained_cfg.get("classifier") or ()
         names = (names,) if isinstance(names, str) else tuple(names)
         heads = tuple(f"{name.split('.')[0]}." for name in names)
@@ -262,7 +262,7 @@ class TimmBackbone(nn.Module):
 
 
 def timm_config(name: str) -> Any:
-    """Return the configuration that belongs to the pretrained weights of a model of timm.
+    """Return the configuration of the pretrained weights of a model of timm.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def timm_config(name: str) -> Any:
 
 
 def _parts(model):
-    """Return how the names of parameters begin in each child of a model, or in its layers."""
+    """Return the prefixes of parameter names of the children of a model and of their layers."""
     parts = []
     for name, child in model.named_children():
         is_sequence = isinstance(child, (nn.ModuleList, nn.Sequential))
@@ -301,10 +301,10 @@ def _parts(model):
 
 
 def _timm(name):
-    """Import timm, or raise an error that says what needs it."""
+    """Import timm, or raise an error with the name of the model that needs it."""
     try:
         import timm
-    except Exception as error:  # torchvision raises RuntimeError beside another build of PyTorch
+    except Exception as error:  # torchvision raises RuntimeError with another build of PyTorch
         raise ImportError(
             f"{name!r} is a model of timm, which is not installed or cannot be imported ({error}): "
             'install it with pip install "skcnn[timm]"'
@@ -317,7 +317,7 @@ def _first_line(error):
 
 
 def _create(name, size, **options):
-    """Create a model for images of a size, if the model has arguments for the size."""
+    """Create a model for images of the given size, if it has arguments for the size."""
     timm = _timm(f"{PREFIX}{name}")
     for arguments in _SIZE_ARGUMENTS:
         try:

@@ -1,4 +1,4 @@
-"""Values of training options that are "auto"."""
+"""Values of the training options for which "auto" stands."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ def resolve_options(
     Parameters
     ----------
     options : dict
-        Training options by name. "optimizer", "learning_rate", "schedule", "batch_size" and
-        "max_epochs" may be "auto".
+        Training options by name. "optimizer", "learning_rate", "schedule", "weight_decay",
+        "batch_size" and "max_epochs" may be "auto".
     recipe : {"plain", "fast", "head", "fine_tuning"}, default="plain"
-        What is trained: the fast network, the head of a pretrained network, such a network with
-        some of its stages, or any other network.
+        What is trained: the fast network ("fast"), only the head of a pretrained network ("head"),
+        stages of a pretrained network ("fine_tuning"), or any other network ("plain").
     n_images : int
         Number of training images.
 
     Returns
     -------
     options : dict
-        The options, with the chosen values in place of "auto", and Python's numbers in place of
-        those of NumPy, whose small integers overflow.
+        Options with the chosen values in place of "auto". Numbers of NumPy are converted to numbers
+        of Python, because small integers of NumPy overflow.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def resolve_options(
     """
     choices = _RECIPES[recipe](n_images)
     if options["optimizer"] not in ("auto", choices["optimizer"]):
-        # These two are values for the optimizer of the recipe.
+        # The rate and the decay of the recipe are for its own optimizer.
         choices = {**choices, "learning_rate": "auto", "weight_decay": "auto"}
     options = {
         name: choices[name] if name in choices and _is_auto(value) else value
@@ -75,7 +75,7 @@ def _fast_options(n_images):
 
 
 def _head_options(n_images):
-    """Return the choices for a head: at least 5 epochs and 200 steps."""
+    """Return the choices for training only the head: at least 5 epochs and 200 steps."""
     return {
         "optimizer": "adamw",
         "learning_rate": 0.001,
@@ -87,7 +87,7 @@ def _head_options(n_images):
 
 
 def _fine_tuning_options(n_images):
-    """Return the choices for several stages: at least 10 epochs and 100 steps."""
+    """Return the choices for training stages: at least 10 epochs and 100 steps."""
     return {
         "optimizer": "adamw",
         "learning_rate": 0.001,

@@ -1,4 +1,4 @@
-"""Features of images: what the last layer of a network receives, computed once."""
+"""Features of images: the input of the last layer of a network."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from skcnn.training.memory import freed_memory_kept
 from skcnn.training.state import module_and_spec, to_arrays
 
 _MIN_BATCH, _MAX_BATCH = 4, 512
-_PIXELS = 2**17  # that enter the network in a batch, on the CPU
-_N_COMPARED, _TOLERANCE = 4, 0.01  # images whose features are compared, and accepted error
+_PIXELS = 2**17  # number of pixels in a batch on the CPU, after resizing
+_N_COMPARED, _TOLERANCE = 4, 0.01  # number of images for measuring the error, accepted error
 
 
 class StoredNetwork:
-    """A module that is pickled as a description and arrays.
+    """Module that is pickled as a description and arrays.
 
     Parameters
     ----------
     module : torch.nn.Module
         Module in eval mode.
     spec : NetworkSpec
-        Description from which the module is built again. If None, the pickle contains the module.
+        Description from which the module is rebuilt. If None, the pickle contains the module.
     """
 
     def __init__(self, module, spec):
@@ -39,7 +39,7 @@ class StoredNetwork:
 
     @classmethod
     def of(cls, net):
-        """Copy the module of a net, which another thread may train.
+        """Copy the module of a net, even while another thread trains it.
 
         Parameters
         ----------
@@ -71,17 +71,17 @@ def compute_features(module, dataset, *, device, precision, batch_size=None, out
     Parameters
     ----------
     module : torch.nn.Sequential
-        Module in eval mode on the device. It is not changed.
+        Module in eval mode on the device. Not modified.
     dataset : ImageDataset
-        Images. Random operations are left out.
+        Images. Their random operations are not applied.
     device : torch.device
         Device of the module.
     precision : {"auto", "bfloat16", "float32"}
         Precision of the computation. "auto" is float32.
     batch_size : int, default=None
-        Number of images in a batch. None chooses it from the size of the images.
+        Number of images in a batch. None chooses it by the size of the images.
     out : float32 array of shape (n_images, n_features), default=None
-        Array for the features. None makes a new one.
+        Array for the features. None creates a new one.
 
     Returns
     -------
@@ -113,10 +113,10 @@ def compute_features(module, dataset, *, device, precision, batch_size=None, out
 
 
 def choose_precision(module, dataset, device):
-    """Return the precision that computes features fast with an error of at most 1 %.
+    """Return bfloat16 if it is accurate enough for the features, and float32 otherwise.
 
-    The error of bfloat16 depends on the network. It is measured for a few images, relative to the
-    norm of the features.
+    The error of bfloat16 depends on the network. It is measured on a few images, relative to the
+    norm of their features.
 
     Parameters
     ----------
@@ -170,8 +170,8 @@ def count_features(module, image_shape):
     name = type(network).__name__
     if not hasattr(network, "features"):
         raise TypeError(
-            f"the network {name} has no method features(images), which returns the input of its "
-            "last layer: define it, or use a backbone of skcnn"
+            f"the network {name} has no method features(images): define one that returns the input "
+            "of its last layer, or use a backbone of skcnn"
         )
     height, width, n_channels = image_shape
     tensor = next(chain(module.parameters(), module.buffers()), torch.empty(0))
@@ -181,13 +181,13 @@ def count_features(module, image_shape):
     if features.ndim != 2 or len(features) != 2:
         raise ValueError(
             f"the method features of {name} returns a tensor of shape {tuple(features.shape)} for "
-            "2 images: it must return one of shape (2, n_features)"
+            "2 images: it must return a tensor of shape (2, n_features)"
         )
     return features.shape[1]
 
 
 def _batch_size(module, image_size, device):
-    """Return the number of images whose activations fit the caches of a CPU."""
+    """Return the number of images in a batch whose activations fit into the caches of a CPU."""
     height, width = next((layer.size for layer in module if hasattr(layer, "size")), image_size)
     batch_size = int(np.clip(_PIXELS // (height * width), _MIN_BATCH, _MAX_BATCH))
     return batch_size if device.type == "cpu" else max(256, batch_size)
@@ -197,6 +197,7 @@ def _check_finite(features, start):
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
         raise ValueError(
-            f"the features of image {start + finite.argmin()} are NaN or infinite: its pixel "
-            "values are too far from those of fit, or the network divides by zero"
+            f"the features of image {start + finite.argmin()} are NaN or infinite: check that its "
+            "pixel values have the scale of those in fit, and that the network does not divide by "
+            "zero"
         )

@@ -1,4 +1,4 @@
-"""Train some stages of a network, and only its head on features that are computed once."""
+"""Training of some stages of a network, and of its head on features that are computed once."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from skcnn.training.optimizers import parameter_groups
 
 
 def trained_groups(module, learning_rate, options):
-    """Group the parameters that the options train by their learning rate.
+    """Group the parameters that are trained by their learning rate.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module. If the options name stages, its last layer is a network with stages.
+        Module. Its last layer is a network with stages if the options train some stages only or
+        with different rates.
     learning_rate : float
         Learning rate of the head.
     options : TrainingOptions
@@ -46,23 +47,22 @@ def trained_groups(module, learning_rate, options):
 
 @contextmanager
 def frozen(module, trained_stages):
-    """Freeze the parameters of all but the last stages of a network in the context.
+    """Freeze the parameters of all stages of a network but the last ones, in the context.
 
     Parameters
     ----------
     module : torch.nn.Module
         Module, whose last layer is a network with stages.
     trained_stages : float or None
-        Number of last stages to train, the head included, infinity for all. None trains the whole
-        module as usual.
+        Number of last stages to train, including the head; infinity for all. None trains the whole
+        module, with its batch normalizations in train mode.
 
     Yields
     ------
     layers : list of torch.nn.Module
-        Layers that have to stay in eval mode: the frozen stages, whose dropout is off and whose
-        batch normalizations use their running statistics, and the batch normalizations of the
-        other stages. Their running statistics are those of many more images than the training
-        images, so training does not change them.
+        Layers that have to stay in eval mode: the frozen stages, so that their dropout is off, and
+        all batch normalizations. Their running statistics come from many more images than the
+        training images, so they are used and not updated.
     """
     if trained_stages is None:
         yield []
@@ -82,14 +82,14 @@ def frozen(module, trained_stages):
 
 
 def feature_dataset(net, dataset):
-    """Compute the features of a dataset, and return them as a dataset of images of one pixel.
+    """Return the features of a dataset as a dataset of images with one pixel.
 
     Parameters
     ----------
     net : ImageNeuralNet
         Net with a network that has features.
     dataset : ImageDataset
-        Images. Random operations are left out.
+        Images. Their random operations are not applied.
 
     Returns
     -------
@@ -110,21 +110,21 @@ def feature_dataset(net, dataset):
 
 
 def head_net(net, options):
-    """Return a net that trains the head of another net on its features.
+    """Return a net whose module is the head of another net, and whose input are features.
 
-    Both have the same head, history, lock and optimizer.
+    The nets share the head, the history, the lock and the optimizer.
 
     Parameters
     ----------
     net : ImageNeuralNet
-        Net whose options train the head alone.
+        Net whose head is to be trained.
     options : TrainingOptions
-        Training options.
+        Training options, which train only the head.
 
     Returns
     -------
     net : ImageNeuralNet
-        Net for the dataset of `feature_dataset`.
+        Net that is trained on the dataset of `feature_dataset`.
     """
     head = net.module_[-1].stages()[-1]
     module = nn.Sequential(OrderedDict(flatten=nn.Flatten(), head=head))
@@ -157,8 +157,8 @@ def dense_head(network):
     Raises
     ------
     TypeError
-        If the last stage is another layer, also one of a subclass, or its weight is computed from
-        other parameters.
+        If the last stage is not of the class `torch.nn.Linear` itself, or if its weight is computed
+        from other parameters.
     ValueError
         If the head is frozen.
     """
@@ -171,7 +171,9 @@ def dense_head(network):
             )
         return head
     if head is None:
-        raise TypeError("stages() of the network are empty: their last item must be the head")
+        raise TypeError(
+            "stages() of the network returns no stages: it must return at least the head"
+        )
     raise TypeError(
         f"the head of the network, the last of its stages(), is a {type(head).__name__}: it must "
         "be a torch.nn.Linear without parametrization"
@@ -180,10 +182,11 @@ def dense_head(network):
 
 @torch.no_grad()
 def initialize_head(head, dataset, target_type):
-    """Set the weights of a head to zero, and its bias to the log odds of the training targets.
+    """Set the weights of a head to zero, and its bias to values that predict the mean of targets.
 
-    The first outputs are then the best ones that are the same for all images. The frequencies of
-    classes and labels are weighted, and each is counted once more (Laplace smoothing).
+    The bias is the log frequency of each class, or the log odds of each label, from weighted counts
+    with Laplace smoothing. Training therefore starts from the best outputs that are the same for
+    all images.
 
     Parameters
     ----------
@@ -214,13 +217,14 @@ def initialize_head(head, dataset, target_type):
 
 
 class CenteredLinear(nn.Linear):
-    """Dense layer whose parameters belong to features of mean 0, in a common scale.
+    """Dense layer that subtracts a center from the features and divides them by a scale.
 
-    The outputs are ``weight @ (features - center) / scale + bias``. The state dict has the weight
-    and the bias of the dense layer with the same outputs.
+    The outputs are ``weight @ (features - center) / scale + bias``. The state dict contains the
+    weight and the bias of an ordinary dense layer with the same outputs. `centered` converts a
+    dense layer to this class and back.
 
-    `centered` makes a dense layer one of this class, and back. With features of mean 0, the
-    gradients of different weights, and of the bias, depend less on one another.
+    Training converges faster on features of mean 0, because the gradients of the weights and of the
+    bias are less correlated.
     """
 
     center: torch.Tensor
@@ -258,18 +262,18 @@ class CenteredLinear(nn.Linear):
 
 @contextmanager
 def centered(head, center, scale, lock=None):
-    """Let a dense layer have the parameters of a `CenteredLinear` with the same outputs.
+    """Convert a dense layer to a `CenteredLinear` with the same outputs, in the context.
 
     Parameters
     ----------
     head : torch.nn.Linear
         Dense layer, which is changed in place.
     center : float array of shape (n_features,)
-        Mean of the features. It is not used for a layer without a bias.
+        Mean of the features. Replaced by 0 for a layer without a bias.
     scale : float
         Scale of the features, greater than 0.
     lock : NetLock, default=None
-        Lock of the net, which other threads may copy. None for a layer of this thread alone.
+        Lock of the net, if other threads may copy it. None for a layer that only this thread uses.
 
     Yields
     ------
@@ -299,7 +303,7 @@ def _copied_state(module):
 
 
 def feature_statistics(dataset):
-    """Return the weighted mean of each feature, and the common scale of all features.
+    """Return the weighted mean of each feature, and one scale for all features.
 
     Parameters
     ----------
@@ -311,7 +315,7 @@ def feature_statistics(dataset):
     mean : float32 array of shape (n_features,)
         Means.
     scale : float
-        Root of the mean variance of the features, or 1 if they are constant.
+        Square root of the mean variance of the features, or 1 if all features are constant.
     """
     features = dataset.images.reshape(len(dataset.images), -1)
     weights = None if dataset.weights is None else dataset.weights.numpy()

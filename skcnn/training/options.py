@@ -19,8 +19,8 @@ from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
 
 # Adam divides a gradient by its root mean square plus eps. With the usual eps of 1e-8, all weights
-# move at the full learning rate even if the gradients are only noise, because the head has solved
-# the task before. Measured in docs/benchmarks/transfer.rst.
+# change at the full learning rate even if the head already classifies the training images correctly
+# and the gradients are mostly noise. Measured in docs/benchmarks/transfer.rst.
 FINE_TUNING_EPS = 1e-3
 _MANY = 1_000_000
 
@@ -54,7 +54,8 @@ class TrainingParameters:
     weight_decay : "auto" or float, default="auto"
         Decoupled weight decay for "adamw", where each step multiplies the weights by
         ``1 - learning_rate * weight_decay``; coefficient of an L2 penalty for the other
-        optimizers. "auto" is 0.5 for "adamw" and 0 for the others.
+        optimizers. "auto" is 0.5 for "adamw" and 0 for the others, unless the Notes list another
+        value.
     batch_size : "auto" or int, default="auto"
         Number of images in a training batch. See the Notes for "auto".
     max_epochs : "auto" or int, default="auto"
@@ -162,10 +163,9 @@ class TrainingOptions:
 
     They are plain data, which can be stored with a fitted network. Fields have the names and the
     meaning of the parameters in `TrainingParameters`, with the chosen values in place of "auto".
-    `trained_stages` is the number of last stages of the network that are trained, the head
-    included, infinity for all of them, or None for a network without pretrained weights.
-    `stage_decay` is the ratio of the learning rates of a stage and of
-    the next one.
+    `trained_stages` is the number of last stages of the network that are trained, including the
+    head. It is infinity for all stages, and None for a network without pretrained weights.
+    `stage_decay` is the learning rate of a stage divided by that of the next stage.
     """
 
     loss: str
@@ -201,8 +201,8 @@ class TrainingOptions:
         n_images : int, default=1_000_000
             Number of training images, for automatic values.
         recipe : str, default=None
-            Name of the automatic values: see `resolve_options`. None uses those for the parameter
-            `network` of the estimator.
+            Recipe of the automatic values: see `resolve_options`. None chooses the recipe by the
+            parameter `network` of the estimator.
 
         Returns
         -------

@@ -566,7 +566,7 @@ def test_networks_without_stages(photos):
         network.stages = list
         return network
 
-    with pytest.raises(TypeError, match=r"stages\(\) of the network are empty"):
+    with pytest.raises(TypeError, match=r"stages\(\) of the network returns no stages"):
         TransferClassifier(build, **QUICK).fit(*photos)
 
 

@@ -206,7 +206,7 @@ def test_statistics():
     statistics = Statistics(255.0, (0.5,) * 3, (0.25,) * 3)
     assert as_backbone(WithStatistics(statistics), *SIZES).statistics == statistics
     assert as_backbone(WithStatistics(None), *SIZES).statistics is None
-    with pytest.raises(TypeError, match=r"statistics of the network is \(1, 2\), and must be a"):
+    with pytest.raises(TypeError, match=r"statistics of the network is \(1, 2\), but must be a"):
         as_backbone(WithStatistics((1, 2)), *SIZES)
     with pytest.raises(ValueError, match="a mean of 1 channels, but the images have 3 channels"):
         as_backbone(WithStatistics(Statistics(1.0, (0.5,), (0.5,))), *SIZES)

@@ -121,7 +121,7 @@ def test_a_callable_that_returns_the_same_module_again_gives_two():
 @pytest.mark.parametrize(
     ("network", "error", "message"),
     [
-        (lambda *sizes: 3, TypeError, "failed: it gives int, and must give a torch.nn.Module"),
+        (lambda *sizes: 3, TypeError, "failed: it returns int, but must return a torch.nn.Module"),
         (lambda: nn.Identity(), TypeError, "failed: .*positional argument"),
         (lambda *sizes: nn.Conv2d(7, 2, 1), ValueError, "failed: .*channels"),
         (lambda *sizes: nn.Flatten(), ValueError, r"of shape \(2, 4\) for 2 images.*\(2, 3\)"),
