@@ -40,8 +40,8 @@ class BackboneParameters:
         Pretrained weights: "imagenet" for the official weights, or the path of a file
         (.safetensors, .pth or .pt). The extra ``skcnn[pretrained]`` contains the official weights
         of "efficientnet_lite0", "efficientnet_lite1" and "efficientnet_lite2". Those of other
-        backbones are downloaded once. None starts with random weights. Ignored if `backbone` is a
-        callable.
+        backbones are downloaded once. None starts with random weights. A callable as `backbone`
+        loads its own weights, and `weights` must then be "imagenet" or None, without effect.
     input_size : "auto", int, tuple of (int, int) or None, default="auto"
         Height and width in pixels to which the network resizes images; an integer is both. None
         keeps the size of the images. "auto" enlarges images whose shorter side has fewer than 128
