@@ -26,7 +26,7 @@ _SMALL = 2**14  # measured: arrays of fewer elements do not pay for further call
 
 
 @torch.no_grad()
-def prediction_function(module: nn.Module) -> Step:
+def prediction_function(module: nn.Module, *, repeated: bool = False) -> Step:
     """Return a function that computes the outputs of a module in evaluation mode.
 
     For a network of this package on the CPU, batch normalizations are folded into convolutions,
@@ -34,12 +34,16 @@ def prediction_function(module: nn.Module) -> Step:
     depend on the size of the batch. In any other case the module itself is returned, also where a
     layer has forward hooks or is in training mode.
 
-    The function is inexpensive to make. It does not follow later changes of the module.
+    The function is inexpensive to make, unless it is for repeated calls. It does not follow later
+    changes of the module.
 
     Parameters
     ----------
     module : torch.nn.Module
         A network, usually with its `Standardize` in front. It is not changed.
+    repeated : bool, default=False
+        Whether the function is called for many batches. The weights of convolutions are then
+        converted to the layout of oneDNN once, and not in each call. Results do not depend on it.
 
     Returns
     -------
@@ -64,7 +68,7 @@ def prediction_function(module: nn.Module) -> Step:
     """
     if not _is_supported(module):
         return module
-    return partial(_apply, list(_steps(list(_layers(module)), torch.float32)))
+    return partial(_apply, list(_steps(list(_layers(module)), torch.float32, repeated)))
 
 
 @torch.no_grad()
@@ -94,8 +98,8 @@ def feature_function(module: nn.Sequential, dtype: torch.dtype = torch.float32) 
     if not _is_supported(module):
         return partial(_autocast, [*inputs, network.features], dtype)
     layers = _layers(nn.Sequential(*network.stages()[:-1]))  # type: ignore[operator]
-    network_steps = list(_steps(list(layers), dtype))
-    input_steps = list(_steps(inputs, torch.float32))
+    network_steps = list(_steps(list(layers), dtype, packs=True))
+    input_steps = list(_steps(inputs, torch.float32, packs=True))
     return partial(_apply, [*input_steps, *network_steps, torch.Tensor.float])
 
 
@@ -137,14 +141,17 @@ def _layers(module):
         yield from _layers(part)
 
 
-def _steps(layers, dtype):
-    """Yield functions that together compute what the layers compute, with weights of a dtype."""
+def _steps(layers, dtype, packs):
+    """Yield functions that together compute what the layers compute, with weights of a dtype.
+
+    With `packs`, the weights of convolutions are in the layout of oneDNN.
+    """
     position = 0
     while position < len(layers):
         layer, *following = layers[position : position + 3]
         position += 1
         if isinstance(layer, Block):
-            yield _block(layer, dtype)
+            yield _block(layer, dtype, packs)
             continue
         if not _is_convolution(layer):
             yield _multiply(layer, dtype) if type(layer) is nn.Linear else _simple_step(layer)
@@ -161,7 +168,7 @@ def _steps(layers, dtype):
             continue
         activation = _ACTIVATIONS.get(type(layers[position])) if position < len(layers) else None
         position += activation is not None
-        yield _fused_convolution(layer, weight, bias, activation or ("none", []))
+        yield _fused_convolution(layer, weight, bias, activation or ("none", []), packs)
 
 
 def _is_convolution(layer):
@@ -186,11 +193,12 @@ def _convolve(conv, weight, bias, images):
     return conv._conv_forward(images, weight, bias)
 
 
-def _fused_convolution(conv, weight, bias, activation):
-    """Return a convolution with its activation, with the weight in the layout of oneDNN."""
+def _fused_convolution(conv, weight, bias, activation, packs):
+    """Return a convolution with its activation."""
     sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
-    packed = torch.ops.mkldnn._reorder_convolution_weight(weight, *sizes)
-    return partial(_convolve_and_activate, packed, bias, (*sizes, *activation, ""))
+    if packs:
+        weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *sizes)
+    return partial(_convolve_and_activate, weight, bias, (*sizes, *activation, ""))
 
 
 def _convolve_and_activate(weight, bias, arguments, images):
@@ -198,9 +206,11 @@ def _convolve_and_activate(weight, bias, arguments, images):
     return torch.ops.mkldnn._convolution_pointwise(images, weight, bias, *arguments)
 
 
-def _block(block, dtype):
+def _block(block, dtype, packs):
     """Return a step that computes the paths of a block and joins their outputs."""
-    paths = [list(_steps(list(_layers(nn.Sequential(*path))), dtype)) for path in block.paths()]
+    paths = [
+        list(_steps(list(_layers(nn.Sequential(*path))), dtype, packs)) for path in block.paths()
+    ]
 
     def step(features: Tensor) -> Tensor:
         return block.join(features, *(_apply(path, features) for path in paths))

@@ -15,6 +15,7 @@ from skcnn.training.forks import computing
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
 
+_FEW_BATCHES = 4  # for which preparing the weights takes longer than it saves
 _GPU_BATCH_FACTOR = 8  # larger batches use a GPU better
 
 
@@ -66,7 +67,8 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
     memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
     with net.lock.module(net.module_) as module, memory:
         with torch.no_grad(), compute_threads(work):
-            plain = _plain_function(prediction_module(module, device))
+            repeated = len(batches) > _FEW_BATCHES
+            plain = _plain_function(prediction_module(module, device), repeated)
             function = average_over_variants(plain, test_time_augmentation)
         for images, _ in batches:
             with (
@@ -149,9 +151,9 @@ def prediction_batch_size(device, batch_size):
     return batch_size if device.type == "cpu" else batch_size * _GPU_BATCH_FACTOR
 
 
-def _plain_function(module):
+def _plain_function(module, repeated):
     """Return a prediction function with the same results for one image and for several."""
-    function = prediction_function(module)
+    function = prediction_function(module, repeated=repeated)
     if function is not module:
         return function
     # PyTorch uses a different convolution algorithm for a single image.

@@ -235,7 +235,7 @@ def test_module_instance_as_network():
         (
             lambda *shape: "a network",
             TypeError,
-            "network.in_channels=3, height=9.* gives str, and must give a torch.nn.Module",
+            "network.in_channels=3, height=9.* it returns str, but must return a torch.nn.Module",
         ),
         (
             lambda c, h, w, n: nn.Sequential(nn.Flatten(), nn.Linear(c * h * w, n + 1)),

@@ -227,6 +227,18 @@ def test_a_function_computes_with_the_weights_of_its_time():
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
+def test_outputs_do_not_depend_on_the_layout_of_the_weights(case):
+    module = build(case)
+    with torch.no_grad():
+        for n_images in (1, 2, 7):
+            images = draw(n_images)
+            once, repeated = (
+                prediction_function(module, repeated=repeated)(images) for repeated in (False, True)
+            )
+            assert torch.equal(once, repeated)
+
+
+@pytest.mark.parametrize("case", sorted(CASES))
 def test_features_are_the_input_of_the_head(case):
     module, images = build(case), draw(5)
     head = module.network.output

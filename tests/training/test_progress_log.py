@@ -76,7 +76,9 @@ def test_time_left(monkeypatch, capsys, early_stopping):
     ends = iter([100.0, 110.0, 120.0, 130.0])
     monkeypatch.setattr(progress_log, "time", SimpleNamespace(monotonic=lambda: next(ends)))
     options = SimpleNamespace(early_stopping=early_stopping)
-    net = SimpleNamespace(history=History(), progress=Progress(0, 4), options=options)
+    net = SimpleNamespace(
+        history=History(), progress=Progress(0, 4), options=options, epoch_name="epoch"
+    )
     callback = PrintEpochs().initialize()
     callback.on_train_begin(net)
     for seconds in (100.0, 10.0, 10.0, 10.0):
