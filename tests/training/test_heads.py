@@ -22,20 +22,25 @@ from skcnn.training.net_lock import NetLock
 RNG = np.random.default_rng(0)
 
 
-@pytest.fixture
-def head():
+@pytest.fixture(autouse=True)
+def same_random_numbers():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return nn.Linear(6, 3)
+        yield
+
+
+@pytest.fixture
+def head():
+    return nn.Linear(6, 3)
 
 
 def test_heads_without_bias():
     head, features = nn.Linear(6, 3, bias=False), torch.randn(5, 6)
     outputs = head(features).detach()
     with centered(head, np.ones(6), 2.0):
-        assert_allclose(head(features).detach(), outputs, rtol=1e-5)
+        assert_allclose(head(features).detach(), outputs, rtol=1e-5, atol=1e-6)
         assert list(head.state_dict()) == ["weight"]
-    assert_allclose(head(features).detach(), outputs, rtol=1e-5)
+    assert_allclose(head(features).detach(), outputs, rtol=1e-5, atol=1e-6)
     initialize_head(head, ImageDataset(np.zeros((3, 1, 1, 1)), np.arange(3)), "multiclass")
     assert not head.weight.any()
 
@@ -47,15 +52,15 @@ def test_a_centered_head_has_the_same_outputs_and_state(head):
     features, center = torch.randn(5, 6) + 3, RNG.normal(3, 1, size=6)
     outputs, state = head(features), copy.deepcopy(head.state_dict())
     with centered(head, center, 2.5):
-        assert_allclose(head(features).detach(), outputs.detach(), rtol=1e-5)
+        assert_allclose(head(features).detach(), outputs.detach(), rtol=1e-5, atol=1e-6)
         for key, value in head.state_dict().items():
             assert_allclose(value, state[key], rtol=1e-5, atol=1e-6)
         assert_allclose(head.weight.detach(), 2.5 * state["weight"], rtol=1e-6)
         copied = copy.deepcopy(head)
     assert type(head) is nn.Linear
     assert list(vars(head)) == list(vars(nn.Linear(6, 3)))
-    assert_allclose(head(features).detach(), outputs.detach(), rtol=1e-5)
-    assert_allclose(copied(features).detach(), outputs.detach(), rtol=1e-5)
+    assert_allclose(head(features).detach(), outputs.detach(), rtol=1e-5, atol=1e-6)
+    assert_allclose(copied(features).detach(), outputs.detach(), rtol=1e-5, atol=1e-6)
 
 
 def test_other_threads_wait_while_a_head_changes(head, monkeypatch):
