@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from skcnn.checksums import verified, with_checksum
+from skcnn.networks import ResizeInput
 from skcnn.networks.inference import feature_function
 from skcnn.settings import fixed_settings
 from skcnn.training.device import has_bfloat16
@@ -93,15 +94,13 @@ def compute_features(module, dataset, *, device, precision, batch_size=None, out
     ValueError
         If a feature is NaN or infinite.
     """
-    clean = dataset.clean()
-    clean.monitor = dataset.monitor
     batch_size = batch_size or _batch_size(module, dataset.images.shape[1:3], device)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     with torch.inference_mode(), computing():
         function = feature_function(module, dtype)
     start = 0
     with freed_memory_kept():
-        for images, _ in BatchLoader(clean, batch_size):
+        for images, _ in BatchLoader(dataset.clean(), batch_size):
             with torch.inference_mode(), computing():
                 features = function(images.to(device)).cpu().numpy()
             _check_finite(features, start)
@@ -188,7 +187,8 @@ def count_features(module, image_shape):
 
 def _batch_size(module, image_size, device):
     """Return the number of images in a batch whose activations fit into the caches of a CPU."""
-    height, width = next((layer.size for layer in module if hasattr(layer, "size")), image_size)
+    sizes = (layer.size for layer in module if isinstance(layer, ResizeInput))
+    height, width = next(sizes, image_size)
     batch_size = int(np.clip(_PIXELS // (height * width), _MIN_BATCH, _MAX_BATCH))
     return batch_size if device.type == "cpu" else max(256, batch_size)
 
