@@ -1,4 +1,4 @@
-"""torch_pipeline: a fitted pipeline as one torch module, with its geometry and pixel range."""
+"""FittedPipeline: the parts of a fitted pipeline. torch_pipeline: all of it as a torch module."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skcnn._validation import IMAGE_SHAPE
+from skcnn.images import check_images
 from skcnn.operations import AffineMap, Operation, Reshape
 from skcnn.pixels import dtype_range
+from skcnn.preprocessing import ImageReader
 from skcnn.preprocessing._resize_operation import Resize
 from skcnn.preprocessing.normalizer import Normalize
 from skcnn.settings import fixed_settings
@@ -55,10 +57,12 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
 
     Parameters
     ----------
-    estimator : estimator of this package or Pipeline
+    estimator : estimator of this package, Pipeline or search
         Fitted estimator, or fitted pipeline of `ImageResizer`, `ImageNormalizer`, `ImageAugmenter`
         (the identity in prediction) and `ImageFlattener` that ends in one. Pipelines may be nested
-        and hold "passthrough" and None.
+        and hold "passthrough" and None. An `ImageReader` at the beginning is left out, because the
+        module takes the images that it reads. Of a search, such as `GridSearchCV`, the best
+        estimator is used.
     image_shape : tuple of int
         Shape of one original image, (height, width) or (height, width, n_channels). For images of
         different sizes, call the function once for each shape.
@@ -96,38 +100,183 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
     array([[ 0.5,  0.5],
            [10.5, 10.5]])
     """
-    check_is_fitted(estimator)
-    *transformers, (name, final) = _steps("", estimator)
-    if not hasattr(final, "net_"):
-        raise TypeError(
-            "a pipeline has a torch form if it ends in an estimator of skcnn with a trained "
-            f"network, not in {name}"
-        )
-    shape, dtype = _check_shape(image_shape), _check_dtype(dtype)
-    geometry, modules = AffineMap(), []
-    limits: tuple[float, float] | None = dtype_range(dtype)
-    are_rows, rescaled = False, False
-    for step_name, step in transformers:
-        operation = _operation_of(step_name, step)
-        resizes, flattens = isinstance(operation, Resize), isinstance(operation, Reshape)
-        if are_rows or not resizes:
-            _check_layout(step_name, step, shape)
-        are_rows = flattens or (are_rows and not resizes)
-        if flattens:  # the next step lays the rows out as the same images again
-            continue
-        if limits is None and not rescaled:
-            limits = _known_range(step)
-        rescaled = rescaled or isinstance(operation, Normalize)
-        modules.append(operation.to_torch(shape, dtype))
-        geometry = geometry.compose(operation.geometry(shape))
-        shape, dtype = operation.output(shape, dtype)
-    _check_layout(name, final, shape)
-    with final.net_.lock.step():  # another thread may train it
-        network = deepcopy(final.module_)
+    pipeline = FittedPipeline.of(estimator)
+    path = pipeline.follow(image_shape, dtype)
+    network = pipeline.network()
     device = next(chain(network.parameters(), network.buffers())).device
-    preprocessing = nn.Sequential(*modules).to(device)
+    preprocessing = nn.Sequential(*path.modules()).to(device)
     module = nn.Sequential(OrderedDict(preprocessing=preprocessing, network=network))
-    return TorchPipeline(module.eval().requires_grad_(False), geometry, limits)
+    return TorchPipeline(module.eval().requires_grad_(False), path.geometry(), path.limits)
+
+
+@dataclass(frozen=True)
+class FittedPipeline:
+    """The parts of a fitted pipeline that ends in an estimator of this package.
+
+    Parameters
+    ----------
+    reader : ImageReader or None
+        The first step, if it reads files.
+    transformers : tuple of tuples of (str, transformer)
+        The steps between the reader and the last one, with their names in messages. Nested
+        pipelines are resolved, and "passthrough" and None are left out.
+    name : str
+        Name of the last step in messages.
+    final : estimator
+        The last step.
+    """
+
+    reader: ImageReader | None
+    transformers: tuple[tuple[str, Any], ...]
+    name: str
+    final: Any
+
+    @classmethod
+    def of(cls, estimator: Any) -> FittedPipeline:
+        """Take a fitted pipeline apart.
+
+        Parameters
+        ----------
+        estimator : estimator of this package, Pipeline or search
+            Fitted estimator. Of a search, such as `GridSearchCV`, it is `best_estimator_`.
+
+        Returns
+        -------
+        pipeline : FittedPipeline
+            The parts.
+
+        Raises
+        ------
+        TypeError
+            If the last step is not an estimator of this package with a trained network.
+        """
+        check_is_fitted(estimator)
+        *steps, (name, final) = pipeline_steps(estimator)
+        if not hasattr(final, "net_"):
+            raise TypeError(
+                "a pipeline has a torch form if it ends in an estimator of skcnn with a trained "
+                f"network, not in {name}"
+            )
+        reader = None
+        if steps and isinstance(steps[0][1], ImageReader):
+            (_, reader), *steps = steps
+        return cls(reader, tuple(steps), name, final)
+
+    def network(self) -> nn.Module:
+        """Return a copy of the network in evaluation mode, whose parameters need no gradients.
+
+        Returns
+        -------
+        network : torch.nn.Module
+            Takes the images that the last step receives, channels first.
+        """
+        with self.final.net_.lock.step():  # another thread may train it
+            network = deepcopy(self.final.module_)
+        return network.eval().requires_grad_(False)
+
+    def network_input(self, images: Any) -> Any:
+        """Return the images that the last step receives.
+
+        Parameters
+        ----------
+        images : images of shape (n_images, ...)
+            Original images, not paths.
+
+        Returns
+        -------
+        images : array or LazyImages of shape (n_images, height, width, n_channels)
+            Transformed images.
+        """
+        for _, step in self.transformers:
+            images = step.transform(images)
+        return check_images(self.final, images, reset=False)
+
+    def follow(self, image_shape: tuple[int, ...], dtype: Any) -> ImagePath:
+        """Follow images of one shape and dtype through the transformers.
+
+        Parameters
+        ----------
+        image_shape : tuple of int
+            Shape of one original image, (height, width) or (height, width, n_channels).
+        dtype : dtype
+            Dtype of the original images.
+
+        Returns
+        -------
+        path : ImagePath
+            What happens to the images.
+
+        Raises
+        ------
+        TypeError
+            If a step is not an image transformer, or `dtype` is not a dtype of NumPy.
+        ValueError
+            If a step does not accept images of this shape, `image_shape` is not the shape of an
+            image, or `dtype` is not a dtype of real numbers.
+        """
+        shape, dtype = _check_shape(image_shape), _check_dtype(dtype)
+        parts: list[tuple[Operation, tuple[int, ...], np.dtype]] = []
+        limits: tuple[float, float] | None = dtype_range(dtype)
+        are_rows, rescaled = False, False
+        for step_name, step in self.transformers:
+            operation = _operation_of(step_name, step)
+            resizes, flattens = isinstance(operation, Resize), isinstance(operation, Reshape)
+            if are_rows or not resizes:
+                _check_layout(step_name, step, shape)
+            are_rows = flattens or (are_rows and not resizes)
+            if flattens:  # the next step lays the rows out as the same images again
+                continue
+            if limits is None and not rescaled:
+                limits = _known_range(step)
+            rescaled = rescaled or isinstance(operation, Normalize)
+            parts.append((operation, shape, dtype))
+            shape, dtype = operation.output(shape, dtype)
+        _check_layout(self.name, self.final, shape)
+        return ImagePath(tuple(parts), limits)
+
+
+@dataclass(frozen=True)
+class ImagePath:
+    """What the transformers of a pipeline do to images of one shape and dtype.
+
+    Parameters
+    ----------
+    parts : tuple of tuples of (Operation, tuple of int, numpy.dtype)
+        Operations, with the shape and the dtype of the images that each receives.
+    limits : tuple of (float, float) or None
+        Smallest and largest original pixel value, as `TorchPipeline.pixel_range`.
+    """
+
+    parts: tuple[tuple[Operation, tuple[int, ...], np.dtype], ...]
+    limits: tuple[float, float] | None
+
+    def modules(self) -> list[nn.Module]:
+        """Return the operations as torch modules."""
+        return [operation.to_torch(shape, dtype) for operation, shape, dtype in self.parts]
+
+    def geometry(self) -> AffineMap:
+        """Return the map from coordinates of the network's input to those of the original."""
+        geometry = AffineMap()
+        for operation, shape, _ in self.parts:
+            geometry = geometry.compose(operation.geometry(shape))
+        return geometry
+
+
+def pipeline_steps(estimator: Any) -> list[tuple[str, Any]]:
+    """Return the steps of any fitted pipeline of scikit-learn.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline or search
+        Fitted estimator. Of a search, such as `GridSearchCV`, it is `best_estimator_`.
+
+    Returns
+    -------
+    steps : list of tuples of (str, estimator)
+        Names for messages, and steps. Nested pipelines are resolved, and "passthrough" and None are
+        left out.
+    """
+    return list(_steps("", estimator))
 
 
 def _check_shape(image_shape) -> tuple[int, ...]:
@@ -159,6 +308,7 @@ def _check_dtype(dtype) -> np.dtype:
 
 def _steps(name, estimator) -> Iterator[tuple[str, Any]]:
     """Yield the fitted steps of a pipeline, nested ones included, with names for messages."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
     if not isinstance(estimator, Pipeline):
         yield f"{name}{type(estimator).__name__}", estimator
         return

@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
@@ -243,18 +244,24 @@ def test_what_has_no_torch_form_is_named(case):
         torch_pipeline(make(), (9, 9), np.uint8)
 
 
-def test_a_reader_is_named(tmp_path):
+def test_a_reader_is_left_out(tmp_path):
     from PIL import Image
 
     paths = [str(tmp_path / f"{row}.png") for row in range(8)]
     for path, image in zip(paths, images((9, 9)), strict=True):
         Image.fromarray(image).save(path)
     pipe = make_pipeline(ImageReader("L"), ImageResizer((8, 8)), cnn()).fit(paths, Y)
-    with pytest.raises(ValueError, match=r"ImageReader .* no torch form"):
-        torch_pipeline(pipe, (9, 9), np.uint8)
-    graph = torch_pipeline(pipe[1:], (9, 9), np.uint8)
+    graph = torch_pipeline(pipe, (9, 9), np.uint8)
     read = pipe[0].transform(paths).read()
     assert_allclose(probabilities(graph, read), pipe.predict_proba(paths), atol=2e-2)
+
+
+def test_the_best_estimator_of_a_search():
+    X = images((9, 9))
+    pipe = make_pipeline(ImageResizer((8, 8)), cnn())
+    search = GridSearchCV(pipe, {"cnnclassifier__channels": [(3,), (4,)]}, cv=2).fit(X, Y)
+    graph = torch_pipeline(search, X.shape[1:], X.dtype)
+    assert_allclose(probabilities(graph, X), search.predict_proba(X), atol=2e-2)
 
 
 def test_unfitted_and_wrong_shapes():
