@@ -1,0 +1,50 @@
+"""The images to show: those that were passed, or read from paths, and not what a network gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skcnn.images import image_shape_of_rows, inspect_images, reshape_images
+from skcnn.pipeline_graph import pipeline_steps
+from skcnn.preprocessing import ImageReader
+
+
+def original_images(
+    X: Any, estimator: Any = None, image_shape: tuple[int, ...] | None = None
+) -> Any:
+    """Return images of any form as a collection that is indexed by image.
+
+    Parameters
+    ----------
+    X : images of shape (n_images, ...) or paths of shape (n_images,)
+        Images in any form: array, flat rows, images of different sizes, `LazyImages`, or paths.
+    estimator : estimator or Pipeline, default=None
+        Fitted estimator. If its first step is an `ImageReader`, this reads the paths, and flat rows
+        have the layout that the first step with an `image_shape_` was fitted on.
+    image_shape : tuple of int, default=None
+        Layout of flat rows, (height, width) or (height, width, n_channels). None uses that of the
+        estimator, or else takes a square number of features for a gray square.
+
+    Returns
+    -------
+    images : array, object array or LazyImages of length n_images
+        Each item is an image of shape (height, width) or (height, width, n_channels). Files are
+        read when they are indexed. Augmentation is left out.
+    """
+    form, X = inspect_images(X)
+    steps = [] if estimator is None else [step for _, step in pipeline_steps(estimator)]
+    if form == "paths":
+        reader = steps[0] if steps and isinstance(steps[0], ImageReader) else ImageReader().fit(X)
+        return reader.transform(X)
+    if form == "lazy":
+        X = X.clean()
+    if X.ndim != 2:
+        return X
+    if image_shape is None:
+        shapes = [step.image_shape_ for step in steps if hasattr(step, "image_shape_")]
+        image_shape = shapes[0] if shapes else None
+    X = X if form == "lazy" else np.asarray(X)  # of a frame
+    image_shape = image_shape_of_rows(X.shape[1], image_shape)
+    return reshape_images(X, image_shape[:2] if image_shape[2] == 1 else image_shape)

@@ -1,0 +1,144 @@
+"""Importing matplotlib and pandas, grids of axes, and showing images."""
+
+from __future__ import annotations
+
+import importlib
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+
+from skcnn.pixels import ValueRange, dtype_range
+
+
+def import_pyplot() -> Any:
+    """Import matplotlib.pyplot, or raise an ImportError that names the extra to install."""
+    return _import("matplotlib.pyplot")
+
+
+def import_pandas() -> Any:
+    """Import pandas, or raise an ImportError that names the extra to install."""
+    return _import("pandas")
+
+
+def _import(name):
+    package = name.split(".")[0]
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'this function requires {package}: pip install "skcnn[plot]" ({error})'
+        ) from error
+
+
+def get_axes(ax: Any = None) -> Any:
+    """Return the axes to draw in.
+
+    Parameters
+    ----------
+    ax : matplotlib axes, default=None
+        Axes of the user. None makes a new figure with one.
+
+    Returns
+    -------
+    ax : matplotlib axes
+        Axes.
+    """
+    if ax is not None:
+        return ax
+    return import_pyplot().subplots(layout="constrained")[1]
+
+
+def axes_grid(
+    n_axes: int,
+    ax: Any = None,
+    *,
+    n_columns: int | None = None,
+    cell_size: tuple[float, float] = (1.8, 1.8),
+) -> tuple[Any, np.ndarray]:
+    """Make a grid of axes without ticks for images.
+
+    Parameters
+    ----------
+    n_axes : int
+        Number of axes.
+    ax : matplotlib axes, default=None
+        Axes of the user, whose area is divided. None makes a new figure.
+    n_columns : int, default=None
+        Number of columns. None makes the grid about twice as wide as high.
+    cell_size : tuple of (float, float), default=(1.8, 1.8)
+        Width and height of one axes in inches, in a new figure.
+
+    Returns
+    -------
+    figure : matplotlib figure
+        Figure.
+    axes : object array of shape (n_rows, n_columns)
+        Axes. Those that are not needed are not visible.
+    """
+    plt = import_pyplot()
+    if n_columns is None:
+        n_columns = ceil(sqrt(2 * n_axes)) if n_axes > 3 else n_axes
+    n_columns = min(n_columns, n_axes)
+    n_rows = ceil(n_axes / n_columns)
+    if ax is None:
+        size = (cell_size[0] * n_columns, cell_size[1] * n_rows)
+        figure, axes = plt.subplots(
+            n_rows, n_columns, figsize=size, squeeze=False, layout="constrained"
+        )
+    else:
+        figure = ax.figure
+        ax.set_axis_off()
+        axes = ax.get_subplotspec().subgridspec(n_rows, n_columns).subplots(squeeze=False)
+    for number, one in enumerate(axes.flat):
+        one.set(xticks=[], yticks=[])
+        one.set_visible(number < n_axes)
+    return figure, axes
+
+
+def show_image(ax: Any, image: np.ndarray, limits: tuple[float, float] | None = None) -> Any:
+    """Show an image.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+        Axes to draw in.
+    image : array of shape (height, width) or (height, width, n_channels)
+        Image. Images of 3 channels are shown in color, of 4 channels in color with transparency.
+        Of other images, the mean of the channels is shown in gray.
+    limits : tuple of (float, float), default=None
+        Pixel values that are shown in black and white. None uses `display_limits` of the image.
+
+    Returns
+    -------
+    artist : matplotlib AxesImage
+        The image.
+    """
+    low, high = display_limits([image]) if limits is None else limits
+    shown = np.clip((np.asarray(image, np.float64) - low) / ((high - low) or 1.0), 0, 1)
+    if shown.ndim == 3 and shown.shape[2] not in (3, 4):
+        shown = shown.mean(axis=2)
+    return ax.imshow(shown, cmap="gray", vmin=0, vmax=1)
+
+
+def display_limits(images: Any) -> tuple[float, float]:
+    """Return the pixel values to show in black and white.
+
+    Parameters
+    ----------
+    images : iterable of arrays
+        Images of one dtype.
+
+    Returns
+    -------
+    low, high : float
+        Limits of the dtype for uint8 and uint16. Otherwise the range (0, 1), (-1, 1) or (0, 255)
+        that the values are in, or else their minimum and maximum.
+    """
+    values = ValueRange()
+    for image in images:
+        limits = dtype_range(image.dtype)
+        if limits is not None:
+            return limits
+        values.add(image)
+    return values.usual() or (values.low, values.high)
