@@ -61,9 +61,13 @@ def check_images(estimator, X, *, reset, min_samples=1):
             "put an ImageReader and an ImageResizer before it"
         )
     if form == "ragged" or (form == "lazy" and None in X.shape):
+        found = (
+            "X holds images of different sizes"
+            if form == "ragged"
+            else "the sizes of the images that X reads are not known and may differ"
+        )
         raise ValueError(
-            f"{name} takes images of one size, but X holds images of different sizes: "
-            "put an ImageResizer before it"
+            f"{name} takes images of one size, but {found}: put an ImageResizer before it"
         )
     if (form == "flat" or X.ndim == 2) and X.shape != (0,):  # not an empty list
         return _check_rows(estimator, X, reset=reset, min_samples=min_samples)

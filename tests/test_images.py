@@ -362,7 +362,7 @@ REFUSED = {
     "ragged, lazy": (
         LazyImages(type("Ragged", (), {"shape": (2, None, None, 3), "dtype": np.uint8})()),
         ValueError,
-        "Anyone takes images of one size, but X holds images of different sizes",
+        "Anyone takes images of one size, but the sizes of the images that X reads are not known",
     ),
     "gray and color": ([GRAY[0], COLOR[0]], ValueError, "put an ImageResizer before"),
     "paths": (PATHS, ValueError, "file paths such as 'a.png': put an ImageReader and an ImageResi"),
