@@ -1,3 +1,5 @@
 """Figures, tables and reports that show what a network learned and predicts."""
 
-__all__: list[str] = []
+from skcnn.inspection.history import HistoryDisplay
+
+__all__ = ["HistoryDisplay"]

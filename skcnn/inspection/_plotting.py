@@ -1,4 +1,4 @@
-"""Importing matplotlib and pandas, grids of axes, and showing images."""
+"""Importing matplotlib and pandas, grids of axes, colors, names, and showing images."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from skcnn.pixels import ValueRange, dtype_range
+
+# M. Okabe and K. Ito, "Color Universal Design", 2008: distinct for all kinds of color vision.
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
 
 def import_pyplot() -> Any:
@@ -47,6 +50,74 @@ def get_axes(ax: Any = None) -> Any:
     if ax is not None:
         return ax
     return import_pyplot().subplots(layout="constrained")[1]
+
+
+def divide_axes(ax: Any, n_rows: int, n_columns: int, **options: Any) -> Any:
+    """Divide the area of axes.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+        Axes, which become invisible.
+    n_rows, n_columns : int
+        Number of rows and columns.
+    **options : object
+        Options of `matplotlib.gridspec.GridSpec`. The spaces `wspace` and `hspace` are used only if
+        the figure has no layout engine, which makes room where it is needed.
+
+    Returns
+    -------
+    grid : matplotlib GridSpecBase
+        The grid, whose parts become axes by ``figure.add_subplot(grid[row, column])``.
+    """
+    ax.set_axis_off()
+    if ax.figure.get_figure(root=True).get_layout_engine() is not None:
+        options = {name: value for name, value in options.items() if not name.endswith("space")}
+    if ax.get_subplotspec() is not None:
+        return ax.get_subplotspec().subgridspec(n_rows, n_columns, **options)
+    box = ax.get_position()
+    sides = {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+    return ax.figure.add_gridspec(n_rows, n_columns, **sides, **options)
+
+
+def distinct_colors(n_colors: int) -> list[Any]:
+    """Return colors of lines that readers with any color vision can tell apart.
+
+    Parameters
+    ----------
+    n_colors : int
+        Number of colors.
+
+    Returns
+    -------
+    colors : list of matplotlib colors of length n_colors
+        Up to 7 are named colors of Okabe and Ito, more are taken from the map "viridis".
+    """
+    if n_colors <= len(_COLORS):
+        return list(_COLORS[:n_colors])
+    viridis = import_pyplot().get_cmap("viridis")
+    return [viridis(position) for position in np.linspace(0, 0.95, n_colors)]
+
+
+def shorten(text: str, n_characters: int) -> str:
+    """Return a text with an ellipsis in the middle if it is too long.
+
+    Parameters
+    ----------
+    text : str
+        Text.
+    n_characters : int
+        Maximum number of characters, at least 1.
+
+    Returns
+    -------
+    text : str
+        The text, or its beginning and its end.
+    """
+    if len(text) <= n_characters:
+        return text
+    n_last = (n_characters - 1) // 2
+    return f"{text[: n_characters - 1 - n_last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - n_last :]}"
 
 
 def axes_grid(
@@ -88,8 +159,7 @@ def axes_grid(
         )
     else:
         figure = ax.figure
-        ax.set_axis_off()
-        axes = ax.get_subplotspec().subgridspec(n_rows, n_columns).subplots(squeeze=False)
+        axes = divide_axes(ax, n_rows, n_columns, wspace=0.3, hspace=0.5).subplots(squeeze=False)
     for number, one in enumerate(axes.flat):
         one.set(xticks=[], yticks=[])
         one.set_visible(number < n_axes)

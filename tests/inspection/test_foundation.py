@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from skimage.io import imsave
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -14,21 +14,20 @@ from torch import nn
 from skcnn import CNNClassifier, ImageAugmenter, ImageFlattener, ImageReader, ImageResizer
 from skcnn.inspection._images import original_images
 from skcnn.inspection._network import as_tensor, find_layer, layer_name, recorded_outputs
-from skcnn.inspection._plotting import axes_grid, display_limits, import_pyplot, show_image
+from skcnn.inspection._plotting import (
+    axes_grid,
+    display_limits,
+    distinct_colors,
+    divide_axes,
+    shorten,
+    show_image,
+)
 
 RNG = np.random.default_rng(0)
 
 
 def images(*shape):
     return RNG.integers(0, 256, shape).astype(np.uint8)
-
-
-@pytest.fixture
-def plt():
-    pytest.importorskip("matplotlib").use("agg", force=True)
-    plt = import_pyplot()
-    yield plt
-    plt.close("all")
 
 
 def test_arrays_and_lists():
@@ -82,6 +81,28 @@ def test_grids(plt, n_axes):
     figure, axes = axes_grid(n_axes, ax)
     assert figure is own
     assert axes.size >= n_axes
+
+
+def test_any_axes_are_divided(plt):
+    figure = plt.figure()
+    ax = figure.add_axes((0.2, 0.1, 0.5, 0.8))
+    grid = divide_axes(ax, 1, 2, wspace=0)
+    boxes = [figure.add_subplot(grid[0, column]).get_position() for column in range(2)]
+    assert_allclose([box.bounds for box in boxes], [(0.2, 0.1, 0.25, 0.8), (0.45, 0.1, 0.25, 0.8)])
+    assert not ax.axison
+
+
+@pytest.mark.parametrize("n_colors", [1, 7, 8, 30])
+def test_colors_are_distinct(plt, n_colors):
+    assert len(set(distinct_colors(n_colors))) == n_colors
+
+
+@pytest.mark.parametrize(
+    ("text", "n_characters", "short"),
+    [("abc", 3, "abc"), ("abcdef", 5, "ab…ef"), ("abcdef", 4, "ab…f"), ("abcdef", 1, "…")],
+)
+def test_long_texts_are_shortened(text, n_characters, short):
+    assert shorten(text, n_characters) == short
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 2), (4, 5, 3)])
