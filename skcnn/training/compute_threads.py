@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from functools import cache
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from skcnn.networks.summary import OperationCounter
 from skcnn.settings import use_one_thread_after_fork
 from skcnn.training.forks import computing
 
@@ -67,7 +66,7 @@ def count_multiply_adds(module, image_shape):
     images = torch.zeros((2, n_channels, height, width), device=device)
     modes = [(part, part.training) for part in module.modules()]
     try:
-        with computing(), compute_threads(0), torch.no_grad(), _OperationCounter() as counter:
+        with computing(), compute_threads(0), torch.no_grad(), OperationCounter() as counter:
             module.eval()(images)
     except MemoryError:
         raise
@@ -76,23 +75,7 @@ def count_multiply_adds(module, image_shape):
     finally:
         for part, training in modes:
             part.training = training
-    return counter.n_operations / (2 * len(images))
-
-
-class _OperationCounter(TorchDispatchMode):
-    """Count additions and multiplications, without the global hooks of PyTorch's own counter."""
-
-    def __init__(self):
-        super().__init__()
-        self.n_operations = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        outputs = function(*args, **kwargs)
-        count = flop_registry.get(function.overloadpacket)
-        if count is not None:
-            self.n_operations += count(*args, **kwargs, out_val=outputs)
-        return outputs
+    return counter.counts.total() / (2 * len(images))
 
 
 def _set_threads_of_this_thread(n_threads):

@@ -44,6 +44,24 @@ def trained_groups(module, learning_rate, options):
     )
 
 
+def frozen_parameters(module, trained_stages):
+    """Return the parameters of all stages of a network but the last ones.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module, whose last layer is a network with stages.
+    trained_stages : float or None
+        Number of last stages to train, including the head; infinity or None for all.
+
+    Returns
+    -------
+    parameters : list of torch.nn.Parameter
+        Parameters that are not trained.
+    """
+    return [p for stage in _frozen_stages(module, trained_stages) for p in stage.parameters()]
+
+
 @contextmanager
 def frozen(module, trained_stages):
     """Freeze the parameters of all stages of a network but the last ones, in the context.
@@ -66,18 +84,24 @@ def frozen(module, trained_stages):
     if trained_stages is None:
         yield []
         return
-    stages = module[-1].stages()
-    n_frozen = int(max(0, len(stages) - trained_stages))
-    parameters = [parameter for stage in stages[:n_frozen] for parameter in stage.parameters()]
+    stages = _frozen_stages(module, trained_stages)
+    parameters = [parameter for stage in stages for parameter in stage.parameters()]
     required = [parameter.requires_grad for parameter in parameters]
     for parameter in parameters:
         parameter.requires_grad_(False)
     norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
     try:
-        yield [*stages[:n_frozen], *norms]
+        yield [*stages, *norms]
     finally:
         for parameter, requires_grad in zip(parameters, required, strict=True):
             parameter.requires_grad_(requires_grad)
+
+
+def _frozen_stages(module, trained_stages):
+    if trained_stages is None:
+        return []
+    stages = module[-1].stages()
+    return stages[: int(max(0, len(stages) - trained_stages))]
 
 
 def feature_dataset(net, dataset):
