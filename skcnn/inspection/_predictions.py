@@ -1,0 +1,204 @@
+"""The predictions of a classifier for labeled images, validated once for all metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn.pipeline_graph import pipeline_steps
+
+_SUM_TOLERANCE = 1e-3  # of the probabilities of an image, which may be float16
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """True and predicted classes of images, and the probabilities.
+
+    Parameters
+    ----------
+    classes : array of shape (n_classes,)
+        Labels of the classes.
+    true : int array of shape (n_images,)
+        Index of the true class of each image in `classes`.
+    predicted : int array of shape (n_images,)
+        Index of the predicted class.
+    proba : float array of shape (n_images, n_classes)
+        Probability of each class, in the order of `classes`.
+    """
+
+    classes: NDArray
+    true: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    proba: NDArray[np.floating]
+
+    @classmethod
+    def of_estimator(cls, estimator: Any, X: Any, y: Any, *, caller: str) -> Predictions:
+        """Predict images with a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : classifier
+            Fitted classifier with `predict_proba`, or pipeline or search that ends in one.
+        X : images of shape (n_images, ...) or paths of shape (n_images,)
+            Images, in any form that the classifier takes.
+        y : array-like of shape (n_images,)
+            True labels.
+        caller : str
+            Name in messages.
+
+        Returns
+        -------
+        predictions : Predictions
+            The predictions.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is not a classifier, or has no `predict_proba`.
+        ValueError
+            If `y` is not one known label for each image.
+        """
+        name = check_classifier(estimator, caller)
+        if not hasattr(estimator, "predict_proba"):
+            raise TypeError(
+                f"{caller} needs probabilities, but {name} has no predict_proba: wrap it in "
+                "sklearn.calibration.CalibratedClassifierCV"
+            )
+        y = _check_labels(y, "y")
+        check_consistent_length(X, y)
+        classes = np.asarray(estimator.classes_)
+        true = _encode(y, classes, "y")
+        proba = _check_proba(estimator.predict_proba(X), len(y), len(classes))
+        if hasattr(pipeline_steps(estimator)[-1][1], "net_"):  # predicts the most probable class
+            predicted = proba.argmax(axis=1)
+        else:
+            predicted = _encode(np.asarray(estimator.predict(X)), classes, "the prediction")
+        return cls(classes, true, predicted, proba)
+
+    @classmethod
+    def of_arrays(
+        cls, y_true: Any, y_proba: Any, *, labels: Any = None, y_pred: Any = None
+    ) -> Predictions:
+        """Validate predictions that were computed before.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_images,)
+            True labels.
+        y_proba : array-like of shape (n_images, n_classes)
+            Probability of each class.
+        labels : array-like of shape (n_classes,), default=None
+            Label of each column of `y_proba`. None takes the sorted labels of `y_true`.
+        y_pred : array-like of shape (n_images,), default=None
+            Predicted labels. None takes the most probable class.
+
+        Returns
+        -------
+        predictions : Predictions
+            The predictions.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not fit together, or `y_proba` does not hold probabilities.
+        """
+        y_true = _check_labels(y_true, "y_true")
+        shape = np.shape(y_proba)
+        if len(shape) != 2:
+            raise ValueError(
+                f"y_proba has shape {shape}, but must be of shape (n_images, n_classes), as "
+                "predict_proba returns it"
+            )
+        classes = np.unique(y_true) if labels is None else column_or_1d(labels)
+        if len(set(classes.tolist())) < len(classes):
+            raise ValueError(f"labels holds a class twice: {classes.tolist()}")
+        if len(classes) != shape[1]:
+            given = "y_true has" if labels is None else "labels has"
+            raise ValueError(
+                f"y_proba has {shape[1]} columns, but {given} {len(classes)} classes: pass the "
+                "class of each column as labels, which is estimator.classes_"
+            )
+        true = _encode(y_true, classes, "y_true")
+        proba = _check_proba(y_proba, len(y_true), len(classes))
+        if y_pred is None:
+            return cls(classes, true, proba.argmax(axis=1), proba)
+        y_pred = column_or_1d(y_pred)
+        check_consistent_length(y_true, y_pred)
+        return cls(classes, true, _encode(y_pred, classes, "y_pred"), proba)
+
+    @property
+    def counts(self) -> NDArray[np.intp]:
+        """Number of images of each class."""
+        return np.bincount(self.true, minlength=len(self.classes))
+
+
+def check_classifier(estimator: Any, caller: str) -> str:
+    """Raise an error unless an estimator is a fitted classifier, and return its name."""
+    if isinstance(estimator, type) or not hasattr(estimator, "fit"):
+        raise TypeError(f"{caller} takes a fitted classifier, got {estimator!r}")
+    name = type(estimator).__name__
+    if not is_classifier(estimator):
+        raise TypeError(
+            f"{caller} takes classifiers, but {name} is not one: for a regressor, use "
+            "sklearn.metrics and sklearn.metrics.PredictionErrorDisplay"
+        )
+    check_is_fitted(estimator)
+    return name
+
+
+def listed(labels: list, limit: int = 5) -> str:
+    """Return labels as text for a message: the first ones, and how many others there are."""
+    shown = ", ".join(map(repr, labels[:limit]))
+    return shown if len(labels) <= limit else f"{shown} and {len(labels) - limit} others"
+
+
+def _check_labels(y, name):
+    if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+        raise ValueError(
+            f"{name} has shape {np.shape(y)}, but must hold one label for each image: indicators "
+            "of several labels are not supported"
+        )
+    y = column_or_1d(y)
+    if not len(y):
+        raise ValueError(f"{name} has no labels: pass at least one image")
+    return y
+
+
+def _encode(y, classes, name):
+    """Return the index of each label in `classes`."""
+    index = {label: number for number, label in enumerate(classes.tolist())}
+    codes = np.array([index.get(label, -1) for label in y.tolist()], dtype=np.intp)
+    if (codes < 0).any():
+        unknown = list(dict.fromkeys(y[codes < 0].tolist()))
+        raise ValueError(
+            f"{name} contains {listed(unknown)}, but the classes are {listed(classes.tolist())}"
+        )
+    return codes
+
+
+def _check_proba(proba, n_images, n_classes):
+    proba = np.asarray(proba)
+    if proba.dtype not in (np.float32, np.float64):
+        proba = proba.astype(np.float64)
+    if proba.shape != (n_images, n_classes):
+        raise ValueError(
+            f"the probabilities have shape {proba.shape}, but there are {n_images} labels and "
+            f"{n_classes} classes"
+        )
+    if not (proba >= 0).all() or (abs(proba.sum(axis=1) - 1) > _SUM_TOLERANCE).any():
+        raise ValueError(
+            "the probabilities of each image must be from 0 to 1 and sum to 1: pass what "
+            "predict_proba returns"
+        )
+    return proba
+
+
+def classifier_name(estimator: Any) -> str:
+    """Return the class of a classifier, or of the last step of a pipeline."""
+    return type(pipeline_steps(estimator)[-1][1]).__name__
