@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skcnn.estimators._html import NetworkHTML
 from skcnn.images import check_images
 from skcnn.learned import fitted_view
 from skcnn.pixel_scale import PixelScale
@@ -17,7 +18,7 @@ from skcnn.training.predicting import predict_outputs
 from skcnn.training.state import completed_epochs
 
 
-class FittedNetwork(BaseEstimator):
+class FittedNetwork(NetworkHTML, BaseEstimator):
     """Fitted attributes and outputs of an estimator with a trained net.
 
     Attributes

@@ -19,6 +19,7 @@ from skcnn._validation import IMAGE_SHAPE
 from skcnn.estimators._backbone import BackboneParameters, build_module
 from skcnn.estimators._docs import inherit_documentation
 from skcnn.estimators._feature_storage import cached_features, new_array
+from skcnn.estimators._html import NetworkHTML
 from skcnn.estimators._saving import warn_about_main
 from skcnn.images import check_images
 from skcnn.learned import fitted_view
@@ -36,7 +37,9 @@ from skcnn.training.predicting import prediction_module
 
 @inherit_documentation
 @dataclass(eq=False, repr=False)
-class ImageEmbedder(ClassNamePrefixFeaturesOutMixin, ImageTransformer, BackboneParameters):
+class ImageEmbedder(
+    ClassNamePrefixFeaturesOutMixin, NetworkHTML, ImageTransformer, BackboneParameters
+):
     """Turn images into the features of a pretrained network, or of one that you trained.
 
     The features of an image are the input of the last layer of the network, the head. Any estimator

@@ -13,7 +13,7 @@ from skcnn._validation import IMAGE_SHAPE
 from skcnn.learned import fitted_view
 from skcnn.networks.summary_table import NetworkSummary
 from skcnn.pipeline_graph import pipeline_steps
-from skcnn.training.summary import summarize_net
+from skcnn.training.summary import summarize_estimator
 
 
 @validate_params(
@@ -75,8 +75,8 @@ def network_summary(
       earlier one or share its memory. Intermediate results within a layer are not counted.
       Predictions need less memory, because they do not keep the outputs of all layers.
 
-    Sums over the rows are the totals for each `depth`. The network is not run on an image: PyTorch
-    only computes shapes, unless an operation needs values.
+    Sums over the rows are the totals for each `depth`. The numbers are those of a copy of the
+    network in evaluation mode, without hooks of the user.
 
     Examples
     --------
@@ -125,7 +125,4 @@ def network_summary(
             f"image_shape={image_shape!r} is for a torch.nn.Module: {name} was fitted on images "
             f"of shape {final.image_shape_}"
         )
-    name = type(final).__name__
-    if not hasattr(final, "net_"):  # a network that is not trained
-        return NetworkSummary.of(final.module_, final.image_shape_, name=name, depth=depth)
-    return summarize_net(final.net_, final.image_shape_, name, depth)
+    return summarize_estimator(final, depth)

@@ -16,7 +16,6 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop
 
 from skcnn.settings import fixed_settings
 
-_META, _CPU = torch.device("meta"), torch.device("cpu")
 _FORMULAS = {**flop_registry}
 if hasattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu"):
     _FORMULAS[torch.ops.aten._scaled_dot_product_flash_attention_for_cpu] = sdpa_flop
@@ -70,11 +69,12 @@ def summarize_layers(
     image_shape: tuple[int, int, int],
     *,
     frozen: Iterable[nn.Parameter] = (),
+    run: bool = False,
 ) -> list[LayerSummary]:
     """Summarize all layers of a network, each one without the layers inside it.
 
-    The network is not run on real numbers, but on PyTorch's "meta" device, which only computes
-    shapes. If an operation does not support this device, a blank image is used.
+    Shapes are computed on PyTorch's "meta" device, without numbers. If an operation needs numbers,
+    the network is run on a blank image.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def summarize_layers(
         Height, width and number of channels of the images.
     frozen : iterable of torch.nn.Parameter, default=()
         Parameters that are not trained although they need gradients.
+    run : bool, default=False
+        Whether to run the network on a blank image in any case.
 
     Returns
     -------
@@ -108,20 +110,20 @@ def summarize_layers(
     13824
     """
     frozen_ids = {id(parameter) for parameter in frozen}
+    devices = [torch.device("cpu")] if run else [torch.device("meta"), torch.device("cpu")]
     with fixed_settings(), torch.random.fork_rng(devices=[]):
-        try:
-            return _summarize(_copy_to(module, _META, frozen_ids), image_shape, _META)
-        except Exception:  # an operation needs the values of tensors
+        for device in devices:
             try:
-                return _summarize(_copy_to(module, _CPU, frozen_ids), image_shape, _CPU)
+                return _summarize(_copy_to(module, device, frozen_ids), image_shape, device)
             except MemoryError:
                 raise
             except Exception as error:
-                height, width, n_channels = image_shape
-                raise ValueError(
-                    f"the network failed on an image of {height} x {width} pixels with "
-                    f"{n_channels} channel(s): {error}"
-                ) from error
+                reason = error
+    height, width, n_channels = image_shape
+    raise ValueError(
+        f"the network failed on an image of {height} x {width} pixels with {n_channels} "
+        f"channel(s): {reason}"
+    ) from reason
 
 
 def fold_layers(layers: list[LayerSummary], depth: int | None) -> list[LayerSummary]:

@@ -77,6 +77,7 @@ class NetworkSummary:
         name: str,
         depth: str | int | None = "auto",
         frozen: Iterable[nn.Parameter] = (),
+        run: bool = False,
     ) -> NetworkSummary:
         """Summarize a network.
 
@@ -93,6 +94,8 @@ class NetworkSummary:
             without more than 60 rows, and at least one.
         frozen : iterable of torch.nn.Parameter, default=()
             Parameters that are not trained although they need gradients.
+        run : bool, default=False
+            Whether to run the network on a blank image instead of computing shapes only.
 
         Returns
         -------
@@ -104,7 +107,7 @@ class NetworkSummary:
         ValueError
             If the network cannot process an image of this shape.
         """
-        layers = summarize_layers(module, image_shape, frozen=frozen)
+        layers = summarize_layers(module, image_shape, frozen=frozen, run=run)
         if isinstance(depth, str):  # "auto"
             levels = range(1, max(layer.depth for layer in layers) + 1)
             small = (n for n in levels if len(fold_layers(layers, n)) <= _MAX_ROWS)
