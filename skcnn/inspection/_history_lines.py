@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skcnn.inspection._plotting import divide_axes, import_pyplot, shorten
+from skcnn.inspection._plotting import divide_axes, import_pyplot, split_header
+from skcnn.inspection._text import shorten
 
 _LINE_STYLES: dict[str, Any] = {"train": "--", "valid": "-"}
 _PANEL_SIZE = (4.2, 3.2)  # inches
@@ -217,7 +218,7 @@ class LegendEntries:
         found = []
         fits = [records for several in histories.values() for records in several]
         for (name, several), color in zip(histories.items(), colors, strict=False):
-            label = shorten(name, _MAX_NAME)
+            label = shorten(str(name), _MAX_NAME)
             if len(several) > 1:
                 label = f"{label}: {len(several)} fits and their mean".removeprefix(": ")
             if len(histories) > 1 or len(several) > 1:
@@ -299,7 +300,7 @@ def make_panels(
             )
         legend = None if entries is None else _legend_above(panels, entries)
     elif entries is None:
-        panels, legend = _divide(_one_axes(ax, len(labels), 0), 1, len(labels)), None
+        panels, legend = _divide(_one_axes(ax, len(labels)), len(labels)), None
     else:
         panels, legend = _panels_and_legend(ax, len(labels), entries)
     from matplotlib.ticker import MaxNLocator
@@ -310,36 +311,33 @@ def make_panels(
     return panels, legend
 
 
-def _one_axes(ax, n_panels, height):
-    """Return the axes to divide; `height` is that of the legend in inches."""
+def _one_axes(ax, n_panels):
+    """Return the axes to divide."""
     if ax is not None:
         return ax
-    size = (_PANEL_SIZE[0] * n_panels, _PANEL_SIZE[1] + height)
+    size = (_PANEL_SIZE[0] * n_panels, _PANEL_SIZE[1])
     return import_pyplot().subplots(figsize=size, layout="constrained")[1]
 
 
-def _divide(ax, n_rows, n_panels, **options):
-    """Divide axes into rows, and return the axes of the last row."""
-    grid = divide_axes(ax, n_rows, n_panels, wspace=0.3, hspace=0.0, **options)
-    return np.array([ax.figure.add_subplot(grid[-1, column]) for column in range(n_panels)])
+def _divide(ax, n_panels):
+    """Divide axes into panels side by side."""
+    grid = divide_axes(ax, 1, n_panels, wspace=0.3)
+    return np.array([ax.figure.add_subplot(grid[0, column]) for column in range(n_panels)])
 
 
 def _panels_and_legend(ax, n_panels, entries):
     """Divide axes into a strip for the legend and the panels."""
     is_new = ax is None
-    ax = _one_axes(ax, n_panels, 0)
-    box, dpi = ax.get_window_extent(), ax.figure.dpi
-    trial = entries.draw(ax, box.width)  # to measure it
-    height = trial.get_window_extent().height / dpi + _GAP
+    ax = _one_axes(ax, n_panels)
+    width = ax.get_window_extent().width
+    trial = entries.draw(ax, width)  # to measure it
+    height = trial.get_window_extent().height / ax.figure.dpi + _GAP
     trial.remove()
     if is_new:
         ax.figure.set_figheight(_PANEL_SIZE[1] + height)
-        box = ax.get_window_extent()
-    share = min(0.7, height * dpi / box.height)
-    panels = _divide(ax, 2, n_panels, height_ratios=[share, 1 - share])
-    strip = ax.figure.add_subplot(panels[0].get_subplotspec().get_gridspec()[0, :])
-    strip.set_axis_off()
-    return panels, entries.draw(strip, box.width, loc="upper center", borderaxespad=0)
+    strip, rest = split_header(ax, height)
+    legend = entries.draw(strip, width, loc="upper center", borderaxespad=0)
+    return _divide(rest, n_panels), legend
 
 
 def _legend_above(panels, entries):

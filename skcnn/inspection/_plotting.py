@@ -1,4 +1,4 @@
-"""Importing matplotlib and pandas, grids of axes, colors, names, and showing images."""
+"""Importing matplotlib and pandas, grids of axes, colors, and showing images."""
 
 from __future__ import annotations
 
@@ -99,25 +99,27 @@ def distinct_colors(n_colors: int) -> list[Any]:
     return [viridis(position) for position in np.linspace(0, 0.95, n_colors)]
 
 
-def shorten(text: str, n_characters: int) -> str:
-    """Return a text with an ellipsis in the middle if it is too long.
+def split_header(ax: Any, height: float) -> tuple[Any, Any]:
+    """Divide axes into a strip at the top, for text or a legend, and the rest.
 
     Parameters
     ----------
-    text : str
-        Text.
-    n_characters : int
-        Maximum number of characters, at least 1.
+    ax : matplotlib axes
+        Axes, which become invisible.
+    height : float
+        Height of the strip in inches.
 
     Returns
     -------
-    text : str
-        The text, or its beginning and its end.
+    strip, rest : matplotlib axes
+        Axes that are not visible themselves.
     """
-    if len(text) <= n_characters:
-        return text
-    n_last = (n_characters - 1) // 2
-    return f"{text[: n_characters - 1 - n_last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - n_last :]}"
+    share = min(0.7, height * ax.figure.dpi / ax.get_window_extent().height)
+    grid = divide_axes(ax, 2, 1, height_ratios=[share, 1 - share], hspace=0)
+    strip, rest = (ax.figure.add_subplot(grid[row, 0]) for row in range(2))
+    strip.set_axis_off()
+    rest.set_axis_off()
+    return strip, rest
 
 
 def axes_grid(
@@ -126,6 +128,7 @@ def axes_grid(
     *,
     n_columns: int | None = None,
     cell_size: tuple[float, float] = (1.8, 1.8),
+    title_height: float = 0.25,
 ) -> tuple[Any, np.ndarray]:
     """Make a grid of axes without ticks for images.
 
@@ -139,6 +142,9 @@ def axes_grid(
         Number of columns. None makes the grid about twice as wide as high.
     cell_size : tuple of (float, float), default=(1.8, 1.8)
         Width and height of one axes in inches, in a new figure.
+    title_height : float, default=0.25
+        Height of the titles in inches. It is kept free between rows if the figure of the user has
+        no layout engine.
 
     Returns
     -------
@@ -159,7 +165,10 @@ def axes_grid(
         )
     else:
         figure = ax.figure
-        axes = divide_axes(ax, n_rows, n_columns, wspace=0.3, hspace=0.5).subplots(squeeze=False)
+        height = ax.get_window_extent().height / figure.dpi
+        hspace = title_height / max(0.1, (height - (n_rows - 1) * title_height) / n_rows)
+        grid = divide_axes(ax, n_rows, n_columns, wspace=0.3, hspace=hspace)
+        axes = grid.subplots(squeeze=False)
     for number, one in enumerate(axes.flat):
         one.set(xticks=[], yticks=[])
         one.set_visible(number < n_axes)

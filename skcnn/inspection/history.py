@@ -119,7 +119,7 @@ class HistoryDisplay:
                 ": draw classifiers and regressors separately"
             )
         histories = {
-            type(finals[0]).__name__ if name is None else str(name): list(map(_records, finals))
+            type(finals[0]).__name__ if name is None else name: list(map(_records, finals))
             for name, finals in fits.items()
         }
         display = cls(histories, score_name=score_names.pop())
@@ -191,7 +191,7 @@ def _named_trainings(histories) -> dict[str, list[list[dict]]]:
         trainings = list(trainings)
         one_fit = bool(trainings) and isinstance(trainings[0], Mapping)
         fits = [trainings] if one_fit else [list(training) for training in trainings]
-        found[str(name)] = [[{"epoch": i, **r} for i, r in enumerate(fit, 1)] for fit in fits]
+        found[name] = [[{"epoch": i, **r} for i, r in enumerate(fit, 1)] for fit in fits]
     records = [record for fits in found.values() for fit in fits for record in fit]
     if not records or not all(all(fits) and fits for fits in found.values()):
         raise ValueError("a history has no records: pass one dict for each epoch")

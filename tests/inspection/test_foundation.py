@@ -19,7 +19,6 @@ from skcnn.inspection._plotting import (
     display_limits,
     distinct_colors,
     divide_axes,
-    shorten,
     show_image,
 )
 
@@ -95,14 +94,6 @@ def test_any_axes_are_divided(plt):
 @pytest.mark.parametrize("n_colors", [1, 7, 8, 30])
 def test_colors_are_distinct(plt, n_colors):
     assert len(set(distinct_colors(n_colors))) == n_colors
-
-
-@pytest.mark.parametrize(
-    ("text", "n_characters", "short"),
-    [("abc", 3, "abc"), ("abcdef", 5, "ab…ef"), ("abcdef", 4, "ab…f"), ("abcdef", 1, "…")],
-)
-def test_long_texts_are_shortened(text, n_characters, short):
-    assert shorten(text, n_characters) == short
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 2), (4, 5, 3)])

@@ -1,0 +1,100 @@
+"""Text that fits into a width: shortened names and wrapped lines."""
+
+from __future__ import annotations
+
+
+def shorten(text: str, n_characters: int) -> str:
+    """Return a text with an ellipsis in the middle if it is too long.
+
+    Parameters
+    ----------
+    text : str
+        Text.
+    n_characters : int
+        Maximum number of characters, at least 1.
+
+    Returns
+    -------
+    text : str
+        The text, or its beginning and its end.
+    """
+    if len(text) <= n_characters:
+        return text
+    n_last = (n_characters - 1) // 2
+    return f"{text[: n_characters - 1 - n_last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - n_last :]}"
+
+
+def text_width(text: str, font_size: float) -> float:
+    """Return the width of a line of text.
+
+    Parameters
+    ----------
+    text : str
+        Text.
+    font_size : float
+        Size of the font in points.
+
+    Returns
+    -------
+    width : float
+        Width in inches.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(size=font_size)
+    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+
+
+def fit_name(name: str, template: str, width: float, font_size: float) -> str:
+    """Return a line of text whose name is shortened until the line fits.
+
+    Parameters
+    ----------
+    name : str
+        Name. Line breaks and repeated spaces become single spaces.
+    template : str
+        Line with "{}" for the name.
+    width : float
+        Maximum width in inches.
+    font_size : float
+        Size of the font in points.
+
+    Returns
+    -------
+    line : str
+        The line. It is longer than the width only if the template alone is.
+    """
+    name = " ".join(name.split())
+    before, after = template.split("{}")
+    for n_characters in range(len(name), 0, -1):
+        line = f"{before}{shorten(name, n_characters)}{after}"
+        if text_width(line, font_size) <= width:
+            return line
+    return f"{before}{shorten(name, 1)}{after}"
+
+
+def wrap(text: str, width: float, font_size: float) -> list[str]:
+    """Return the lines of a text that is broken between words.
+
+    Parameters
+    ----------
+    text : str
+        Text.
+    width : float
+        Maximum width in inches.
+    font_size : float
+        Size of the font in points.
+
+    Returns
+    -------
+    lines : list of str
+        Lines.
+    """
+    lines: list[str] = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", font_size) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
