@@ -17,6 +17,7 @@ from torch import nn
 
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images
+from skcnn.learned import fitted_view
 from skcnn.operations import AffineMap, Operation, Reshape
 from skcnn.pixels import dtype_range
 from skcnn.preprocessing import ImageReader
@@ -123,7 +124,7 @@ class FittedPipeline:
     name : str
         Name of the last step in messages.
     final : estimator
-        The last step.
+        A shallow copy of the last step, which does not change if another thread fits it.
     """
 
     reader: ImageReader | None
@@ -160,7 +161,7 @@ class FittedPipeline:
         reader = None
         if steps and isinstance(steps[0][1], ImageReader):
             (_, reader), *steps = steps
-        return cls(reader, tuple(steps), name, final)
+        return cls(reader, tuple(steps), name, fitted_view(final))
 
     def network(self) -> nn.Module:
         """Return a copy of the network in evaluation mode, whose parameters need no gradients.

@@ -85,7 +85,17 @@ ALL = BASE | TRAINING | SCIPY
 MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 
 # Optional packages: any level may import them, but only inside a function.
-OPTIONAL = {"matplotlib", "onnx", "onnxruntime", "pandas", "polars", "rich", "timm", "torchvision"}
+OPTIONAL = {
+    "captum",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "pandas",
+    "polars",
+    "rich",
+    "timm",
+    "torchvision",
+}
 
 # Packages whose distribution has another name than the module.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}

@@ -1,5 +1,6 @@
 """Figures, tables and reports that show what a network learned and predicts."""
 
+from skcnn.inspection.activation_maps import class_activation_map
 from skcnn.inspection.classification import (
     classification_summary,
     classification_summary_from_predictions,
@@ -13,6 +14,7 @@ __all__ = [
     "HistoryDisplay",
     "MulticlassRocDisplay",
     "NetworkSummary",
+    "class_activation_map",
     "classification_summary",
     "classification_summary_from_predictions",
     "network_summary",
