@@ -7,9 +7,9 @@ from sklearn.datasets import load_digits
 
 @pytest.fixture(scope="session")
 def digits():
-    """Return 400 digits as images of shape (400, 8, 8), and their labels."""
+    """Return 200 digits as images of shape (200, 8, 8), and their labels."""
     X, y = load_digits(return_X_y=True)
-    return X[:400].reshape(-1, 8, 8).astype(np.uint8), y[:400]
+    return X[:200].reshape(-1, 8, 8).astype(np.uint8), y[:200]
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ class TestSkorchCallbacks:
             EpochScoring("accuracy", name="train_accuracy", on_train=True),
         ]
         cnn = quick_classifier(callbacks=scoring, precision="float32")
-        cnn.fit(X[:300], y[:300], X_val=X[300:], y_val=y[300:])
+        cnn.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
         for record, ours in zip(cnn.net_.history, cnn.history_, strict=True):
             assert record["valid_accuracy"] == ours["valid_score"]
             assert record["train_accuracy"] == ours["train_score"]
