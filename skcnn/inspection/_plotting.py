@@ -122,6 +122,36 @@ def split_header(ax: Any, height: float) -> tuple[Any, Any]:
     return strip, rest
 
 
+def grid_shape(n_axes: int, n_columns: int | None = None) -> tuple[int, int]:
+    """Return the numbers of rows and columns of a grid.
+
+    Parameters
+    ----------
+    n_axes : int
+        Number of axes, at least 1.
+    n_columns : int, default=None
+        Number of columns. None makes the grid about twice as wide as high, and fills the last row
+        as far as possible.
+
+    Returns
+    -------
+    n_rows, n_columns : int
+        Shape of the grid.
+
+    Raises
+    ------
+    ValueError
+        If the number of columns is not positive.
+    """
+    if n_columns is None:
+        n_rows = ceil(n_axes / (ceil(sqrt(2 * n_axes)) if n_axes > 3 else n_axes))
+        n_columns = ceil(n_axes / n_rows)
+    if n_columns < 1:
+        raise ValueError(f"n_columns={n_columns!r} must be a positive integer")
+    n_columns = min(n_columns, n_axes)
+    return ceil(n_axes / n_columns), n_columns
+
+
 def axes_grid(
     n_axes: int,
     ax: Any = None,
@@ -139,7 +169,7 @@ def axes_grid(
     ax : matplotlib axes, default=None
         Axes of the user, whose area is divided. None makes a new figure.
     n_columns : int, default=None
-        Number of columns. None makes the grid about twice as wide as high.
+        Number of columns. None chooses it by `grid_shape`.
     cell_size : tuple of (float, float), default=(1.8, 1.8)
         Width and height of one axes in inches, in a new figure.
     title_height : float, default=0.25
@@ -154,10 +184,7 @@ def axes_grid(
         Axes. Those that are not needed are not visible.
     """
     plt = import_pyplot()
-    if n_columns is None:
-        n_columns = ceil(sqrt(2 * n_axes)) if n_axes > 3 else n_axes
-    n_columns = min(n_columns, n_axes)
-    n_rows = ceil(n_axes / n_columns)
+    n_rows, n_columns = grid_shape(n_axes, n_columns)
     if ax is None:
         size = (cell_size[0] * n_columns, cell_size[1] * n_rows)
         figure, axes = plt.subplots(

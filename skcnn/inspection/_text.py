@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect
+
 
 def shorten(text: str, n_characters: int) -> str:
     """Return a text with an ellipsis in the middle if it is too long.
@@ -67,11 +69,14 @@ def fit_name(name: str, template: str, width: float, font_size: float) -> str:
     """
     name = " ".join(name.split())
     before, after = template.split("{}")
-    for n_characters in range(len(name), 0, -1):
-        line = f"{before}{shorten(name, n_characters)}{after}"
-        if text_width(line, font_size) <= width:
-            return line
-    return f"{before}{shorten(name, 1)}{after}"
+
+    def line(n_characters):
+        return f"{before}{shorten(name, n_characters)}{after}"
+
+    def is_too_long(n_characters):
+        return text_width(line(n_characters), font_size) > width
+
+    return line(max(1, bisect(range(1, len(name) + 1), False, key=is_too_long)))
 
 
 def wrap(text: str, width: float, font_size: float) -> list[str]:
