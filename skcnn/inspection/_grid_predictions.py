@@ -200,6 +200,8 @@ def one_per_image(y: Any, name: str, n_images: int | None = None) -> np.ndarray:
             f"{name} has shape {y.shape}, but the grid shows one label or number for each image: "
             "pass one column of the true and of the predicted values to from_predictions"
         )
+    if y.dtype.kind == "O" and len({type(value) for value in y}) == 1:
+        y = np.array(y.tolist())  # of objects that are bools or ints
     if n_images is not None and len(y) != n_images:
         raise ValueError(f"{name} has {len(y)} values for {n_images} images")
     return y

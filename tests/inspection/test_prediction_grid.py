@@ -286,6 +286,21 @@ def test_probability_of_the_prediction_and_of_labels(plt):
     assert all("\n" not in title for title in titles(display))
 
 
+@pytest.mark.parametrize(
+    ("y_true", "y_pred"),
+    [
+        ([True, False], np.array([False, False], dtype=object)),
+        (pd.Series([1, 0], dtype=object), [0, 0]),
+        (pd.Categorical(["b", "a"]), ["a", "a"]),
+        (pd.Series(["long", "a"], dtype="string"), np.array(["a", "a"])),
+        (np.array([[1.0], [0.0]]), [0, 0]),
+    ],
+)
+def test_types_of_labels(plt, y_true, y_pred):
+    display = from_predictions(images(2), y_true, y_pred, select="most_confused")
+    assert display.rows.tolist() == [0]
+
+
 def test_labels_that_the_estimator_does_not_know_are_wrong(plt, tree):
     y = np.full(400, 12)
     display = from_estimator(tree, DIGITS[TEST], y, select="most_confused")
