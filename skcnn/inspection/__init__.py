@@ -6,6 +6,8 @@ from skcnn.inspection.classification import (
     classification_summary,
     classification_summary_from_predictions,
 )
+from skcnn.inspection.feature_maps import FeatureMapDisplay
+from skcnn.inspection.filters import FilterDisplay
 from skcnn.inspection.history import HistoryDisplay
 from skcnn.inspection.multiclass_roc import MulticlassRocDisplay
 from skcnn.inspection.prediction_grid import PredictionGridDisplay
@@ -14,6 +16,8 @@ from skcnn.networks.summary_table import NetworkSummary
 
 __all__ = [
     "AugmentationDisplay",
+    "FeatureMapDisplay",
+    "FilterDisplay",
     "HistoryDisplay",
     "MulticlassRocDisplay",
     "NetworkSummary",

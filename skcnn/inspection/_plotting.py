@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skcnn.inspection._text import fit_name
 from skcnn.pixels import ValueRange, dtype_range
 
 # M. Okabe and K. Ito, "Color Universal Design", 2008: distinct for all kinds of color vision.
@@ -199,6 +200,53 @@ def axes_grid(
     for number, one in enumerate(axes.flat):
         one.set(xticks=[], yticks=[])
         one.set_visible(number < n_axes)
+    return figure, axes
+
+
+def titled_grid(
+    title: tuple[str, str],
+    n_axes: int,
+    ax: Any = None,
+    *,
+    n_columns: int | None = None,
+    aspect: float = 1.0,
+) -> tuple[Any, np.ndarray]:
+    """Make a grid of small axes for images, below a title.
+
+    Parameters
+    ----------
+    title : tuple of (str, str)
+        Name, which is shortened if it is too long, and the text of the second line.
+    n_axes : int
+        Number of axes.
+    ax : matplotlib axes, default=None
+        Axes of the user, whose area is divided. None makes a new figure.
+    n_columns : int, default=None
+        Number of columns. None makes as many as there are rows.
+    aspect : float, default=1.0
+        Height of the images divided by their width.
+
+    Returns
+    -------
+    figure : matplotlib figure
+        Figure.
+    axes : object array of shape (n_rows, n_columns)
+        Axes. Those that are not needed are not visible.
+    """
+    n_columns = min(n_axes, ceil(sqrt(n_axes)) if n_columns is None else n_columns)
+    side = max(0.8, min(2.4, 5 / n_columns))  # inches
+    size = side, side * max(0.5, min(2.0, aspect)) + 0.2
+    rest = ax
+    if ax is not None:
+        width = ax.get_window_extent().width / ax.figure.dpi
+        strip, rest = split_header(ax, 0.6)
+    figure, axes = axes_grid(n_axes, rest, n_columns=n_columns, cell_size=size)
+    width = figure.get_figwidth() if ax is None else width
+    text = f"{fit_name(title[0], '{}', width, 10)}\n{title[1]}"
+    if ax is None:
+        figure.suptitle(text, fontsize=10)
+    else:
+        strip.text(0.5, 1, text, ha="center", va="top", fontsize=10)
     return figure, axes
 
 
