@@ -87,6 +87,7 @@ MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 # Optional packages: any level may import them, but only inside a function.
 OPTIONAL = {
     "captum",
+    "jinja2",
     "matplotlib",
     "onnx",
     "onnxruntime",

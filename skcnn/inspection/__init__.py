@@ -9,6 +9,7 @@ from skcnn.inspection.classification import (
 from skcnn.inspection.feature_maps import FeatureMapDisplay
 from skcnn.inspection.filters import FilterDisplay
 from skcnn.inspection.history import HistoryDisplay
+from skcnn.inspection.model_report import ModelReport
 from skcnn.inspection.multiclass_roc import MulticlassRocDisplay
 from skcnn.inspection.prediction_grid import PredictionGridDisplay
 from skcnn.inspection.summary import network_summary
@@ -19,6 +20,7 @@ __all__ = [
     "FeatureMapDisplay",
     "FilterDisplay",
     "HistoryDisplay",
+    "ModelReport",
     "MulticlassRocDisplay",
     "NetworkSummary",
     "PredictionGridDisplay",

@@ -26,7 +26,7 @@ def summarize(
     n_bins: int,
     random_state: Any,
 ) -> DataFrame:
-    """Return the frame of `classification_summary`, and warn about intervals not to trust.
+    """Return the frame of `classification_summary`.
 
     Parameters
     ----------
@@ -40,8 +40,6 @@ def summarize(
     summary : pandas.DataFrame of shape (n_metrics, 3)
         Value, and lower and upper limit, of each metric.
     """
-    for problem in interval_problems(predictions, confidence_level):
-        warnings.warn(problem, UserWarning, stacklevel=4)
     random = check_random_state(random_state)
     compute = weighted_metrics(predictions, n_bins)
     n_images = len(predictions.true)
@@ -141,6 +139,12 @@ def chance_calibration_errors(
         correct = random.random_sample(len(confidence)) < confidence
         errors[repeat] = abs(np.bincount(bins, weights=correct - confidence)).sum()
     return errors / len(confidence)
+
+
+def warn_about_intervals(predictions: Predictions, confidence_level: float) -> None:
+    """Warn about intervals not to trust, in a function that is decorated once."""
+    for problem in interval_problems(predictions, confidence_level):
+        warnings.warn(problem, UserWarning, stacklevel=4)
 
 
 def interval_problems(predictions: Predictions, confidence_level: float) -> list[str]:

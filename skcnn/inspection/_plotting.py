@@ -1,4 +1,4 @@
-"""Importing matplotlib and pandas, grids of axes, colors, and showing images."""
+"""Importing matplotlib, pandas and jinja2, grids of axes, colors, and showing images."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ def import_pyplot() -> Any:
 def import_pandas() -> Any:
     """Import pandas, or raise an ImportError that names the extra to install."""
     return _import("pandas")
+
+
+def import_jinja2() -> Any:
+    """Import jinja2, or raise an ImportError that names the extra to install."""
+    return _import("jinja2")
 
 
 def _import(name):

@@ -41,7 +41,11 @@ def roc_curves(
         true, proba, sample_weight = true[used], proba[used], sample_weight[used]
     is_class = true[:, None] == np.arange(len(classes))
     has_images = is_class.any(axis=0)
-    _check_classes(classes, has_images)
+    if has_images.sum() < 2:
+        raise ValueError(
+            "a ROC curve compares the images of a class with the others, but all images are of "
+            f"the class {listed(classes[has_images].tolist())}"
+        )
     fpr, tpr = [np.full(2, np.nan)] * len(classes), [np.full(2, np.nan)] * len(classes)
     roc_auc = np.full(len(classes), np.nan)
     for number in np.flatnonzero(has_images):
@@ -90,6 +94,18 @@ def mean_curve(
     return np.repeat(rates, 2), np.stack([lowest, highest], axis=1).ravel()
 
 
+def warn_about_missing(curves: dict[str, Any]) -> None:
+    """Warn about classes without a curve, in a class method of the display."""
+    missing = curves["classes"][np.isnan(curves["roc_auc"])].tolist()
+    if missing:
+        warnings.warn(
+            f"no image is of the class {listed(missing)}: it has no curve, and the averages leave "
+            "it out",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def check_weights(sample_weight: Any, n_images: int) -> NDArray[np.floating] | None:
     """Validate the weights of images.
 
@@ -113,22 +129,6 @@ def check_weights(sample_weight: Any, n_images: int) -> NDArray[np.floating] | N
     if sample_weight is None:
         return None
     return _check_sample_weight(sample_weight, np.empty((n_images, 1)), ensure_non_negative=True)
-
-
-def _check_classes(classes, has_images):
-    """Raise an error if there are no curves, and warn about classes that have none."""
-    if has_images.sum() < 2:
-        raise ValueError(
-            "a ROC curve compares the images of a class with the others, but all images are of "
-            f"the class {listed(classes[has_images].tolist())}"
-        )
-    if not has_images.all():
-        warnings.warn(
-            f"no image is of the class {listed(classes[~has_images].tolist())}: it has no curve, "
-            "and the averages leave it out",
-            UserWarning,
-            stacklevel=4,
-        )
 
 
 def _with_area(fpr, tpr):

@@ -1,4 +1,4 @@
-"""Text that fits into a width: shortened names and wrapped lines."""
+"""Text in figures: shortened names, wrapped lines and dollar signs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ def shorten(text: str, n_characters: int) -> str:
         return text
     n_last = (n_characters - 1) // 2
     return f"{text[: n_characters - 1 - n_last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - n_last :]}"
+
+
+def literal(text: str) -> str:
+    """Return a text for matplotlib in which no dollar sign begins a formula."""
+    return text.replace("$", r"\$")
 
 
 def text_width(text: str, font_size: float) -> float:

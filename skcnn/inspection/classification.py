@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skcnn.inspection._bootstrap import summarize
+from skcnn.inspection._bootstrap import summarize, warn_about_intervals
 from skcnn.inspection._plotting import import_pandas
 from skcnn.inspection._predictions import Predictions
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_OPTIONS = {
+OPTIONS = {
     "n_bootstraps": [Interval(Integral, 1, None, closed="left")],
     "confidence_level": [Interval(Real, 0, 1, closed="neither")],
     "n_bins": [Interval(Integral, 1, None, closed="left")],
@@ -22,7 +22,7 @@ _OPTIONS = {
 }
 
 
-@validate_params(_OPTIONS, prefer_skip_nested_validation=True)
+@validate_params(OPTIONS, prefer_skip_nested_validation=True)
 def classification_summary(
     estimator: Any,
     X: Any,
@@ -128,10 +128,11 @@ def classification_summary(
     """
     import_pandas()
     predictions = Predictions.of_estimator(estimator, X, y, caller="classification_summary")
+    warn_about_intervals(predictions, confidence_level)
     return summarize(predictions, n_bootstraps, confidence_level, n_bins, random_state)
 
 
-@validate_params(_OPTIONS, prefer_skip_nested_validation=True)
+@validate_params(OPTIONS, prefer_skip_nested_validation=True)
 def classification_summary_from_predictions(
     y_true: Any,
     y_proba: Any,
@@ -199,4 +200,5 @@ def classification_summary_from_predictions(
     """
     import_pandas()
     predictions = Predictions.of_arrays(y_true, y_proba, labels=labels, y_pred=y_pred)
+    warn_about_intervals(predictions, confidence_level)
     return summarize(predictions, n_bootstraps, confidence_level, n_bins, random_state)

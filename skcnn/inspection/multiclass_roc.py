@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-from skcnn.inspection._plotting import import_pyplot
+from skcnn.inspection._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions, classifier_name
-from skcnn.inspection._roc_curves import check_weights, roc_curves
+from skcnn.inspection._roc_curves import check_weights, roc_curves, warn_about_missing
+from skcnn.inspection._text import literal, shorten
 
-# Okabe and Ito's colors, which color-blind readers can tell apart, with a line style for each.
-_COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# The line styles of the classes in color.
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
 _GRAY = "#9a9a9a"
 _ROWS = 10  # classes in the table
+_NAME = 24  # characters of a name
 _SIZE = (7.2, 4.6)  # of a new figure in inches: a square for the curves, and the table
 
 
@@ -133,19 +134,20 @@ class MulticlassRocDisplay:
         def draw(fpr, tpr, **style):
             return ax.plot(np.maximum(fpr, start), tpr, **style)[0]
 
-        order = self._order()
+        order, colors = self._order(), distinct_colors(len(_STYLES))
         self.lines_ = [None] * len(self.classes)
         for place, number in reversed(list(enumerate(order))):  # the smallest area on top
             style = {"color": _GRAY, "linewidth": 0.8}
             if place < n_highlighted:
-                style = {"color": _COLORS[place], "linestyle": _STYLES[place], "linewidth": 1.5}
+                style = {"color": colors[place], "linestyle": _STYLES[place], "linewidth": 1.5}
             self.lines_[number] = draw(self.fpr[number], self.tpr[number], **style)
         micro, macro = self.micro, self.macro
         self.micro_line_ = draw(
             micro["fpr"], micro["tpr"], color="black", linestyle=(0, (1, 1)), linewidth=1.5
         )
         self.macro_line_ = draw(macro["fpr"], macro["tpr"], color="black", linewidth=2)
-        ax.set(xlabel="False positive rate", ylabel="True positive rate", title=self.name)
+        ax.set(xlabel="False positive rate", ylabel="True positive rate")
+        ax.set_title(literal(self.name or ""))
         if log_scale:
             bottom = self._lowest_visible_rate()
             margin = 0.02 * (1 - bottom) or 0.01
@@ -177,14 +179,16 @@ class MulticlassRocDisplay:
             (self.micro_line_, self.micro["roc_auc"], "micro-average"),
         ]
         shown = order if len(order) <= _ROWS + 1 else order[:_ROWS]
-        rows += [(self.lines_[row], self.roc_auc[row], self.classes[row]) for row in shown]
+        for row in shown:
+            name = literal(shorten(str(self.classes[row]), _NAME))
+            rows.append((self.lines_[row], self.roc_auc[row], name))
         if len(shown) < len(order):
             first, n_others = order[len(shown)], len(order) - len(shown)
             rows.append((self.lines_[first], self.roc_auc[first], f"or more: {n_others} others"))
         lines, areas, names = zip(*rows, strict=True)
         return self.ax_.legend(
             lines,
-            [f"{area:.4f}  {_shorten(name)}" for area, name in zip(areas, names, strict=True)],
+            [f"{area:.4f}  {name}" for area, name in zip(areas, names, strict=True)],
             title="Area under the curve",
             alignment="left",
             loc="upper left",
@@ -311,19 +315,15 @@ class MulticlassRocDisplay:
         _check_n_highlighted(n_highlighted)
         predictions = Predictions.of_arrays(y_true, y_proba, labels=labels)
         weights = check_weights(sample_weight, len(predictions.true))
-        display = cls(**roc_curves(predictions, weights), name=name)
+        curves = roc_curves(predictions, weights)
+        warn_about_missing(curves)
+        display = cls(**curves, name=name)
         return display.plot(ax, n_highlighted=n_highlighted, log_scale=log_scale)
 
 
 def _check_n_highlighted(n_highlighted):
-    if not isinstance(n_highlighted, Integral) or not 0 <= n_highlighted <= len(_COLORS):
+    if not isinstance(n_highlighted, Integral) or not 0 <= n_highlighted <= len(_STYLES):
         raise ValueError(
-            f"n_highlighted={n_highlighted!r} must be an integer from 0 to {len(_COLORS)}, the "
+            f"n_highlighted={n_highlighted!r} must be an integer from 0 to {len(_STYLES)}, the "
             "number of colors that are easy to tell apart"
         )
-
-
-def _shorten(name, length=24):
-    """Return a label as text that fits beside the curves."""
-    name = str(name)
-    return name if len(name) <= length else f"{name[: length - 1]}…"

@@ -23,7 +23,6 @@ from torch import nn
 from skcnn import CNNClassifier, ImageResizer
 from skcnn.training.losses import LOSSES
 
-
 TINY = {"channels": (8,), "hidden_units": (16,)}
 QUICK = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
 

@@ -1,0 +1,186 @@
+"""The sections of a report about the test images: the worst mistakes, and the data."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.utils import _safe_indexing
+
+from skcnn.images import inspect_images
+from skcnn.inspection._plotting import display_limits
+from skcnn.inspection._report_blocks import Gallery, Paragraph, Photo, Section, Table
+from skcnn.inspection.activation_maps import class_activation_map
+from skcnn.pipeline_graph import pipeline_steps
+
+if TYPE_CHECKING:
+    from skcnn.inspection.model_report import ModelReport
+
+_SIDE = 240  # pixels of the longer side of a picture
+
+
+def mistakes_section(report: ModelReport) -> Section | str:
+    """Return the wrong predictions with the highest probabilities, and their activation maps."""
+    predictions = report.predictions
+    wrong = np.flatnonzero(predictions.true != predictions.predicted)
+    if not len(wrong):
+        return "Mistakes: there are none."
+    if not report.n_mistakes:
+        return "Mistakes: n_mistakes is 0."
+    confidence = predictions.proba[wrong, predictions.predicted[wrong]]
+    rows = wrong[np.argsort(-confidence, kind="stable")[: report.n_mistakes]]
+    images = [np.asarray(report.images[int(row)]) for row in rows]
+    limits = display_limits(images)
+    maps, reason = activation_maps(report, rows)
+    names = file_names(report.X_test, rows)
+    photos = []
+    for image, map_, row, name in zip(images, maps, rows, names, strict=True):
+        true, predicted = predictions.true[row], predictions.predicted[row]
+        classes, proba = predictions.classes.tolist(), predictions.proba[row]
+        shown = as_rgb(image, limits)
+        sources = [(data_url(shown), f"Test image {row}, of class {classes[true]}")]
+        if map_ is not None:
+            alt = f"Activation map of the class {classes[predicted]} for test image {row}"
+            sources.append((data_url(overlay(shown, map_)), alt))
+        lines = [
+            f"Predicted: {classes[predicted]} ({proba[predicted]:.1%})",
+            f"True: {classes[true]} ({proba[true]:.1%})",
+            f"Test image {row}{name}",
+        ]
+        photos.append(Photo(sources, lines))
+    text = (
+        f"{len(wrong):,} of {len(predictions.true):,} predictions are wrong. "
+        f"{'These are all of them' if len(rows) == len(wrong) else f'These {len(rows)} have the'}"
+        f"{', the' if len(rows) == len(wrong) else ''} highest probabilities of the predicted "
+        f"class{' first' if len(rows) == len(wrong) else ''}. {reason}"
+    )
+    return Section("mistakes", "Most confident mistakes", [Paragraph(text), Gallery(photos)])
+
+
+def activation_maps(report: ModelReport, rows: NDArray) -> tuple[list[Any], str]:
+    """Return the activation maps of the predicted classes, and a sentence about them."""
+    if not hasattr(pipeline_steps(report.estimator)[-1][1], "net_"):
+        return [None] * len(rows), ""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            maps = class_activation_map(report.estimator, _safe_indexing(report.X_test, rows))
+    except (TypeError, ValueError) as error:
+        return [None] * len(rows), f"There are no activation maps: {error}."
+    remarks = "".join(f" Note: {warning.message}." for warning in caught)
+    return list(maps), (
+        "The activation maps (Grad-CAM, Selvaraju et al. 2017) show where the network finds the "
+        f"predicted class, from dark to bright; each has a scale of its own.{remarks}"
+    )
+
+
+def file_names(X: Any, rows: NDArray) -> list[str]:
+    """Return the names of files without their folders, as part of a sentence."""
+    form, X = inspect_images(X)
+    if form != "paths":
+        return [""] * len(rows)
+    return [f": {os.path.basename(os.fspath(X[row]))}" for row in rows]
+
+
+def as_rgb(image: NDArray, limits: tuple[float, float]) -> NDArray[np.uint8]:
+    """Return an image as bytes with three channels, of a size to look at.
+
+    Parameters
+    ----------
+    image : array of shape (height, width) or (height, width, n_channels)
+        Image.
+    limits : tuple of (float, float)
+        Pixel values that are black and white.
+
+    Returns
+    -------
+    image : uint8 array of shape (new_height, new_width, 3)
+        Image whose longer side has about 240 pixels; small images are magnified by a whole number.
+    """
+    low, high = limits
+    values = (image.astype(np.float64) - low) / ((high - low) or 1.0)
+    values = values[..., None] if values.ndim == 2 else values
+    if values.shape[2] == 4:  # on white
+        values = 1 - values[..., 3:] * (1 - values[..., :3])
+    if values.shape[2] != 3:
+        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
+    shown = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    longest = max(shown.shape[:2])
+    if longest > _SIDE:
+        picture = Image.fromarray(shown)
+        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        return np.asarray(picture)
+    return shown.repeat(_SIDE // longest, axis=0).repeat(_SIDE // longest, axis=1)
+
+
+def overlay(shown: NDArray[np.uint8], map_: NDArray) -> NDArray[np.uint8]:
+    """Return an image in gray below a map in color.
+
+    Parameters
+    ----------
+    shown : uint8 array of shape (height, width, 3)
+        Image.
+    map_ : array of shape (original_height, original_width)
+        Activation map.
+
+    Returns
+    -------
+    overlay : uint8 array of shape (height, width, 3)
+        Image.
+    """
+    from matplotlib import colormaps
+
+    size = shown.shape[1], shown.shape[0]
+    positive = np.clip(np.asarray(map_, np.float32), 0, None)
+    scaled = positive / (positive.max() or 1.0)
+    scaled = np.asarray(Image.fromarray(scaled).resize(size, Image.Resampling.BILINEAR))
+    color = colormaps["inferno"](scaled)[..., :3]
+    gray = shown.mean(axis=2, keepdims=True) / 255
+    return np.round(255 * (0.45 * gray + 0.55 * color)).astype(np.uint8)
+
+
+def data_url(picture: NDArray[np.uint8]) -> str:
+    """Return an image as a data URL: the smaller one of a PNG and a JPEG file."""
+    files = []
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, kind, **options)
+        files.append((kind, file.getvalue()))
+    kind, contents = min(files, key=lambda one: len(one[1]))
+    return f"data:image/{kind};base64,{base64.b64encode(contents).decode('ascii')}"
+
+
+def data_section(report: ModelReport) -> Section:
+    """Return what the test data are, with their fingerprint."""
+    data, predictions = report.fingerprint, report.predictions
+    shapes = [" x ".join(map(str, shape)) for shape in data.shapes]
+    if len(shapes) == 1:
+        size = f"{shapes[0]} (height x width x channels)"
+    else:
+        smallest, largest = min(data.shapes), max(data.shapes)
+        size = (
+            f"{len(shapes)} different ones, from {' x '.join(map(str, smallest))} to "
+            f"{' x '.join(map(str, largest))} (height x width x channels)"
+        )
+    rows = [
+        ("Images", f"{data.n_images:,}"),
+        ("Classes", f"{np.count_nonzero(predictions.counts)} of {len(predictions.classes)}"),
+        ("Shape of an image", size),
+        ("Dtype", ", ".join(data.dtypes)),
+        ("Pixel values", f"{data.low:g} to {data.high:g}"),
+        ("Repeated images", f"{data.n_repeated:,}"),
+        ("SHA-256", data.sha256),
+    ]
+    text = (
+        "The SHA-256 is that of the pixel values and labels of all images, in any order. It does "
+        "not depend on the machine, on the dtype of equal values, nor on whether the images are in "
+        "an array, in a list or in files that are decoded to the same pixels."
+    )
+    table = Table("The test data", ("Property", "Value"), rows)
+    return Section("data", "Data", [table, Paragraph(text)])
