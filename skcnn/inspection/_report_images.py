@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing
 
 from skcnn.images import inspect_images
 from skcnn.inspection._plotting import display_limits
+from skcnn.inspection._predictions import Predictions
 from skcnn.inspection._report_blocks import Gallery, Paragraph, Photo, Section, Table
 from skcnn.inspection.activation_maps import class_activation_map
 from skcnn.pipeline_graph import pipeline_steps
@@ -37,30 +38,58 @@ def mistakes_section(report: ModelReport) -> Section | str:
     rows = wrong[np.argsort(-confidence, kind="stable")[: report.n_mistakes]]
     images = [np.asarray(report.images[int(row)]) for row in rows]
     limits = display_limits(images)
-    maps, reason = activation_maps(report, rows)
+    maps, about_maps = activation_maps(report, rows)
     names = file_names(report.X_test, rows)
-    photos = []
-    for image, map_, row, name in zip(images, maps, rows, names, strict=True):
-        true, predicted = predictions.true[row], predictions.predicted[row]
-        classes, proba = predictions.classes.tolist(), predictions.proba[row]
-        shown = as_rgb(image, limits)
-        sources = [(data_url(shown), f"Test image {row}, of class {classes[true]}")]
-        if map_ is not None:
-            alt = f"Activation map of the class {classes[predicted]} for test image {row}"
-            sources.append((data_url(overlay(shown, map_)), alt))
-        lines = [
-            f"Predicted: {classes[predicted]} ({proba[predicted]:.1%})",
-            f"True: {classes[true]} ({proba[true]:.1%})",
-            f"Test image {row}{name}",
-        ]
-        photos.append(Photo(sources, lines))
+    pictures = [as_rgb(image, limits) for image in images]
+    photos = [
+        photo(predictions, row, f"Test image {row}{name}", picture, map_)
+        for row, name, picture, map_ in zip(rows, names, pictures, maps, strict=True)
+    ]
+    shown = "all are shown" if len(rows) == len(wrong) else f"{len(rows)} are shown"
     text = (
-        f"{len(wrong):,} of {len(predictions.true):,} predictions are wrong. "
-        f"{'These are all of them' if len(rows) == len(wrong) else f'These {len(rows)} have the'}"
-        f"{', the' if len(rows) == len(wrong) else ''} highest probabilities of the predicted "
-        f"class{' first' if len(rows) == len(wrong) else ''}. {reason}"
+        f"{len(wrong):,} of {len(predictions.true):,} predictions are wrong, and {shown}: those "
+        f"with the highest probabilities of the predicted class first. {about_maps}"
     )
     return Section("mistakes", "Most confident mistakes", [Paragraph(text), Gallery(photos)])
+
+
+def photo(
+    predictions: Predictions, row: int, name: str, picture: NDArray[np.uint8], map_: Any
+) -> Photo:
+    """Return a test image with its activation map and its predictions.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Predictions.
+    row : int
+        Row of the image.
+    name : str
+        Name of the image.
+    picture : uint8 array of shape (height, width, 3)
+        Image to show.
+    map_ : array of shape (original_height, original_width) or None
+        Activation map of the predicted class.
+
+    Returns
+    -------
+    photo : Photo
+        The image.
+    """
+    classes, proba = predictions.classes.tolist(), predictions.proba[row]
+    true, predicted = predictions.true[row], predictions.predicted[row]
+    lines = [
+        f"Predicted: {classes[predicted]} ({proba[predicted]:.1%})",
+        f"True: {classes[true]} ({proba[true]:.1%})",
+        name,
+    ]
+    sources = [(data_url(picture), f"{name}, of class {classes[true]}")]
+    if map_ is not None and map_.max() > 0:
+        alt = f"Activation map of class {classes[predicted]} for {name}"
+        sources.append((data_url(overlay(picture, map_)), alt))
+    elif map_ is not None:
+        lines.append("The activation map is 0 everywhere")
+    return Photo(sources, lines)
 
 
 def activation_maps(report: ModelReport, rows: NDArray) -> tuple[list[Any], str]:
@@ -70,10 +99,11 @@ def activation_maps(report: ModelReport, rows: NDArray) -> tuple[list[Any], str]
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
+            warnings.filterwarnings("ignore", "The maps of")  # 0 everywhere, which photos say
             maps = class_activation_map(report.estimator, _safe_indexing(report.X_test, rows))
     except (TypeError, ValueError) as error:
         return [None] * len(rows), f"There are no activation maps: {error}."
-    remarks = "".join(f" Note: {warning.message}." for warning in caught)
+    remarks = "".join(f" {str(warning.message).rstrip('.')}." for warning in caught)
     return list(maps), (
         "The activation maps (Grad-CAM, Selvaraju et al. 2017) show where the network finds the "
         f"predicted class, from dark to bright; each has a scale of its own.{remarks}"

@@ -161,7 +161,7 @@ def test_numbers_of_the_page(report, html, cnn, digits):
     assert report.fingerprint.sha256 in words
     assert "200 of 7 classes" in words
     wrong = int(np.sum(cnn.predict(X[300:]) != y[300:]))
-    assert f"{wrong} of 200 predictions are wrong. These 3 have" in words
+    assert f"{wrong} of 200 predictions are wrong, and 3 are shown" in words
     table = report.class_table
     assert table["images"].to_dict() == dict(zip(labels, counts, strict=True))
     recalls = [np.mean(cnn.predict(X[300:])[y[300:] == label] == label) for label in table.index]
