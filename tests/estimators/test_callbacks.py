@@ -123,8 +123,8 @@ class TestSkorchCallbacks:
             def on_batch_end(self, net, batch, training, loss, y_pred, **kwargs):
                 seen.append((len(batch[0]), training, y_pred.shape[1]))
 
-        quick_classifier(callbacks=[Gradients()], max_epochs=1, batch_size=200).fit(*digits)
-        assert seen.count((200, True, 10)) == 2
+        quick_classifier(callbacks=[Gradients()], max_epochs=1, batch_size=100).fit(*digits)
+        assert seen.count((100, True, 10)) == 2
         assert len(seen) == 4
 
 

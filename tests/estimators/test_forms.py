@@ -17,11 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn import CNNClassifier, CNNRegressor, ImageAugmenter, LazyImages
 
 N_IMAGES = 48
+QUICK = {"channels": (8,), "max_epochs": 3, "batch_size": 16, "random_state": 0}
 
 
 def make_estimator(kind, **parameters):
     return {"classes": CNNClassifier, "labels": CNNClassifier, "numbers": CNNRegressor}[kind](
-        **{"max_epochs": 3, "batch_size": 16, "random_state": 0, **parameters}
+        **{**QUICK, **parameters}
     )
 
 
@@ -227,7 +228,7 @@ def test_not_fitted_error(kind):
 def test_repr_and_html_repr(kind):
     estimator = make_estimator(kind).fit(make_images("4-D"), make_targets(kind))
     assert repr(make_estimator(kind)).startswith(
-        type(estimator).__name__ + "(batch_size=16, max_epochs=3"
+        type(estimator).__name__ + "(batch_size=16, channels=(8,), max_epochs=3"
     )
     assert "Fitted" in estimator_html_repr(estimator)
 

@@ -20,13 +20,16 @@ def blobs(n=150):
     return np.exp(-distance / 4), place
 
 
+QUICK = {"max_epochs": 8, "batch_size": 16, "random_state": 0}
+
+
 def quick_regressor(**parameters):
-    return CNNRegressor(**{"max_epochs": 8, "batch_size": 16, "random_state": 0, **parameters})
+    return CNNRegressor(**{"channels": (8,), "hidden_units": (16,), **QUICK, **parameters})
 
 
 def test_defaults_beat_a_tree():
     X, y = blobs()
-    ours = cross_val_score(quick_regressor(), X, y[:, 0], cv=3).mean()
+    ours = cross_val_score(CNNRegressor(**QUICK), X, y[:, 0], cv=3).mean()
     tree = cross_val_score(DecisionTreeRegressor(random_state=0), X.reshape(150, -1), y[:, 0], cv=3)
     assert ours > 0.9
     assert ours > tree.mean()
@@ -35,7 +38,7 @@ def test_defaults_beat_a_tree():
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
 def test_several_targets(loss):
     X, y = blobs()
-    cnn = quick_regressor(loss=loss).fit(X[:100], y[:100])
+    cnn = CNNRegressor(loss=loss, **QUICK).fit(X[:100], y[:100])
     prediction = cnn.predict(X[100:])
     assert prediction.shape == (50, 2)
     assert prediction.dtype == np.float64

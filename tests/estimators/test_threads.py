@@ -9,6 +9,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import pytest
@@ -102,12 +103,20 @@ USES = {
 }
 
 
+def fitted_before(kind):
+    parameters = {**SMALL, "max_epochs": 2, "warm_start": kind == "warm_start", "lookahead": True}
+    return CNNClassifier(**parameters).fit(IMAGES, LABELS)
+
+
+@cache
+def trained_alone(kind):
+    return train(fitted_before(kind), kind)
+
+
 @pytest.mark.parametrize("kind", ["partial_fit", "fit", "warm_start"])
 @pytest.mark.parametrize("use", USES)
 def test_training_is_as_if_alone_while_another_thread_uses_the_estimator(kind, use):
-    parameters = {**SMALL, "max_epochs": 2, "warm_start": kind == "warm_start", "lookahead": True}
-    alone, used = (CNNClassifier(**parameters).fit(IMAGES, LABELS) for _ in range(2))
-    train(alone, kind)
+    alone, used = trained_alone(kind), fitted_before(kind)
     with in_a_loop(lambda: USES[use](used)) as results:
         train(used, kind)
     assert len(results) > 0
@@ -291,11 +300,12 @@ thread.join()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fork is not reliable there")
-@pytest.mark.parametrize("case", FORKS)
-def test_forked_process_does_not_hang(case):
+@pytest.mark.parametrize("place", ["while", "after"])  # one process each: starting one takes time
+def test_forked_process_does_not_hang(place):
+    cases = [f"# {name}\n{code}" for name, code in FORKS.items() if name.startswith(place)]
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORK + FORKS[case]],
+        [sys.executable, "-W", "ignore", "-c", "\n".join([FORK, *cases])],
         capture_output=True,
         text=True,
         timeout=300,
