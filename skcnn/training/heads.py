@@ -25,13 +25,14 @@ def dense_head(network):
     Raises
     ------
     TypeError
-        If the last stage is not of the class `torch.nn.Linear` itself, or if its weight is computed
-        from other parameters.
+        If the last stage does not compute its outputs as `torch.nn.Linear` does, or if its weight
+        is computed from other parameters.
     ValueError
         If the head is frozen.
     """
     head = next(reversed(network.stages()), None)
-    if type(head) is nn.Linear and "weight" in head._parameters:
+    is_linear = isinstance(head, nn.Linear) and type(head).forward is nn.Linear.forward
+    if is_linear and "weight" in head._parameters:
         if not head.weight.requires_grad:
             raise ValueError(
                 "the head of the network is frozen (requires_grad=False), but it has to be "

@@ -77,6 +77,14 @@ def test_only_the_head_changes(fitted):
         assert torch.equal(value, after[key]) != is_head(key)
 
 
+def test_a_head_that_was_a_convolution(photos):
+    X, y = photos
+    transfer = TransferClassifier("squeezenet1_1", weights=None, fine_tune=True, max_epochs=1)
+    transfer = transfer.set_params(random_state=0, head_epochs=1).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(transfer))
+    assert_array_equal(loaded.predict_proba(X), transfer.predict_proba(X))
+
+
 def test_predictions_are_those_of_the_module(fitted, photos):
     X = photos[0]
     with torch.no_grad():

@@ -10,9 +10,11 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn import functional
 
+from skcnn.networks import BACKBONES
 from skcnn.training.heads import (
     CenteredLinear,
     centered,
+    dense_head,
     feature_statistics,
     initialize_head,
 )
@@ -32,6 +34,15 @@ def same_random_numbers():
 @pytest.fixture
 def head():
     return nn.Linear(6, 3)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_all_backbones_have_a_head(name):
+    with torch.device("meta"):
+        network = BACKBONES[name].builder(3, 64, 64, 5)
+    head = dense_head(network)
+    assert head.out_features == 5
+    assert head is network.stages()[-1]
 
 
 def test_heads_without_bias():
