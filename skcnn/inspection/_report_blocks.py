@@ -117,8 +117,8 @@ class Page:
     ----------
     title : str
         Title.
-    subtitle : str
-        Line below the title.
+    subtitle : tuple of str
+        Parts of the line below the title, which are not broken.
     tiles : list of tuples of (str, str, str)
         The main numbers: name, value, and a line below.
     findings : list of tuples of (str, str)
@@ -132,7 +132,7 @@ class Page:
     """
 
     title: str
-    subtitle: str
+    subtitle: tuple[str, ...]
     tiles: list[tuple[str, str, str]]
     findings: list[tuple[str, str]]
     sections: list[Section]

@@ -85,7 +85,7 @@ def confusion_svg(predictions: Predictions) -> str:
         )
         if numbered:
             for text, value in zip(display.text_.ravel(), percent.ravel(), strict=True):
-                text.set_text("" if value == 0 else "<1" if value < 0.5 else f"{value:.0f}")
+                text.set_text("" if value == 0 else "<1" if value < 1 else f"{value:.0f}")
         if n_classes > _MAX_NAMED:
             ax.set(xticks=[], yticks=[])
         ax.set(xlabel="Predicted class", ylabel="True class")

@@ -63,8 +63,8 @@ def network_section(report: ModelReport) -> Section | str:
             layer.name,
             layer.kind,
             "-" if layer.output_shape is None else " x ".join(map(str, layer.output_shape)),
-            f"{layer.n_parameters:,}",
-            f"{layer.multiply_adds:,}",
+            f"{layer.n_parameters:,}" if layer.n_parameters else "-",
+            f"{layer.multiply_adds:,}" if layer.multiply_adds else "-",
         )
         for layer in summary.layers
     ]
@@ -77,7 +77,7 @@ def network_section(report: ModelReport) -> Section | str:
     )
     columns = ("Layer", "Type", "Output", "Parameters", "Multiply-adds")
     table = Table("Layers of the network", columns, rows, (3, 4), long=len(rows) > 15)
-    return Section("network", "Network", [Paragraph(text), table])
+    return Section("network", "Network", [table, Paragraph(text)])
 
 
 def parameters_section(report: ModelReport) -> Section:
@@ -87,14 +87,7 @@ def parameters_section(report: ModelReport) -> Section:
         search = type(report.estimator).__name__
         blocks.append(Paragraph(f"The parameters are those that {search} chose."))
     for name, step in pipeline_steps(report.estimator):
-        defaults = {
-            parameter.name: parameter.default
-            for parameter in inspect.signature(type(step)).parameters.values()
-        }
-        rows = []
-        for key, value in step.get_params(deep=False).items():
-            given, default = (shorten(repr(one), _LENGTH) for one in (value, defaults.get(key)))
-            rows.append((key, given, "" if given == default else default))
+        rows = parameter_rows(step)
         if rows:
             caption = f"Parameters of {name}"
             columns = ("Parameter", "Value", "Default, if different")
@@ -102,6 +95,34 @@ def parameters_section(report: ModelReport) -> Section:
         else:
             blocks.append(Paragraph(f"{name} has no parameters."))
     return Section("parameters", "Parameters", blocks)
+
+
+def parameter_rows(step: Any) -> list[tuple[str, str, str]]:
+    """Return the parameters of a step: name, value, and the default if it differs; these first.
+
+    Parameters
+    ----------
+    step : estimator
+        Step of a pipeline.
+
+    Returns
+    -------
+    rows : list of tuples of (str, str, str)
+        Parameters.
+    """
+    if not hasattr(step, "get_params"):
+        return []
+    signature = inspect.signature(type(step)).parameters
+    changed, others = [], []
+    for name, value in step.get_params(deep=False).items():
+        default = signature[name].default if name in signature else inspect.Parameter.empty
+        shown = "none" if default is inspect.Parameter.empty else shorten(repr(default), _LENGTH)
+        given = shorten(repr(value), _LENGTH)
+        if given == shown:
+            others.append((name, given, ""))
+        else:
+            changed.append((name, given, shown))
+    return [*changed, *others]
 
 
 def software_section(report: ModelReport) -> Section:

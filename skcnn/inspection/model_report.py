@@ -225,7 +225,7 @@ class ModelReport:
         date = f"{self.created:%Y-%m-%d %H:%M} UTC"
         return Page(
             title=self.title or f"Model report: {name}",
-            subtitle=f"{name} on {self.fingerprint.n_images:,} test images, {date}",
+            subtitle=(name, f"{self.fingerprint.n_images:,} test images", date),
             tiles=tiles(self),
             findings=self.findings,
             sections=[part for part in parts if isinstance(part, Section)],
