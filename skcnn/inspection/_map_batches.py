@@ -16,6 +16,7 @@ from skcnn.inspection._map_geometry import project_maps
 from skcnn.inspection._network import as_tensor
 from skcnn.lazy import LazyImages
 from skcnn.networks.inference import prediction_function
+from skcnn.operations import AffineMap
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.pixel_scale import ScaleMonitor
 from skcnn.training.augmented_inference import average_over_variants
@@ -29,6 +30,7 @@ def all_maps(
     pipeline: FittedPipeline,
     network: nn.Module,
     function: MapFunction,
+    cells: AffineMap,
     images: Any,
     columns: NDArray[np.intp] | None,
     batch_size: int,
@@ -44,6 +46,8 @@ def all_maps(
     function : callable
         Function of the network, a batch of its input, and the output to explain of each image. It
         returns maps of shape (n_images, n_rows, n_columns).
+    cells : AffineMap
+        From cells of these maps to pixel coordinates of the input.
     images : array, object array or LazyImages of length n_images
         Original images.
     columns : int array of shape (n_images,) or None
@@ -59,7 +63,7 @@ def all_maps(
     shape = images.shape[1:3]
     are_equal = len(shape) == 2 and None not in shape
     maps = np.empty((len(images), *shape) if are_equal else len(images), "f4" if are_equal else "O")
-    monitor, batches, zeros = ScaleMonitor(), _Batches(pipeline, network, function), []
+    monitor, batches, zeros = ScaleMonitor(), _Batches(pipeline, network, function, cells), []
     start = 0
     for originals in _originals(images, batch_size):
         stop = start + len(originals)
@@ -89,10 +93,11 @@ def _originals(images, batch_size) -> Iterator:
 class _Batches:
     """Maps of batches of images."""
 
-    def __init__(self, pipeline, network, function):
+    def __init__(self, pipeline, network, function, cells):
         self.final = pipeline.final
         self.network = network
         self.function = function
+        self.cells = cells
         self.geometry = cache(lambda shape, dtype: pipeline.follow(shape, dtype).geometry())
 
     def maps(self, inputs, columns):
@@ -133,7 +138,7 @@ class _Batches:
 
     def _project(self, maps, input_shape, image):
         geometry = self.geometry(image.shape, image.dtype)
-        return project_maps(maps, input_shape, geometry, image.shape[:2])
+        return project_maps(maps, self.cells, input_shape, geometry, image.shape[:2])
 
 
 def _check_finite(values):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from skcnn.inspection._map_geometry import resampling_weights
 from skcnn.inspection._network import mean_pixel, recorded_feature_maps
 from skcnn.networks.inference import prediction_function
+from skcnn.operations import AffineMap
 
 
 @torch.no_grad()
 def score_cam(
-    network: nn.Module, images: Tensor, columns: Tensor, layer: nn.Module, *, batch_size: int
+    network: nn.Module,
+    images: Tensor,
+    columns: Tensor,
+    layer: nn.Module,
+    *,
+    cells: AffineMap,
+    batch_size: int,
 ) -> Tensor:
     """Weight feature maps by the outputs for images in which they keep the pixels.
 
@@ -26,6 +34,8 @@ def score_cam(
         Output to explain of each image.
     layer : torch.nn.Module
         Layer of the network that computes feature maps.
+    cells : AffineMap
+        From cells of the feature maps to pixel coordinates of the images.
     batch_size : int
         Number of images that the network gets at a time.
 
@@ -44,12 +54,18 @@ def score_cam(
         network(images)
     outputs = prediction_function(network, repeated=True)
     features, background = recorded[0], mean_pixel(network)
+    down, across = (
+        torch.from_numpy(weights).to(images.device)
+        for weights in resampling_weights(
+            features.shape[2:], cells, images.shape[2:], np.dtype(np.float32)
+        )
+    )
     scores = []
     for image, column, maps in zip(images, columns, features, strict=True):
         low, high = maps.amin(dim=(1, 2), keepdim=True), maps.amax(dim=(1, 2), keepdim=True)
         scaled = (maps - low) / torch.where(high > low, high - low, 1)
         for part in scaled.split(batch_size):
-            masks = functional.interpolate(part[:, None], images.shape[2:], mode="bilinear")
+            masks = (down @ part @ across.T)[:, None]
             masked = torch.lerp(background, image, masks)
             scores.append(outputs(masked)[:, column])
     weights = torch.cat(scores).reshape(features.shape[:2]).softmax(dim=1)

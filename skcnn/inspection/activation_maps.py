@@ -8,8 +8,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from torch import nn
 
 from skcnn.inspection._captum_maps import integrated_gradients, saliency
+from skcnn.inspection._cell_geometry import cell_geometry
 from skcnn.inspection._gradient_maps import grad_cam, grad_cam_plus_plus, pooled_cam
 from skcnn.inspection._images import original_images
 from skcnn.inspection._map_batches import MapFunction, all_maps
@@ -17,6 +19,7 @@ from skcnn.inspection._map_targets import output_labels, target_columns
 from skcnn.inspection._network import backbone_of, find_layer
 from skcnn.inspection._occlusion import occlusion
 from skcnn.inspection._score_cam import score_cam
+from skcnn.operations import AffineMap
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
 from skcnn.training.device import available_device
@@ -161,10 +164,13 @@ def class_activation_map(
     columns = target_columns(pipeline.final, target, len(images))
     network = pipeline.network().to(available_device(pipeline.final.device))
     if method in FEATURE_METHODS:
-        function = _feature_function(pipeline.final, network, method, layer, batch_size)
+        found = _feature_layer(pipeline.final, network, method, layer)
+        cells = cell_geometry(network, found, pipeline.final.image_shape_)
+        function = _feature_function(method, found, cells, batch_size)
     else:
+        cells = AffineMap()
         function = _pixel_function(method, window, batch_size)
-    return all_maps(pipeline, network, function, images, columns, batch_size)
+    return all_maps(pipeline, network, function, cells, images, columns, batch_size)
 
 
 def _check_arguments(method, layer, window):
@@ -178,9 +184,9 @@ def _check_arguments(method, layer, window):
         raise ValueError(f'window={window} is used by method="occlusion" only, not {method!r}')
 
 
-def _feature_function(final, network, method, layer_name, batch_size) -> MapFunction:
-    """Return a method that weights the feature maps of a layer."""
-    layer = None if layer_name is None else find_layer(network, layer_name)
+def _feature_layer(final, network, method, name) -> nn.Module:
+    """Return the layer whose feature maps are weighted, and make the network a backbone."""
+    layer = None if name is None else find_layer(network, name)
     if layer is None or method == "cam":
         try:
             network[-1] = backbone_of(network, final.image_shape_, len(output_labels(final)))
@@ -195,8 +201,13 @@ def _feature_function(final, network, method, layer_name, batch_size) -> MapFunc
             f"method={method!r} needs feature maps, which the network does not have: use one of "
             f"{', '.join(map(repr, PIXEL_METHODS))}"
         )
+    return layer
+
+
+def _feature_function(method, layer, cells, batch_size) -> MapFunction:
+    """Return a method that weights the feature maps of a layer."""
     if method == "score_cam":
-        return partial(score_cam, layer=layer, batch_size=batch_size)
+        return partial(score_cam, layer=layer, cells=cells, batch_size=batch_size)
     functions = {"grad_cam": grad_cam, "grad_cam++": grad_cam_plus_plus, "cam": pooled_cam}
     return partial(functions[method], layer=layer)
 

@@ -62,6 +62,12 @@ def centroid(values):
     return np.array([(values * rows).sum(), (values * columns).sum()]) / values.sum()
 
 
+def stretched(n_cells, n_pixels):
+    """Return the geometry of cells that cover an image."""
+    down, across = (pixels / cells for cells, pixels in zip(n_cells, n_pixels, strict=True))
+    return AffineMap(((down, 0.0), (0.0, across)), ((down - 1) / 2, (across - 1) / 2))
+
+
 def fitted(network, *steps, shape=(40, 60), X=None):
     """Return a fitted pipeline whose network stays as it was made."""
     X = RNG.integers(0, 80, (8, *shape)) if X is None else X
@@ -75,7 +81,7 @@ def test_projection_interpolates(n_cells, aspect):
     image_shape, input_shape = (61, 45), (24, 40)
     geometry = Resize(input_shape, aspect).geometry(image_shape)
     maps = RNG.random((2, *n_cells))
-    found = project_maps(maps, input_shape, geometry, image_shape)
+    found = project_maps(maps, stretched(n_cells, input_shape), input_shape, geometry, image_shape)
     points = np.stack(np.indices(image_shape), axis=-1).reshape(-1, 2)
     positions = geometry.inverse()(points)
     cells = (positions + 0.5) * n_cells / np.array(input_shape) - 0.5
@@ -89,7 +95,8 @@ def test_projection_interpolates(n_cells, aspect):
 def test_projection_averages_where_pixels_are_larger_than_cells():
     maps = np.zeros((1, 40, 40))
     maps[0, 17, 22] = 1.0
-    found = project_maps(maps, (40, 40), Resize((40, 40), "stretch").geometry((10, 10)), (10, 10))
+    geometry = Resize((40, 40), "stretch").geometry((10, 10))
+    found = project_maps(maps, AffineMap(), (40, 40), geometry, (10, 10))
     assert_allclose(found.sum(), 1 / 16, rtol=0.02)  # the mean over the image is the same
     assert_allclose(centroid(found[0]), [(17 - 1.5) / 4, (22 - 1.5) / 4], atol=0.05)
 
@@ -97,7 +104,7 @@ def test_projection_averages_where_pixels_are_larger_than_cells():
 def test_rotations_are_refused():
     turned = AffineMap(((0.0, 1.0), (1.0, 0.0)))
     with pytest.raises(ValueError, match="along each axis only"):
-        project_maps(np.zeros((1, 2, 2)), (4, 4), turned, (4, 4))
+        project_maps(np.zeros((1, 2, 2)), AffineMap(), (4, 4), turned, (4, 4))
 
 
 @pytest.mark.parametrize("network", [fine, coarse])
