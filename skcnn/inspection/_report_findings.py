@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn.inspection._bootstrap import interval_problems
 from skcnn.inspection._predictions import listed
-from skcnn.inspection._report_metrics import decimals, top_label
+from skcnn.inspection._report_metrics import area, decimals, top_label
 
 if TYPE_CHECKING:
     from skcnn.inspection.model_report import ModelReport
@@ -27,7 +27,7 @@ def tiles(report: ModelReport) -> list[tuple[str, str, str]]:
     return [
         ("Accuracy", percent(row.value), f"{level} interval {_range(percent, row)}"),
         ("Baseline", percent(baseline), f"always the most frequent class, {label!r}"),
-        ("ROC AUC", decimals(auc.value), f"{level} interval {_range(decimals, auc)}"),
+        ("ROC AUC", area(auc.value), f"{level} interval {_range(area, auc)}"),
         ("Test images", f"{counts.sum():,}", f"of {np.count_nonzero(counts)} classes"),
     ]
 
@@ -121,5 +121,6 @@ def most_frequent(report: ModelReport) -> tuple[object, float]:
 
 
 def percent(value: float) -> str:
-    """Return a fraction as text in percent, with as many decimals as it takes to differ from 1."""
-    return f"{value:.2%}" if 0.995 <= value < 1 else f"{value:.1%}"
+    """Return a fraction as text in percent, with the decimals that tell it from 100 percent."""
+    texts = [f"{value:.{digits}%}" for digits in (1, 2, 3, 4)]
+    return texts[0] if value == 1 else next((t for t in texts if float(t[:-1]) < 100), texts[-1])

@@ -101,8 +101,9 @@ def metrics_section(report: ModelReport) -> Section:
     """Return the table of the metrics."""
     level = f"{report.confidence_level:.0%}"
     rows = [
-        (_NAMES[name], decimals(value), f"{decimals(low)} to {decimals(high)}")
+        (_NAMES[name], text(value), f"{text(low)} to {text(high)}")
         for name, value, low, high in report.summary.itertuples()
+        for text in [area if name == "roc_auc_ovr" else decimals]
     ]
     columns = ("Metric", "Value", f"{level} interval")
     return Section(
@@ -133,7 +134,7 @@ def classes_section(report: ModelReport) -> Section:
             decimals(row.recall),
             f"{decimals(row.recall_low, 2)} to {decimals(row.recall_high, 2)}",
             decimals(row.f1),
-            decimals(row.roc_auc, 4),
+            area(row.roc_auc),
         )
         for label, row in (
             (row.Index, row) for row in report.class_table.sort_values("recall").itertuples()
@@ -229,6 +230,11 @@ def top_label(predictions: Predictions) -> tuple[float, float]:
     """Return the accuracy of the most probable classes, and their mean probability."""
     correct = predictions.proba.argmax(axis=1) == predictions.true
     return float(correct.mean()), float(predictions.proba.max(axis=1).mean())
+
+
+def area(value: float) -> str:
+    """Return the area under a curve as text, which is often close to 1."""
+    return decimals(value, 4)
 
 
 def decimals(value: float, digits: int = 3) -> str:

@@ -97,6 +97,11 @@ class ModelReport:
         each class.
     findings : list of tuples of (str, str)
         Kind, "warning" or "note", and text of the sentences at the beginning of the page.
+    chance_error : float
+        Upper limit of the calibration error of a perfectly calibrated classifier, at
+        `confidence_level`.
+    predictions : Predictions
+        Classes and probabilities of the test images.
     fingerprint : Fingerprint
         Number, shapes, dtypes and range of the images, and the hash ``fingerprint.sha256`` of their
         pixels and labels.
@@ -144,6 +149,8 @@ class ModelReport:
     summary: Any
     class_table: Any
     findings: list[tuple[str, str]]
+    chance_error: float
+    predictions: Predictions
     fingerprint: Fingerprint
 
     def __init__(

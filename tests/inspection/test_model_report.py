@@ -18,6 +18,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, ImageResizer
 from skcnn.inspection import ModelReport, classification_summary
+from skcnn.inspection._report_findings import percent
+from skcnn.inspection._report_images import as_rgb, data_url, overlay
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 NAMES = np.array(["<script>alert(1)</script>", "a&b", '"c"', "$d$", "$e", "日本", "{{ 7 * 7 }}"])
@@ -368,3 +370,58 @@ def test_options_out_of_range(report, options):
     name = next(iter(options))
     with pytest.raises(ValueError, match=f"{name!r} parameter of ModelReport"):
         ModelReport(report.estimator, [], [], **options)
+
+
+# ------------------------------------------------------------------------------------------------
+# Pictures and numbers as text
+
+
+def test_small_images_are_magnified_and_large_ones_reduced():
+    image = np.array([[0.0, 0.5], [1.0, 2.0]])
+    shown = as_rgb(image, (0, 1))
+    assert shown.shape == (240, 240, 3)
+    assert shown[::120, ::120, 0].tolist() == [[0, 128], [255, 255]]
+    assert as_rgb(np.zeros((600, 300, 3)), (0, 1)).shape == (240, 120, 3)
+    transparent = np.zeros((1, 2, 4))
+    transparent[0, 1, 3] = 1
+    assert as_rgb(transparent, (0, 1))[0, ::239].tolist() == [[255] * 3, [0] * 3]
+
+
+def test_overlay_is_brightest_where_the_map_is():
+    map_ = np.zeros((6, 8))
+    map_[1, 6] = 3
+    colored = overlay(np.full((60, 80, 3), 100, dtype=np.uint8), map_).sum(axis=2, dtype=int)
+    row, column = np.unravel_index(colored.argmax(), colored.shape)
+    assert (row // 10, column // 10) == (1, 6)
+
+
+def test_data_urls_hold_the_picture():
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    flat = np.zeros((40, 30, 3), dtype=np.uint8)
+    kinds = []
+    for picture in (noise, flat):
+        head, _, data = data_url(picture).partition(";base64,")
+        kinds.append(head)
+        found = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+        assert found.shape == picture.shape
+    assert kinds == ["data:image/jpeg", "data:image/png"]
+    assert (found == flat).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.5, "50.0%"), (0.9994, "99.9%"), (0.9996, "99.96%"), (0.999999, "99.9999%"), (1, "100.0%")],
+)
+def test_only_one_is_100_percent(value, text):
+    assert percent(value) == text
+
+
+def test_a_dense_network_has_no_activation_maps(digits):
+    X, y = digits
+    dense = CNNClassifier(channels=(), max_epochs=1, random_state=0).fit(X[:100], y[:100])
+    report = ModelReport(dense, X[300:], y[300:], n_bootstraps=5, n_mistakes=2)
+    page = check_page(report.to_html())
+    assert "There are no activation maps: " in page.words
+    assert len(page.all("img")) == 2
+    none = ModelReport(dense, X[300:], y[300:], n_bootstraps=5, n_mistakes=0).to_html()
+    assert "Mistakes: n_mistakes is 0." in check_page(none).words
