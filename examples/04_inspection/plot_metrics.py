@@ -7,8 +7,6 @@ images, each with a confidence interval, and :class:`~skcnn.inspection.Multiclas
 the ROC curves of all classes. The displays of scikit-learn draw the rest.
 """
 
-# sphinx_gallery_thumbnail_number = 1
-
 # %%
 # A network for scanned digits
 # ----------------------------

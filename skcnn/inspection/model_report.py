@@ -244,6 +244,6 @@ class ModelReport:
         """Return the page in a frame, for notebooks."""
         page = escape(self.to_html() or "")
         return (
-            f'<iframe srcdoc="{page}" title="Model report" sandbox '
+            f'<iframe srcdoc="{page}" title="Model report" sandbox="allow-same-origin" '
             'style="width: 100%; height: 40rem; border: 1px solid gray"></iframe>'
         )

@@ -200,7 +200,7 @@ def test_write_a_file_and_show_in_a_notebook(report, html, tmp_path):
     assert path.read_text(encoding="utf-8") == html
     frame = Page(report._repr_html_()).all("iframe")[0]
     assert frame["srcdoc"] == html
-    assert frame["sandbox"] is None
+    assert frame["sandbox"] == "allow-same-origin"  # and no scripts
 
 
 def test_figures_of_the_user_are_left_alone(report):
