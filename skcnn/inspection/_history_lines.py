@@ -130,7 +130,7 @@ class HistoryLines:
         key = f"valid_{self.panel}"
         best = [r for records in fits for r in records if r.get("best") and key in r]
         style = {**best_style(color), "markersize": 9 if len(fits) == 1 else 5}
-        return [self.ax.plot(r["epoch"], r[key], zorder=3, **style)[0] for r in best]
+        return [self.ax.plot(r["epoch"], r[key], zorder=3, clip_on=False, **style)[0] for r in best]
 
     def mark_phases(self, fits: list[list[dict]], color: Any) -> None:
         """Draw a vertical line where the training of more than the head begins.

@@ -174,6 +174,8 @@ class HistoryDisplay:
                     self.lines_[name, f"{part}_{panel}"] = drawn.draw(fits, part, color)
                 self.best_ += drawn.mark_best(fits, color)
                 drawn.mark_phases(fits, color)
+            epochs = [record["epoch"] for record in self._records()]
+            axes.set_xlim(min(epochs) - 0.5, max(epochs) + 0.5)
         return self
 
     def _records(self):
