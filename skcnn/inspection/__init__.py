@@ -1,5 +1,6 @@
 """Figures, tables and reports that show what a network learned and predicts."""
 
+from skcnn.inspection.activation_map_display import ActivationMapDisplay
 from skcnn.inspection.activation_maps import class_activation_map
 from skcnn.inspection.augmentation import AugmentationDisplay
 from skcnn.inspection.classification import (
@@ -16,6 +17,7 @@ from skcnn.inspection.summary import network_summary
 from skcnn.networks.summary_table import NetworkSummary
 
 __all__ = [
+    "ActivationMapDisplay",
     "AugmentationDisplay",
     "FeatureMapDisplay",
     "FilterDisplay",

@@ -34,7 +34,7 @@ def all_maps(
     images: Any,
     columns: NDArray[np.intp] | None,
     batch_size: int,
-) -> NDArray:
+) -> tuple[NDArray, NDArray[np.intp]]:
     """Compute a map for each image.
 
     Parameters
@@ -59,17 +59,21 @@ def all_maps(
     -------
     maps : float32 array of shape (n_images, height, width), or object array of shape (n_images,)
         A map for each image, with its height and width.
+    columns : int array of shape (n_images,)
+        The output that each map explains.
     """
     shape = images.shape[1:3]
     are_equal = len(shape) == 2 and None not in shape
     maps = np.empty((len(images), *shape) if are_equal else len(images), "f4" if are_equal else "O")
-    monitor, batches, zeros = ScaleMonitor(), _Batches(pipeline, network, function, cells), []
-    start = 0
+    batches = _Batches(pipeline, network, function, cells)
+    explained = np.empty(len(images), np.intp)
+    monitor, zeros, start = ScaleMonitor(), [], 0
     for originals in _originals(images, batch_size):
         stop = start + len(originals)
         inputs = np.asarray(pipeline.network_input(originals))
         monitor.add(inputs)
-        found = batches.maps(inputs, None if columns is None else columns[start:stop])
+        given = None if columns is None else columns[start:stop]
+        found, explained[start:stop] = batches.maps(inputs, given)
         zeros += (start + np.flatnonzero(~found.any(axis=(1, 2)))).tolist()
         for row, one in enumerate(batches.project(found, inputs.shape[1:3], originals), start):
             maps[row] = one
@@ -77,8 +81,8 @@ def all_maps(
     monitor.warn(pipeline.final.pixel_scale_)
     _warn_about_zeros(zeros, len(images))
     if not are_equal and len({one.shape for one in maps}) == 1:
-        return np.stack(list(maps))
-    return maps
+        return np.stack(list(maps)), explained
+    return maps, explained
 
 
 def _originals(images, batch_size) -> Iterator:
@@ -101,17 +105,19 @@ class _Batches:
         self.geometry = cache(lambda shape, dtype: pipeline.follow(shape, dtype).geometry())
 
     def maps(self, inputs, columns):
-        """Return maps of any resolution, those of images of one color zero."""
+        """Return maps, which are zero for images of one color, and the outputs they explain."""
         images = as_tensor(inputs, self.network)
         work = self.final.net_.multiply_adds * len(images)
         autocast = torch.autocast(images.device.type, enabled=False)
         with autocast, compute_threads(work), computing():
-            maps = self.function(self.network, images, self._columns(images, columns))
+            explained = self._columns(images, columns)
+            maps = self.function(self.network, images, explained)
         pixels = images.flatten(2)
         has_content = (pixels.amax(dim=2) > pixels.amin(dim=2)).any(dim=1)
         _check_finite(maps)
         _warn_about_single_cells(maps, images)
-        return torch.where(has_content[:, None, None], maps, 0.0).cpu().numpy()
+        maps = torch.where(has_content[:, None, None], maps, 0.0)
+        return maps.cpu().numpy(), explained.cpu().numpy()
 
     @cached_property
     def _outputs(self):

@@ -6,6 +6,7 @@ from functools import partial
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
@@ -150,18 +151,50 @@ def class_activation_map(
     >>> from skcnn import CNNClassifier
     >>> from skcnn.inspection import class_activation_map
     >>> X, y = load_digits(return_X_y=True)
-    >>> cnn = CNNClassifier(channels=(16,), max_epochs=2, random_state=0).fit(X, y)
+    >>> cnn = CNNClassifier("fast", channels=(8,), max_epochs=2, random_state=0).fit(X, y)
     >>> class_activation_map(cnn, X[:5]).shape
     (5, 8, 8)
     >>> class_activation_map(cnn, X[:5], target=8, method="occlusion").shape
     (5, 8, 8)
     """
-    _check_arguments(method, layer, window)
     pipeline = FittedPipeline.of(estimator)
     images = original_images(X, estimator)
+    columns = target_columns(pipeline.final, target, len(images))
+    return explain(pipeline, images, columns, method, layer, window, batch_size)[0]
+
+
+def explain(
+    pipeline: FittedPipeline,
+    images: Any,
+    columns: NDArray[np.intp] | None,
+    method: str,
+    layer: str | None,
+    window: int | None,
+    batch_size: int,
+) -> tuple[NDArray, NDArray[np.intp]]:
+    """Compute maps, and the outputs that they explain.
+
+    Parameters
+    ----------
+    pipeline : FittedPipeline
+        Pipeline.
+    images : array, object array or LazyImages of length n_images
+        Original images.
+    columns : int array of shape (n_images,) or None
+        Outputs to explain, or None for the predicted classes.
+    method, layer, window, batch_size
+        As for `class_activation_map`.
+
+    Returns
+    -------
+    maps : float32 array of shape (n_images, height, width), or object array of shape (n_images,)
+        Maps.
+    columns : int array of shape (n_images,)
+        Outputs that the maps explain.
+    """
+    _check_arguments(method, layer, window)
     if len(images) == 0:
         raise ValueError("X holds no images")
-    columns = target_columns(pipeline.final, target, len(images))
     network = pipeline.network().to(available_device(pipeline.final.device))
     if method in FEATURE_METHODS:
         found = _feature_layer(pipeline.final, network, method, layer)
