@@ -1,5 +1,7 @@
 """Images that the tests of the transformers share."""
 
+import shutil
+
 import numpy as np
 import pytest
 from skimage import data
@@ -17,12 +19,19 @@ def stack():
     return np.stack([data.astronaut()[at : at + 96 : 2, 100:220:2] for at in range(0, 360, 60)])
 
 
-@pytest.fixture
-def photo_files(photos, tmp_path):
-    """The photographs as PNG files."""
+@pytest.fixture(scope="session")
+def encoded_photos(photos, tmp_path_factory):
+    """The photographs as PNG files that no test may change."""
     from PIL import Image
 
-    paths = [tmp_path / f"{number}.png" for number in range(len(photos))]
-    for path, photo in zip(paths, photos, strict=True):
-        Image.fromarray(photo).save(path)
-    return [str(path) for path in paths]
+    folder = tmp_path_factory.mktemp("photos")
+    for number, photo in enumerate(photos):
+        Image.fromarray(photo).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def photo_files(encoded_photos, tmp_path):
+    """The photographs as PNG files of the test."""
+    shutil.copytree(encoded_photos, tmp_path, dirs_exist_ok=True)
+    return [str(tmp_path / path.name) for path in sorted(encoded_photos.iterdir())]
