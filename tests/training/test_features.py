@@ -43,18 +43,25 @@ def naive(module, images):
     return torch.stack(rows).numpy()
 
 
+@pytest.fixture(scope="module")
+def resizing():
+    """A module that resizes images, and the features of `IMAGES`."""
+    module = build(input_size=(40, 33))
+    return module, naive(module, IMAGES)
+
+
 @pytest.mark.parametrize("batch_size", [None, 1, 4, 100])
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("rows", [None, np.array([9, 2, 2, 7, 0])])
-def test_features_are_the_input_of_the_head(batch_size, lazy, rows):
-    module = build(input_size=(40, 33))
+def test_features_are_the_input_of_the_head(resizing, batch_size, lazy, rows):
+    module, expected = resizing
     state = copy.deepcopy(module.state_dict())
     dataset = ImageDataset(LazyImages(IMAGES) if lazy else IMAGES, rows=rows)
     out = np.full((len(dataset), 512), np.nan, np.float32)
     options = {"device": CPU, "precision": "float32", "batch_size": batch_size}
     found = compute_features(module, dataset, **options, out=out)
     assert found is out
-    expected = naive(module, IMAGES if rows is None else IMAGES[rows])
+    expected = expected if rows is None else expected[rows]
     assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * abs(expected).max())
     assert_array_equal(compute_features(module, dataset, **options), found)
     assert not module.training
