@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import _safe_indexing
 
-from skcnn.images import reshape_images
+from skcnn.images import inspect_images, reshape_images
 from skcnn.inspection._image_grid import draw_image_grid
+from skcnn.inspection._plotting import import_pyplot
 from skcnn.inspection._text import fit_name
 from skcnn.lazy import LazyImages
 from skcnn.pipeline_graph import pipeline_steps
+from skcnn.pixels import dtype_range
 from skcnn.preprocessing import ImageAugmenter
+from skcnn.preprocessing._base import ImageTransformer
 
 _WIDTH = 1.3  # of an image in inches
 
@@ -112,7 +116,8 @@ class AugmentationDisplay:
         for name, value in (("n_images", n_images), ("n_epochs", n_epochs)):
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise ValueError(f"{name}={value!r} must be a positive integer")
-        view = _augmented(estimator, X)[:n_images]
+        import_pyplot()
+        view = _augmented(estimator, X, n_images)
         variants = [np.asarray(view.at_epoch(epoch)) for epoch in range(n_epochs)]
         return cls(np.asarray(view.clean()), np.stack(variants, axis=1)).plot(ax, **style)
 
@@ -168,8 +173,8 @@ class AugmentationDisplay:
         return self
 
 
-def _augmented(estimator, X) -> LazyImages:
-    """Return a view of augmented images, as `fit` of a pipeline makes it."""
+def _augmented(estimator, X, n_images) -> LazyImages:
+    """Return a view of the first images, augmented as `fit` of a pipeline does it."""
     steps = [step for _, step in pipeline_steps(estimator)]
     numbers = [n for n, step in enumerate(steps) if isinstance(step, ImageAugmenter)]
     if not numbers:
@@ -177,7 +182,18 @@ def _augmented(estimator, X) -> LazyImages:
             f"there is no ImageAugmenter in {type(estimator).__name__}: pass an augmenter, or a "
             "pipeline that contains one"
         )
-    *before, augmenter = [clone(step) for step in steps[: numbers[-1] + 1]]
+    steps = steps[: numbers[-1] + 1]
+    form, X = inspect_images(X)
+    if form != "ragged" and all(isinstance(step, ImageTransformer) for step in steps):
+        view = _fit_transform(steps, _safe_indexing(X, slice(0, n_images)))
+        if dtype_range(view.dtype) is not None:  # nothing depends on the other images
+            return view
+    return _fit_transform(steps, X)[:n_images]
+
+
+def _fit_transform(steps, X) -> LazyImages:
+    """Return the output of clones of transformers, the last of which is an augmenter."""
+    *before, augmenter = map(clone, steps)
     for step in before:
         X = step.fit_transform(X)
     view = augmenter.set_output(transform="default").fit_transform(X)

@@ -15,6 +15,7 @@ from skcnn.inspection._grid_predictions import (
 )
 from skcnn.inspection._image_grid import draw_image_grid
 from skcnn.inspection._images import original_images
+from skcnn.inspection._plotting import import_pyplot
 from skcnn.inspection._selection import check_selection, random_rows
 from skcnn.inspection._text import fit_name
 from skcnn.inspection._titles import number_format, prediction_lines
@@ -167,6 +168,7 @@ class PredictionGridDisplay:
             If the selection needs probabilities, classes or true labels that there are not, or the
             number of labels is wrong.
         """
+        import_pyplot()
         is_regression = check_predictor(estimator)
         check_selection(select, n_images, has_truth=y is not None, is_regression=is_regression)
         images = original_images(X, estimator, image_shape)
@@ -241,6 +243,7 @@ class PredictionGridDisplay:
             If the selection needs probabilities, classes or true labels that there are not, or the
             arrays do not fit together.
         """
+        import_pyplot()
         images = original_images(X, image_shape=image_shape)
         predictions = GridPredictions.of_arrays(y_true, y_pred, y_proba, labels)
         one_per_image(y_pred, "y_pred", len(images))

@@ -9,7 +9,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-from skcnn import CNNClassifier, ImageAugmenter, ImageFlattener, ImageReader, ImageResizer
+from skcnn import (
+    CNNClassifier,
+    ImageAugmenter,
+    ImageFlattener,
+    ImageNormalizer,
+    ImageReader,
+    ImageResizer,
+    LazyImages,
+)
 from skcnn.inspection import AugmentationDisplay
 from tests.inspection._figures import assert_legible, drawn_texts
 
@@ -82,6 +90,29 @@ def test_the_images_of_a_pipeline(plt, tmp_path):
     search = GridSearchCV(pipe, {"decisiontreeclassifier__max_depth": [1]}, cv=2)
     search.fit(paths, [0, 1, 0, 1])
     assert_variants(from_estimator(search, paths), expected, resized)
+
+
+def test_only_images_that_are_shown_are_read(plt):
+    class Source:
+        """Count the images that are read."""
+
+        shape, dtype = (500, 6, 6), np.dtype("uint8")
+        rows = frozenset()
+
+        def __getitem__(self, rows):
+            self.rows = self.rows | set(np.asarray(rows).tolist())
+            return np.ones((len(rows), 6, 6), np.uint8)
+
+    source = Source()
+    from_estimator(make_pipeline(ImageResizer((4, 4)), augmenter()), LazyImages(source), n_images=3)
+    assert source.rows == {0, 1, 2}
+
+
+def test_statistics_of_all_images(plt):
+    X = images(9, 6, 6)
+    pipe = make_pipeline(ImageNormalizer(), augmenter(brightness=0.5))
+    expected = pipe.fit_transform(X)
+    assert_variants(from_estimator(pipe, X), expected, np.asarray(expected.clean()))
 
 
 def test_two_augmenters(plt):

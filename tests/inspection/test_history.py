@@ -171,6 +171,12 @@ def test_phases_of_a_pretrained_network(plt, fine_tune):
     assert phases == (["head", "head", None, None, None] if fine_tune else [None] * 5)
 
 
+def test_names_are_no_formulas(plt):
+    display = HistoryDisplay({"$x$": records(2), 3: records(2)}).plot()
+    assert texts(display)[:2] == [r"\$x\$", "3"]
+    assert set(display.histories) == {"$x$", 3}
+
+
 @pytest.mark.parametrize("n_names", [2, 7, 12])
 def test_many_long_names_are_legible(plt, n_names):
     named = {f"a network with a quite long name, {n}": records(4, n + 1) for n in range(n_names)}
