@@ -88,7 +88,7 @@ def test_without_validation(plt):
 
 
 def test_epochs_are_integers(plt):
-    for n_epochs in (1, 2, 5, 300):
+    for n_epochs in (1, 2, 300):
         display = HistoryDisplay(records(n_epochs, best=1)).plot()
         assert_legible(display.figure_)
         for ax in display.ax_:
@@ -177,7 +177,7 @@ def test_names_are_no_formulas(plt):
     assert set(display.histories) == {"$x$", 3}
 
 
-@pytest.mark.parametrize("n_names", [2, 7, 12])
+@pytest.mark.parametrize("n_names", [2, 9])
 def test_many_long_names_are_legible(plt, n_names):
     named = {f"a network with a quite long name, {n}": records(4, n + 1) for n in range(n_names)}
     display = HistoryDisplay(named).plot()
