@@ -1,5 +1,7 @@
 """Images with one known object, and measures of how well maps find it."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
@@ -199,8 +201,6 @@ def randomized(estimator, n_layers, seed=0):
     the other, as in Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018
     (arXiv 1810.03292), section 3.
     """
-    from copy import deepcopy
-
     changed = deepcopy(estimator)
     layers = layers_with_weights(changed)
     with torch.random.fork_rng([]):
@@ -211,24 +211,26 @@ def randomized(estimator, n_layers, seed=0):
 
 
 def layers_with_weights(estimator):
-    """Return the layers of a network with weights, from the input on; normalizations are part of
-    the convolution before them.
-    """
+    """Return the convolutions and linear layers of a network, from the input on."""
     kinds = (nn.Conv2d, nn.Linear)
     return [layer for layer in estimator.module_.modules() if isinstance(layer, kinds)]
 
 
 def similarity(maps, others):
-    """Return the rank correlation of each pair of maps, without absolute values or scaling.
+    """Return Spearman's rank correlation of each pair of maps, with the signs of their values.
 
-    Equal maps have 1, also constant ones. The similarity of ranks needs no normalization of the
-    values, whose choice decides about the result of tests with other measures (Binder et al.,
-    "Shortcomings of Top-Down Randomization-Based Sanity Checks", CVPR 2023, arXiv 2211.12486).
+    Ranks need no normalization of the maps, and structural similarity would be high for any two
+    smooth maps: both decide about the result of the test otherwise (Binder et al., "Shortcomings of
+    Top-Down Randomization-Based Sanity Checks for Evaluations of Deep Neural Network Explanations",
+    CVPR 2023, arXiv 2211.12486). The plain objects of the images are as salient as the one with a
+    texture, so that maps of random networks have no reason to show that one (Yona and Greenfeld,
+    "Revisiting Sanity Checks for Saliency Maps", 2021, arXiv 2110.14297). The similarity of a
+    constant map to another one is 0.
     """
-    found = []
-    for one, other in zip(maps, others, strict=True):
-        if np.ptp(one) == 0 or np.ptp(other) == 0:
-            found.append(float(np.array_equal(one, other)))
-        else:
-            found.append(spearmanr(one.ravel(), other.ravel()).statistic)
-    return np.array(found)
+    pairs = zip(maps, others, strict=True)
+    return np.array(
+        [
+            spearmanr(one.ravel(), other.ravel()).statistic if np.ptp(one) and np.ptp(other) else 0
+            for one, other in pairs
+        ]
+    )

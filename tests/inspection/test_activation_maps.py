@@ -195,10 +195,11 @@ def test_integrated_gradients_sum_to_the_difference_of_the_outputs():
 def test_batches_equal_single_images(pooled, method):
     images = random_images(64, SIDE, SIDE, 3, seed=1)
     found = maps_of(pooled, images, method=method)
-    singles = np.concatenate([maps_of(pooled, image[None], method=method) for image in images])
-    assert_allclose(found, singles, rtol=1e-5, atol=1e-5 * np.abs(found).max())
-    parts = maps_of(pooled, images, method=method, batch_size=7)
-    assert_allclose(found, parts, rtol=1e-5, atol=1e-5 * np.abs(found).max())
+    tolerance = {"rtol": 1e-5, "atol": 1e-5 * np.abs(found).max()}
+    rows = range(0, 64, 1 if method in ("grad_cam", "grad_cam++", "cam") else 8)  # the fast ones
+    singles = np.concatenate([maps_of(pooled, images[row, None], method=method) for row in rows])
+    assert_allclose(found[rows], singles, **tolerance)
+    assert_allclose(maps_of(pooled, images, method=method, batch_size=25), found, **tolerance)
 
 
 @pytest.mark.parametrize("method", ["grad_cam++", "occlusion"])
