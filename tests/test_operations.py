@@ -75,17 +75,16 @@ def test_torch_agrees_with_numpy(operation, shape, dtype):
         assert (array(found, out_shape) == expected).mean() > 0.98
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 @pytest.mark.parametrize(("operation", "shape"), OPERATIONS, ids=str)
-def test_gradients_are_those_of_finite_differences(operation, shape, dtype):
+def test_gradients_are_those_of_finite_differences(operation, shape):
     module = operation.to_torch(shape, np.float32).double()
     pixels = tensor(RNG.random((1, *shape))).double().requires_grad_()
     assert torch.autograd.gradcheck(module, pixels)
     # rounding does not change the gradient
-    straight = operation.to_torch(shape, dtype).double()
+    rounding = operation.to_torch(shape, np.uint8).double()
     weights = torch.arange(module(pixels).numel()).reshape(module(pixels).shape)
     gradients = [
-        torch.autograd.grad((weights * one(pixels)).sum(), pixels)[0] for one in (module, straight)
+        torch.autograd.grad((weights * one(pixels)).sum(), pixels)[0] for one in (module, rounding)
     ]
     assert torch.equal(*gradients)
 
