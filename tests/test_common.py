@@ -31,7 +31,7 @@ ESTIMATORS = [
     CNNRegressor(),
     # A few pixels are no photo: they are enlarged, and the head is trained for longer.
     TransferClassifier(input_size=32, learning_rate=0.005, max_epochs=40),
-    TransferRegressor(input_size=64, learning_rate=0.005, max_epochs=40),
+    TransferRegressor(input_size=48, learning_rate=0.005, max_epochs=40),
     ImageResizer((8, 8)),
     ImageNormalizer(),
     ImageAugmenter(),

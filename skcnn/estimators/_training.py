@@ -19,7 +19,7 @@ from skcnn.training.callbacks import (
     RestoreBest,
     Schedule,
 )
-from skcnn.training.compute_threads import count_multiply_adds
+from skcnn.training.compute_threads import multiply_adds
 from skcnn.training.device import resolve_device, seeded
 from skcnn.training.loader import warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
@@ -123,7 +123,7 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
             spec=spec,
             seed=seed,
             predict_batch_size=_predict_batch_size(spec.input_size or self.image_shape_[:2]),
-            multiply_adds=count_multiply_adds(module, self.image_shape_),
+            multiply_adds=multiply_adds(spec, module),
         )
         return net.initialize()
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import torch
 
+from skcnn.networks import NETWORKS
 from skcnn.networks.summary import OperationCounter
 from skcnn.settings import use_one_thread_after_fork
 from skcnn.training.forks import computing
@@ -15,6 +16,8 @@ from skcnn.training.forks import computing
 # Multiply-adds of the forward pass of a batch. Below this number, a second thread saves less than
 # 10% of a measured training step, and multiplies its time if another process uses the same cores.
 SMALL_WORK = 1_500_000
+
+_counts: dict[str, float] = {}  # multiply-adds of networks that were built before in this process
 
 
 @contextmanager
@@ -43,6 +46,30 @@ def compute_threads(work):
         yield
     finally:
         restore()
+
+
+def multiply_adds(spec, module):
+    """Count the multiply-adds in a forward pass of one image, of a named network only once.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Description of the network.
+    module : torch.nn.Module
+        Module that was built from the spec.
+
+    Returns
+    -------
+    multiply_adds : float
+        Return value of `count_multiply_adds`.
+    """
+    image_shape = (spec.height, spec.width, spec.in_channels)
+    if not isinstance(spec.name, str) or spec.name not in NETWORKS:
+        return count_multiply_adds(module, image_shape)
+    key = repr(spec)
+    if key not in _counts:
+        _counts[key] = count_multiply_adds(module, image_shape)
+    return _counts[key]
 
 
 def count_multiply_adds(module, image_shape):

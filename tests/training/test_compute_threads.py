@@ -136,6 +136,29 @@ class Functional(nn.Module):
         return torch.einsum("ni,oi->no", images.flatten(1), self.weight)
 
 
+def test_multiply_adds_of_a_named_network_are_counted_once(monkeypatch):
+    module._counts.clear()
+    counted = []
+
+    def count(network, shape):
+        counted.append(shape)
+        return count_multiply_adds(network, shape)
+
+    monkeypatch.setattr(module, "count_multiply_adds", count)
+    for spec in (
+        NetworkSpec("plain", 1, 8, 9, 2),
+        NetworkSpec("plain", 1, 8, 9, 2),
+        NetworkSpec("plain", 1, 8, 9, 2, {"channels": (3,)}),
+        NetworkSpec("plain", 1, 8, 7, 2),
+        NetworkSpec(Functional, 2, 3, 4, 5),
+        NetworkSpec(Functional, 2, 3, 4, 5),
+    ):
+        network = spec.build()
+        shape = (spec.height, spec.width, spec.in_channels)
+        assert module.multiply_adds(spec, network) == count_multiply_adds(network, shape)
+    assert counted == [(8, 9, 1), (8, 9, 1), (8, 7, 1), (3, 4, 2), (3, 4, 2)]
+
+
 def test_multiply_adds_of_networks_of_users():
     assert count_multiply_adds(Functional(2, 3, 4, 5), (3, 4, 2)) == 2 * 3 * 4 * 5
     assert count_multiply_adds(nn.Conv2d(7, 1, 1), (3, 4, 2)) == float("inf")  # it fails
