@@ -22,9 +22,10 @@ def pool(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("group", ["case", "file"])
 def test_cases_of_the_fuzz_script_find_nothing(pool, group):
-    checks = [pool.run_case(0, group, number)[0] for number in range(N_CASES)]
-    kinds = {kind for _, kind in (pool.run_case(0, group, number) for number in range(3))}
-    assert kinds <= {function.__name__ for function in pool.TABLES[group]}
+    checks, kinds = zip(
+        *(pool.run_case(0, group, number) for number in range(N_CASES)), strict=True
+    )
+    assert set(kinds) <= {function.__name__ for function in pool.TABLES[group]}
     assert sum(len(check.calls) for check in checks) > N_CASES
     assert [finding for check in checks for finding in check.findings] == []
 

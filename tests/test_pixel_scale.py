@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -127,12 +128,17 @@ FORMS = {
 }
 
 
+@cache
+def fitted_on(scale):
+    return classifier(image_shape=X.shape[1:]).fit(X * SCALES[scale], Y)
+
+
 @pytest.mark.parametrize("n_images", [1, 3, 40])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("after", SCALES)
 @pytest.mark.parametrize("before", SCALES)
 def test_predictions_warn_once_about_another_scale(before, after, form, n_images):
-    model = classifier(image_shape=X.shape[1:]).fit(X * SCALES[before], Y)
+    model = fitted_on(before)
     images = FORMS[form](X[:n_images] * SCALES[after])
     for predict in (
         model.predict,

@@ -484,10 +484,12 @@ def test_classes_of_photos(number):
         assert label in photos[photo][1], photo
 
 
-def test_nothing_is_imported_from_packages():
+def test_nothing_is_imported_from_packages_of_weights_nor_timm():
     script = (
         "import sys; from skcnn.networks import NetworkSpec;"
         "NetworkSpec('efficientnet_lite0', 3, 32, 32, 2, weights='imagenet').build();"
-        "sys.exit(any('pytorch_model' in name or 'vision' in name for name in sys.modules))"
+        "NetworkSpec('resnet18', 3, 32, 32, 2).build();"
+        "names = [name for name in sys.modules if 'pytorch_model' in name or 'vision' in name];"
+        "sys.exit(bool(names) or 'timm' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
