@@ -45,6 +45,7 @@ LEVELS = {
     "skcnn.quality": 1,
     "skcnn.estimators": 2,
     "skcnn.pipeline_graph": 3,
+    "skcnn.original_images": 3,
     "skcnn.inspection": 3,
     "skcnn.imbalance": 3,
     "skcnn.export": 3,
@@ -70,9 +71,12 @@ PEERS = {
     ("skcnn.networks", "skcnn._validation"),
     ("skcnn.pixels", "skcnn.lazy"),
     ("skcnn.pixels", "skcnn.values"),
+    ("skcnn.original_images", "skcnn.pipeline_graph"),
     ("skcnn.inspection", "skcnn.pipeline_graph"),
+    ("skcnn.inspection", "skcnn.original_images"),
     ("skcnn.export", "skcnn.pipeline_graph"),
     ("skcnn.imbalance", "skcnn.pipeline_graph"),
+    ("skcnn.robustness", "skcnn.original_images"),
     ("skcnn.robustness", "skcnn.pipeline_graph"),
 }
 

@@ -11,10 +11,10 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skcnn.inspection._grid_predictions import one_per_image
 from skcnn.inspection._image_grid import draw_image_grid
-from skcnn.inspection._images import original_images
 from skcnn.inspection._map_targets import output_labels, target_columns
 from skcnn.inspection._text import fit_name
 from skcnn.inspection.activation_maps import explain
+from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
 

@@ -14,13 +14,13 @@ from torch import nn
 from skcnn.inspection._captum_maps import integrated_gradients, saliency
 from skcnn.inspection._cell_geometry import cell_geometry
 from skcnn.inspection._gradient_maps import grad_cam, grad_cam_plus_plus, pooled_cam
-from skcnn.inspection._images import original_images
 from skcnn.inspection._map_batches import MapFunction, all_maps
 from skcnn.inspection._map_targets import output_labels, target_columns
 from skcnn.inspection._network import backbone_of, find_layer
 from skcnn.inspection._occlusion import occlusion
 from skcnn.inspection._score_cam import score_cam
 from skcnn.operations import AffineMap
+from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
 from skcnn.training.device import available_device

@@ -11,9 +11,9 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import Tensor, nn
 
-from skcnn.inspection._images import original_images
 from skcnn.inspection._network import as_tensor, find_layer, layer_name, recorded_outputs
 from skcnn.inspection._plotting import show_image, titled_grid
+from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
 

@@ -16,7 +16,6 @@ from sklearn.utils._param_validation import Interval, validate_parameter_constra
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.inspection._bootstrap import chance_calibration_errors, summarize
 from skcnn.inspection._fingerprint import Fingerprint
-from skcnn.inspection._images import original_images
 from skcnn.inspection._plotting import import_jinja2, import_pandas, import_pyplot
 from skcnn.inspection._predictions import Predictions, classifier_name
 from skcnn.inspection._report_blocks import Page, Section
@@ -37,6 +36,7 @@ from skcnn.inspection._report_model import (
     software_section,
 )
 from skcnn.inspection.classification import OPTIONS
+from skcnn.original_images import original_images
 
 _SECTIONS = (
     metrics_section,

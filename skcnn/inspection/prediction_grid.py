@@ -14,11 +14,11 @@ from skcnn.inspection._grid_predictions import (
     rows_of,
 )
 from skcnn.inspection._image_grid import draw_image_grid
-from skcnn.inspection._images import original_images
 from skcnn.inspection._plotting import import_pyplot
 from skcnn.inspection._selection import check_selection, random_rows
 from skcnn.inspection._text import fit_name
 from skcnn.inspection._titles import number_format, prediction_lines
+from skcnn.original_images import original_images
 
 
 class PredictionGridDisplay:

@@ -8,7 +8,7 @@ from skimage.io import imsave
 
 from skcnn import ImageAugmenter, ImageReader
 from skcnn.inspection._fingerprint import Fingerprint, hash_image, label_text
-from skcnn.inspection._images import original_images
+from skcnn.original_images import original_images
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skcnn import CNNClassifier, ImageAugmenter, ImageFlattener, ImageReader, ImageResizer
-from skcnn.inspection._images import original_images
 from skcnn.inspection._network import as_tensor, find_layer, layer_name, recorded_outputs
 from skcnn.inspection._plotting import (
     axes_grid,
@@ -21,6 +20,7 @@ from skcnn.inspection._plotting import (
     divide_axes,
     show_image,
 )
+from skcnn.original_images import original_images
 
 RNG = np.random.default_rng(0)
 

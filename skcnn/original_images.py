@@ -1,4 +1,4 @@
-"""The images to show: those that were passed, or read from paths, and not what a network gets."""
+"""The images as they were passed, or read from paths, and not what a network gets."""
 
 from __future__ import annotations
 
