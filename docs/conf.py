@@ -34,12 +34,12 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"(tutorial|photo_patches)\.py$",  # imported by examples
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False builds without running them
     "remove_config_comments": True,
     "show_memory": False,
+    "thumbnail_size": (640, 448),  # pixels; the user guide shows thumbnails as its figures
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -22,12 +22,12 @@ from sklearn.model_selection import train_test_split
 from skorch.callbacks import Callback
 
 from skcnn import CNNClassifier
+from skcnn.inspection import HistoryDisplay
 
 X, y = load_digits(return_X_y=True)
 X = X + np.random.default_rng(0).normal(scale=4, size=X.shape)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
 X_train, X_val, y_train, y_val = train_test_split(X_train, y_train, test_size=0.2, random_state=0)
-
 
 # %%
 # The training
@@ -44,7 +44,7 @@ class RecordRate(Callback):
         net.history.record("learning_rate", net.optimizer_.param_groups[0]["lr"])
 
 
-models = {}
+networks = {}
 for early_stopping in (False, True):
     cnn = CNNClassifier(
         dropout=0.0,
@@ -53,7 +53,9 @@ for early_stopping in (False, True):
         callbacks=[RecordRate()],
         random_state=0,
     )
-    models[early_stopping] = cnn.fit(X_train, y_train, X_val=X_val, y_val=y_val)
+    networks[f"early_stopping={early_stopping}"] = cnn.fit(
+        X_train, y_train, X_val=X_val, y_val=y_val
+    )
     seconds = sum(record["seconds"] for record in cnn.history_)
     print(
         f"early_stopping={early_stopping}: {cnn.n_epochs_} epochs in {seconds:.1f} s, "
@@ -61,30 +63,26 @@ for early_stopping in (False, True):
     )
 
 # %%
-# The figure
-# ----------
+# The learning rates
+# ------------------
 #
-# The dashed line is where early stopping skips to the last quarter of the schedule, so that the
-# learning rates of the two networks begin to differ. The point is the best epoch, whose weights
-# were restored: the last one of the highest validation accuracy in the last eighth of the training.
+# The two networks are the same until early stopping skips to the last quarter of the schedule.
 
-figure, axes = plt.subplots(3, 2, figsize=(9, 7), sharex=True, sharey="row", layout="constrained")
-for (early_stopping, cnn), (rate, loss, score) in zip(models.items(), axes.T, strict=True):
-    epochs = [record["epoch"] for record in cnn.history_]
-    rate.set_title(f"early_stopping={early_stopping}")
-    rate.plot(epochs, cnn.net_.history[:, "learning_rate"], color="black")
-    for axis, name in ((loss, "loss"), (score, "score")):
-        for part, label in (("train", "training"), ("valid", "validation")):
-            axis.plot(epochs, [record[f"{part}_{name}"] for record in cnn.history_], label=label)
-        axis.legend()
-    score.set_xlabel("epoch")
-for axis, label in zip(axes[:, 0], ("learning rate", "loss", "accuracy"), strict=True):
-    axis.set_ylabel(label)
+figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
+for (name, cnn), style in zip(networks.items(), ("-", "--"), strict=True):
+    rates = cnn.net_.history[:, "learning_rate"]
+    axis.plot(range(1, len(rates) + 1), rates, style, linewidth=3, label=name)
+axis.set_xlabel("epoch", fontsize="x-large")
+axis.set_ylabel("learning rate", fontsize="x-large")
+axis.legend(fontsize="x-large")
+plt.show()
 
-rates = zip(*(cnn.net_.history[:, "learning_rate"] for cnn in models.values()), strict=False)
-n_before = [full == shortened for full, shortened in rates].index(False)
-for axis in axes[:, 1]:
-    axis.axvline(n_before + 0.5, color="gray", linestyle="--")
-stopped = models[True]
-axes[2, 1].plot(stopped.best_epoch_, stopped.best_score_, "o", color="black")
+# %%
+# The learning curves
+# -------------------
+#
+# The circles are the best epochs. With early stopping, it is the last one of the highest validation
+# accuracy in the last eighth of the training, and its weights were restored.
+
+HistoryDisplay.from_estimator(networks)
 plt.show()

@@ -12,22 +12,44 @@ photos of ImageNet, such as the gray patches of this example.
 # The images
 # ----------
 #
-# The images are gray patches of 64 x 64 pixels from twelve photos. The class of a patch is its
+# The images are gray patches of 64 x 64 pixels from eight photos. The class of a patch is its
 # photo. Each photo has 16 training patches, from its left half, and 32 test patches, from its right
 # half.
 
 import time
 
 import matplotlib.pyplot as plt
-from photo_patches import load_patches
-from sklearn.model_selection import train_test_split
+import numpy as np
+import skimage.data
+from skimage.color import rgb2gray
+from skimage.transform import resize
+from skimage.util import view_as_blocks
+from sklearn.datasets import load_sample_images
 
 from skcnn import CNNClassifier, TransferClassifier
+from skcnn.inspection import HistoryDisplay
 
-X_train, X_test, y_train, y_test = load_patches(64)
-X_train, _, y_train, _ = train_test_split(
-    X_train, y_train, train_size=12 * 16, stratify=y_train, random_state=0
-)
+temple, flower = load_sample_images().images
+photos = {
+    "astronaut": skimage.data.astronaut(),
+    "cat": skimage.data.cat(),
+    "coffee": skimage.data.coffee(),
+    "flower": flower,
+    "retina": skimage.data.retina(),
+    "rocket": skimage.data.rocket(),
+    "temple": temple,
+    "tissue": skimage.data.immunohistochemistry(),
+}
+X_train, X_test = [], []
+for photo in photos.values():
+    gray = resize(rgb2gray(photo) if photo.ndim == 3 else photo, (512, 512), anti_aliasing=True)
+    patches = view_as_blocks(gray, (64, 64))  # 8 rows and 8 columns of patches
+    X_train.extend(patches[::2, :4].reshape(-1, 64, 64))
+    X_test.extend(patches[:, 4:].reshape(-1, 64, 64))
+X_train, X_test = np.array(X_train), np.array(X_test)
+y_train, y_test = np.repeat(list(photos), 16), np.repeat(list(photos), 32)
+print(f"{len(X_train)} training and {len(X_test)} test patches of {len(photos)} photos")
+
 
 # %%
 # The models
@@ -49,54 +71,31 @@ models = {
         fine_tune=True, input_size=64, max_epochs=10, random_state=0
     ),
 }
+accuracy = {}
 for name, model in models.items():
     start = time.perf_counter()
     model.fit(X_train, y_train, X_val=X_test, y_val=y_test)
-    print(
-        f"{name:22} {time.perf_counter() - start:5.1f} s, "
-        f"test accuracy {model.score(X_test, y_test):.3f}",
-        flush=True,
-    )
+    seconds = time.perf_counter() - start
+    accuracy[name] = model.score(X_test, y_test)
+    print(f"{name:22} {seconds:5.1f} s, test accuracy {accuracy[name]:.3f}", flush=True)
 
 # %%
-# The learning curves
-# -------------------
+# The learning curve
+# ------------------
 #
 # Fine-tuning has two phases. The first phase trains only the head, because the large gradients of
 # an untrained head could distort the pretrained features. Its ``n_head_epochs_`` epochs take little
 # time, because the features are computed once. In the second phase, the features adapt to the
 # patches. The learning rate increases from a low value at the beginning of each phase.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(11, 4), layout="constrained", width_ratios=(2, 1)
-)
 model = models["head, then all stages"]
-epochs = [record["epoch"] for record in model.history_]
-for name, label in (("train_score", "training"), ("valid_score", "test")):
-    left.plot(epochs, [record[name] for record in model.history_], label=label)
-left.axvspan(0, model.n_head_epochs_ + 0.5, color="gray", alpha=0.15)
-left.text(1, 0.02, "head alone", transform=left.get_xaxis_transform())
-left.text(model.n_head_epochs_ + 1, 0.02, "all stages", transform=left.get_xaxis_transform())
-left.set_xlim(0, epochs[-1] + 1)
-left.set_xlabel("epoch")
-left.set_ylabel("accuracy")
-left.legend(loc="lower center")
-
-accuracy = [model.score(X_test, y_test) for model in models.values()]
-bars = right.barh(list(models), accuracy, color=["silver", "tab:blue", "tab:blue"])
-right.bar_label(bars, fmt="%.2f", padding=3)
-right.invert_yaxis()
-right.set_xlim(0, 1.15)
-right.set_xlabel("test accuracy")
+HistoryDisplay.from_estimator(model)
 plt.show()
 
 # %%
-# The time of an epoch
-# --------------------
-#
 # ``history_`` also contains the duration of each epoch in seconds.
 
-seconds = [record["seconds"] for record in model.history_]
 n_head = model.n_head_epochs_
+seconds = [record["seconds"] for record in model.history_]
 print(f"{n_head} epochs of the head: {sum(seconds[:n_head]):.1f} s")
 print(f"{model.n_epochs_ - n_head} epochs of all stages: {sum(seconds[n_head:]):.1f} s")
