@@ -526,7 +526,7 @@ def n_embedded(monkeypatch):
 
 @pytest.mark.parametrize("fitted", [False, True])
 def test_a_cached_pipeline_embeds_each_training_set_once(photos, cnn, tmp_path, n_embedded, fitted):
-    embedder = ImageEmbedder(cnn) if fitted else ImageEmbedder(**EXACT)
+    embedder = ImageEmbedder(cnn if fitted else ThreeMeans)
     memory = joblib.Memory(tmp_path, verbose=0)
     steps = [("embed", embedder), ("classify", LogisticRegression(max_iter=1000))]
     grid = {"classify__C": [0.1, 1, 10]}
@@ -603,7 +603,7 @@ def test_images_and_tabular_columns(photos, tmp_path, columns, lazy):
     smooth = np.where(LABELS[:, None, None, None], photos, photos[:, :1, :1])
     paths = save_photos(smooth, tmp_path)
     frame = pd.DataFrame({"age": np.arange(12.0) % 3, "path": paths, "price": np.ones(12)})
-    embedder = ImageEmbedder(input_size=(64, 80), precision="float32")
+    embedder = ImageEmbedder(input_size=(32, 40), precision="float32")
     photo = make_pipeline(ImageReader(), ImageResizer((16, 20), lazy=lazy), embedder)
     table = ColumnTransformer(
         [("photo", photo, columns), ("rest", StandardScaler(), ["age", "price"])]
@@ -611,7 +611,7 @@ def test_images_and_tabular_columns(photos, tmp_path, columns, lazy):
     model = make_pipeline(table, LogisticRegression(max_iter=1000))
     shuffled = frame.set_index(np.arange(12)[::-1] + 100)
     assert cross_val_score(model, shuffled, LABELS, cv=3, error_score="raise").mean() == 1
-    expected = ImageEmbedder(input_size=(64, 80), precision="float32").fit_transform(smooth)
+    expected = ImageEmbedder(input_size=(32, 40), precision="float32").fit_transform(smooth)
     for container in ("pandas", "polars"):
         found = table.set_output(transform=container).fit_transform(frame)
         names = [f"photo__imageembedder{number}" for number in range(1280)]
