@@ -92,7 +92,8 @@ for name, network in networks.items():
 # The loss and the accuracy of every epoch, on the training images and on `X_val`, which influences
 # the training only with ``early_stopping=True``.
 
-HistoryDisplay.from_estimator(networks)
+_, axis = plt.subplots(figsize=(7, 4.8))
+HistoryDisplay.from_estimator(networks, ax=axis)
 plt.show()
 
 # %%

@@ -89,7 +89,8 @@ for name, model in models.items():
 # patches. The learning rate increases from a low value at the beginning of each phase.
 
 model = models["head, then all stages"]
-HistoryDisplay.from_estimator(model)
+_, axis = plt.subplots(figsize=(7, 4.8))
+HistoryDisplay.from_estimator(model, ax=axis)
 plt.show()
 
 # %%
