@@ -156,6 +156,33 @@ class LazyImages:
         keys = None if self._keys is None else self._keys[key]
         return self._replace(rows=self._rows[key], keys=keys)
 
+    def resample(self, indices):
+        """Select images, some of them several times.
+
+        Parameters
+        ----------
+        indices : int array of shape (n_selected,)
+            Indices of the images.
+
+        Returns
+        -------
+        view : LazyImages
+            View of the images, as indexing returns it, but with keys that differ from each other:
+            random operations give repeated images variants of their own. The first image with a
+            key keeps it.
+        """
+        indices = as_indices(indices, len(self))
+        return self._replace(rows=self._rows[indices], keys=self._distinct_keys(indices))
+
+    def _distinct_keys(self, indices):
+        """Return keys of images in which every repetition of a key is replaced."""
+        if not len(indices):
+            return self.keys[indices]
+        keys = self.keys.astype(np.int64, copy=False)
+        step = int(keys.max()) - int(keys.min()) + 1
+        # Wraps around if there are keys of almost 64 bits.
+        return keys[indices] + _count_before(keys[indices]) * np.int64(step % 2**62)
+
     def __array__(self, dtype=None, copy=None):
         if copy is False:
             raise ValueError("reading LazyImages always makes a copy: use copy=None or copy=True")
@@ -312,6 +339,16 @@ def _read_only(numbers):
         numbers = numbers.copy()
         numbers.flags.writeable = False
     return numbers
+
+
+def _count_before(values):
+    """Return for each value how often it occurs before in the array."""
+    order = np.argsort(values, kind="stable")
+    positions = np.arange(len(values))
+    is_first = np.append(True, np.diff(values[order]) != 0)[: len(values)]
+    counts = np.empty(len(values), dtype=np.int64)
+    counts[order] = positions - np.maximum.accumulate(np.where(is_first, positions, 0))
+    return counts
 
 
 def _stack(batch, shape, dtype):

@@ -474,6 +474,35 @@ def test_repeated_images_have_variants_of_their_own():
     assert_array_equal(view.clean(), IMAGES[rows])
 
 
+@pytest.mark.parametrize(
+    "keys", [None, np.arange(10) - 4, np.arange(10, dtype=np.uint8)[::-1], np.zeros(10, int)]
+)
+def test_resampled_images_have_keys_of_their_own(keys):
+    view = LazyImages(IMAGES, [Add()], keys=keys)
+    indices = np.array([3, 3, 9, 0, 3, -1, 2])
+    resampled = view.resample(indices)
+    assert_array_equal(resampled.rows, view[indices].rows)
+    assert len(set(resampled.keys.tolist())) == len(indices)
+    for key in view.keys[indices]:  # the first image with a key keeps it
+        first = view.keys[indices].tolist().index(key)
+        assert resampled.keys[first] == key
+    assert_array_equal(resampled.clean(), IMAGES[indices])
+    twice = resampled.resample(np.repeat(np.arange(len(indices)), 3))
+    assert len(set(twice.keys.tolist())) == 3 * len(indices)
+    assert_array_equal(twice.keys[::3], resampled.keys)
+
+
+def test_resample_selects_as_an_index_does():
+    view = LazyImages(IMAGES)
+    assert_array_equal(view.resample([4, 1]).keys, [4, 1])
+    assert len(view.resample([])) == 0
+    assert_array_equal(view.resample(np.arange(10) > 7).rows, [8, 9])
+    with pytest.raises(IndexError, match="out of bounds"):
+        view.resample([10])
+    huge = LazyImages(IMAGES, keys=np.linspace(-(2**62), 2**62, 10).astype(np.int64))
+    assert len(set(huge.resample(np.zeros(5, int)).keys.tolist())) == 5
+
+
 def test_every_image_has_a_key():
     with pytest.raises(ValueError, match="3 keys, but 10 images"):
         LazyImages(IMAGES, keys=[0, 1, 2])

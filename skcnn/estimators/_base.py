@@ -174,7 +174,9 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
         weights = self._apply_class_weights(targets, weights)
         if source == "fit" or net is None:  # later calls of partial_fit keep the scale of the first
             rows = rows_with_weight(weights, images)
-            self.weight_scale_ = 1.0 if weights is None else mean_weight(weights[rows])
+            self.weight_scale_ = 1.0
+            if weights is not None:
+                self.weight_scale_ = self._mean_weight(weights[rows], targets[rows])
         if weights is None and self.weight_scale_ != 1:
             weights = np.ones(len(images))
         if weights is not None:
@@ -209,6 +211,10 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
     def _apply_class_weights(self, targets, weights):
         """Multiply the weights of images by those of their classes; None means equal weights."""
         return weights
+
+    def _mean_weight(self, weights, targets):
+        """Return the mean weight of the training images of an epoch."""
+        return mean_weight(weights)
 
     def _warn_about_targets(self, targets, *, partial):
         """Warn about targets of the training images that are probably a mistake."""

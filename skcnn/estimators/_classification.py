@@ -16,6 +16,11 @@ from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn.estimators._balance import (
+    check_balance,
+    check_balance_of_labels,
+    check_balance_of_part,
+)
 from skcnn.estimators._base import TrainedEstimator
 from skcnn.estimators._labels import (
     check_classes,
@@ -24,10 +29,10 @@ from skcnn.estimators._labels import (
     warn_about_one_hot,
     warn_about_single_class,
 )
-from skcnn.estimators._weights import scaled_weights
+from skcnn.estimators._weights import mean_weight, scaled_weights
 from skcnn.learned import fitted_view
 from skcnn.settings import fixed_settings
-from skcnn.training.losses import LOSSES
+from skcnn.training.losses import FOCAL_GAMMA, LOSSES
 from skcnn.values import check_arguments
 
 _UNKNOWN_LABELS = {
@@ -47,11 +52,28 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
     loss : {"cross_entropy", "focal"}, default="cross_entropy"
         Loss function. "focal" gives less weight to images that are classified with high confidence
         (Lin et al. 2017, arXiv 1708.02002).
+    focal_gamma : float, default=2.0
+        Exponent of ``loss="focal"``, which multiplies the cross-entropy of each image by
+        ``(1 - p) ** focal_gamma``, where p is the predicted probability of its class. 0 gives the
+        cross-entropy.
     label_smoothing : float, default=0.0
-        Probability that is distributed evenly over all classes in the targets.
+        Probability that is distributed over all classes in the targets: evenly, or with
+        `logit_adjustment` in proportion to ``frequency ** tau``.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, {label: weight}. "balanced" uses weights inversely proportional to
         the frequency of the classes. They multiply `sample_weight`.
+    sampling : {"balanced"} or None, default=None
+        Images of an epoch. None uses every training image once. "balanced" draws the same number of
+        images of each class, and as many in total as there are training images. No image is copied.
+        Images of rare classes are repeated, with augmented variants of their own, and of other
+        classes each epoch uses different ones. The losses of the drawn images are multiplied by
+        their weights. Validation images are not drawn.
+    logit_adjustment : float, default=0.0
+        Factor tau of the logit adjustment (Menon et al. 2021, arXiv 2007.07314): the losses of
+        training and validation are computed for ``outputs + tau * log(frequency)``, where the
+        frequency of each class is weighted by `sample_weight` and `class_weight`. Predictions are
+        computed from the outputs alone. With 1, which is also called balanced softmax, they hold
+        for images whose classes are equally frequent. 0 disables it.
 
     Attributes
     ----------
@@ -64,14 +86,20 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
     """
 
     loss: str = "cross_entropy"
+    focal_gamma: float = FOCAL_GAMMA
     label_smoothing: float = 0.0
     class_weight: dict | str | None = None
+    sampling: str | None = None
+    logit_adjustment: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedEstimator._parameter_constraints,
         "loss": [StrOptions(set(LOSSES["multiclass"]))],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "sampling": [StrOptions({"balanced"}), None],
+        "logit_adjustment": [Interval(Real, 0, None, closed="left")],
     }
 
     @with_callbacks
@@ -112,11 +140,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
             If `y` contains a label that is not among the classes of the first call, or with
             `early_stopping`.
         """
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                'partial_fit does not see all images, so class_weight="balanced" is not supported: '
-                "give the weights as a dict (sklearn.utils.compute_class_weight computes them)"
-            )
+        check_balance_of_part(self)
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> NDArray:
@@ -238,17 +262,23 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         return np.searchsorted(self.classes_, y)
 
     def _encode_indicators(self, y, name):
-        if self.class_weight is not None:
-            raise ValueError(
-                "class_weight is not supported for an indicator matrix of labels: use "
-                "sample_weight instead"
-            )
+        check_balance_of_labels(self)
         if not self._is_multilabel or y.shape[1] != len(self.classes_):
             raise ValueError(
                 f"{name} has indicators of {y.shape[1]} labels, but fit was given "
                 f"{len(self.classes_)} {'labels' if self._is_multilabel else 'classes'}"
             )
         return y.astype(np.float32)
+
+    def _check_and_encode(self, X, y, sample_weight, **options):
+        check_balance(self)
+        return super()._check_and_encode(X, y, sample_weight, **options)
+
+    def _mean_weight(self, weights, targets):
+        if self.sampling is None:
+            return super()._mean_weight(weights, targets)
+        means = [mean_weight(weights[targets == label]) for label in np.unique(targets)]
+        return mean_weight(np.array(means))
 
     def _fit_class_weights(self, targets, sample_weight):
         self.class_weight_ = class_weights(self.class_weight, self.classes_, targets, sample_weight)

@@ -84,7 +84,14 @@ class TransferTraining:
         )
         head = dense_head(module.network)
         if not self._trains_from_scratch():
-            initialize_head(head, dataset, self.target_type_)
+            options = TrainingOptions.of(self)
+            initialize_head(
+                head,
+                dataset,
+                self.target_type_,
+                sampling=options.sampling,
+                logit_adjustment=options.logit_adjustment,
+            )
         return module
 
     def _prepare_net(self, net, dataset, options, seed, device):
@@ -135,6 +142,7 @@ class TransferTraining:
             **dict.fromkeys(_AUTOMATIC, "auto"),
             "max_epochs": self.head_epochs,
             "mixup": 0.0,
+            "cutmix": 0.0,
             "progressive_resizing": 1.0,
             "lookahead": False,
             "early_stopping": False,
@@ -171,4 +179,5 @@ class TransferTraining:
 def _has_constant_features(dataset, options):
     """Return whether the features of an image are the same in every epoch."""
     is_random = isinstance(dataset.images, LazyImages) and dataset.images.is_random
-    return not is_random and options.mixup == 0 and options.progressive_resizing == 1
+    is_mixed = options.mixup > 0 or options.cutmix > 0
+    return not (is_random or is_mixed) and options.progressive_resizing == 1

@@ -20,9 +20,10 @@ class CNNClassifier(ImageClassifier, NetworkParameters):
     * network: `network`, and the parameters from `channels` to `hidden_units`. `channels` is used
       by the networks "plain" and "fast", the others by "plain" only.
     * input: `image_shape`.
-    * optimization: `loss`, `optimizer`, `learning_rate`, `schedule`, `batch_size`, `max_epochs`.
-    * regularization: `weight_decay`, `mixup`, `label_smoothing`, `lookahead`.
-    * classes: `class_weight`.
+    * optimization: `loss`, `focal_gamma`, `optimizer`, `learning_rate`, `schedule`, `batch_size`,
+      `max_epochs`.
+    * regularization: `weight_decay`, `mixup`, `cutmix`, `label_smoothing`, `lookahead`.
+    * classes: `class_weight`, `sampling`, `logit_adjustment`.
     * stopping: `early_stopping`, `validation_fraction`, `patience`.
     * running: `progressive_resizing`, `test_time_augmentation`, `warm_start`, `callbacks`,
       `device`, `precision`, `random_state`, `verbose`.

@@ -15,8 +15,8 @@ from skcnn.estimators._regression import ImageRegressor
 class CNNRegressor(ImageRegressor, NetworkParameters):
     """Convolutional network that predicts numbers from images.
 
-    Its parameters are those of `CNNClassifier` without `label_smoothing` and `class_weight`, in the
-    same groups.
+    Its parameters are those of `CNNClassifier` without `focal_gamma`, `label_smoothing`,
+    `class_weight`, `sampling` and `logit_adjustment`, in the same groups.
 
     See Also
     --------

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from skcnn.training.class_balance import class_counts
+
 
 def dense_head(network):
     """Return the head of a network.
@@ -50,12 +52,15 @@ def dense_head(network):
 
 
 @torch.no_grad()
-def initialize_head(head, dataset, target_type):
+def initialize_head(head, dataset, target_type, *, sampling=None, logit_adjustment=0.0):
     """Set the weights of a head to zero, and its bias to values that predict the mean of targets.
 
     The bias is the log frequency of each class, or the log odds of each label, from weighted counts
     with Laplace smoothing. Training therefore starts from the best outputs that are the same for
     all images.
+
+    The frequencies are those of the images that are drawn, which balanced sampling changes. Logit
+    adjustment adds a multiple of the log frequencies, so that the bias contains the rest.
 
     Parameters
     ----------
@@ -65,6 +70,10 @@ def initialize_head(head, dataset, target_type):
         Training images.
     target_type : {"multiclass", "multilabel", "continuous"}
         Type of the targets. The bias of standardized numbers is 0.
+    sampling : {"balanced"} or None, default=None
+        How the images of an epoch are drawn.
+    logit_adjustment : float, default=0.0
+        Factor of the log frequencies that the loss adds to the outputs.
     """
     nn.init.zeros_(head.weight)
     if head.bias is None:
@@ -72,17 +81,19 @@ def initialize_head(head, dataset, target_type):
     nn.init.zeros_(head.bias)
     if target_type == "continuous":
         return
-    rows = slice(None) if dataset.rows is None else dataset.rows
-    y = dataset.y[rows]
-    weights = torch.ones(len(y)) if dataset.weights is None else dataset.weights[rows]
-    weights = weights.double()  # sums of float32 values could exceed the total
     if target_type == "multiclass":
-        counts = torch.bincount(y, weights, minlength=len(head.bias)) + 1
+        counts = class_counts(dataset, len(head.bias)) + 1
+        if sampling == "balanced":
+            counts /= class_counts(dataset, len(head.bias), weighted=False) + 1
         odds = counts / counts.sum()
     else:
+        rows = slice(None) if dataset.rows is None else dataset.rows
+        y = dataset.y[rows]
+        weights = torch.ones(len(y)) if dataset.weights is None else dataset.weights[rows]
+        weights = weights.double()  # sums of float32 values could exceed the total
         counts = weights @ y.double() + 1
         odds = counts / (weights.sum() + 2 - counts)
-    head.bias.copy_(odds.log())
+    head.bias.copy_((1 - logit_adjustment) * odds.log())
 
 
 class CenteredLinear(nn.Linear):

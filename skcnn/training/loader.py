@@ -13,6 +13,7 @@ from skcnn.images import reshape_images
 from skcnn.lazy import LazyImages
 from skcnn.pixel_scale import ScaleMonitor
 from skcnn.threads import read_ahead
+from skcnn.training.class_balance import balanced_rows
 
 _CHUNK = 2**20  # bytes of images to read at once; at least one batch
 
@@ -75,6 +76,39 @@ class ImageDataset(Dataset):
         # skorch needs a target, also for prediction.
         y = torch.zeros(len(rows)) if self.y is None else self.y[rows]
         return Batch(as_tensor(images), y, None if self.weights is None else self.weights[rows])
+
+    def targets(self):
+        """Return the encoded targets of the images.
+
+        Returns
+        -------
+        y : array of shape (n_images,) or (n_images, n_outputs)
+            Targets.
+        """
+        return (self.y if self.rows is None else self.y[self.rows]).numpy()
+
+    def resample(self, rows):
+        """Select images, some of them several times.
+
+        Parameters
+        ----------
+        rows : int array of shape (n_images,)
+            Positions in the dataset.
+
+        Returns
+        -------
+        dataset : ImageDataset
+            Dataset of the images, which are not copied. Random operations give repeated images
+            variants of their own.
+        """
+        rows = rows if self.rows is None else self.rows[rows]
+        if isinstance(self.images, LazyImages):
+            weights = None if self.weights is None else self.weights[rows]
+            dataset = ImageDataset(self.images.resample(rows), self.y[rows], weights)
+        else:
+            dataset = ImageDataset(self.images, self.y, self.weights, rows)
+        dataset.monitor = self.monitor
+        return dataset
 
     def clean(self):
         """Remove random operations.
@@ -211,38 +245,45 @@ class BatchLoader:
         Seed of the order. None keeps the order of the dataset.
     epoch : int, default=0
         Epoch of the first iteration. Every iteration adds 1.
+    sampling : {"balanced"} or None, default=None
+        "balanced" draws as many images of each class, see `balanced_rows`. It needs a seed. None
+        reads every image once.
     """
 
-    def __init__(self, dataset, batch_size, *, seed=None, epoch=0):
+    def __init__(self, dataset, batch_size, *, seed=None, epoch=0, sampling=None):
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
+        self.sampling = sampling
 
     def __len__(self):
         return len(_bounds(len(self.dataset), self.batch_size)) - 1
 
     def __iter__(self):
-        n_images = len(self.dataset)
+        dataset, n_images = self.dataset, len(self.dataset)
         order = np.arange(n_images)
         if self.seed is not None:
-            order = np.random.default_rng((self.seed, self.epoch)).permutation(n_images)
+            rng = np.random.default_rng((self.seed, self.epoch))
+            if self.sampling == "balanced":
+                dataset = dataset.resample(balanced_rows(dataset.targets(), rng))
+            else:
+                order = rng.permutation(n_images)
         bounds = _bounds(n_images, self.batch_size)
         tasks = [(order[start:stop], self.epoch) for start, stop in pairwise(bounds)]
         self.epoch += 1
-        if isinstance(self.dataset.images, LazyImages):
-            n_jobs = self.dataset.images.n_jobs
-            yield from read_ahead(lambda task: self.dataset.batch(*task), tasks, n_jobs)
+        if isinstance(dataset.images, LazyImages):
+            yield from read_ahead(lambda task: dataset.batch(*task), tasks, dataset.images.n_jobs)
         else:
-            yield from self._read_chunks(order, bounds)
+            yield from self._read_chunks(dataset, order, bounds)
 
-    def _read_chunks(self, order, bounds):
+    def _read_chunks(self, dataset, order, bounds):
         """Read several small batches with one indexing operation, which is faster."""
-        image = self.dataset.images[:1]
+        image = dataset.images[:1]
         batches_per_chunk = max(1, _CHUNK // (image.nbytes * self.batch_size))
         for first in range(0, len(bounds) - 1, batches_per_chunk):
             part = bounds[first : first + batches_per_chunk + 1]
-            chunk = self.dataset.batch(order[part[0] : part[-1]])
+            chunk = dataset.batch(order[part[0] : part[-1]])
             for start, stop in pairwise(part):
                 yield chunk.slice(start - part[0], stop - part[0])
 

@@ -8,10 +8,12 @@ from functools import partial
 import torch
 from torch.nn import functional
 
+from skcnn.training.class_balance import log_frequencies
+
 FOCAL_GAMMA = 2.0  # best in table 1b of Lin et al. 2017
 
 
-def cross_entropy(outputs, y, *, label_smoothing=0.0):
+def cross_entropy(outputs, y, *, label_smoothing=0.0, smoothed=None):
     """Compute the cross-entropy of each image.
 
     Parameters
@@ -21,18 +23,26 @@ def cross_entropy(outputs, y, *, label_smoothing=0.0):
     y : int tensor of shape (n_images,)
         Class indices.
     label_smoothing : float, default=0.0
-        Probability distributed evenly over all classes (Szegedy et al. 2016, arXiv 1512.00567,
-        section 7).
+        Probability distributed over all classes (Szegedy et al. 2016, arXiv 1512.00567, section
+        7).
+    smoothed : tensor of shape (n_classes,), default=None
+        Distribution of that probability. None is an even distribution.
 
     Returns
     -------
     loss : tensor of shape (n_images,)
         Loss of each image, in nats.
     """
-    return functional.cross_entropy(outputs, y, reduction="none", label_smoothing=label_smoothing)
+    if smoothed is None:
+        return functional.cross_entropy(
+            outputs, y, reduction="none", label_smoothing=label_smoothing
+        )
+    entropy = functional.cross_entropy(outputs, y, reduction="none")
+    others = -(outputs.log_softmax(dim=1) * smoothed).sum(dim=1)
+    return (1 - label_smoothing) * entropy + label_smoothing * others
 
 
-def focal(outputs, y, *, label_smoothing=0.0):
+def focal(outputs, y, *, label_smoothing=0.0, smoothed=None, gamma=FOCAL_GAMMA):
     """Compute the focal loss of each image, which is small where the confidence is high.
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017 (arXiv 1708.02002), section 3.2.
@@ -45,6 +55,10 @@ def focal(outputs, y, *, label_smoothing=0.0):
         Class indices.
     label_smoothing : float, default=0.0
         As for `cross_entropy`.
+    smoothed : tensor of shape (n_classes,), default=None
+        As for `cross_entropy`.
+    gamma : float, default=2.0
+        Exponent. 0 gives the cross-entropy.
 
     Returns
     -------
@@ -52,9 +66,8 @@ def focal(outputs, y, *, label_smoothing=0.0):
         Loss of each image, in nats.
     """
     probability = outputs.softmax(dim=1).gather(1, y[:, None])[:, 0]
-    return (1 - probability) ** FOCAL_GAMMA * cross_entropy(
-        outputs, y, label_smoothing=label_smoothing
-    )
+    entropy = cross_entropy(outputs, y, label_smoothing=label_smoothing, smoothed=smoothed)
+    return _power(1 - probability, gamma) * entropy
 
 
 def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
@@ -80,7 +93,7 @@ def binary_cross_entropy(outputs, y, *, label_smoothing=0.0):
     )
 
 
-def binary_focal(outputs, y, *, label_smoothing=0.0):
+def binary_focal(outputs, y, *, label_smoothing=0.0, gamma=FOCAL_GAMMA):
     """Compute the binary focal loss, averaged over the labels of each image.
 
     Parameters
@@ -91,6 +104,8 @@ def binary_focal(outputs, y, *, label_smoothing=0.0):
         1 where the image has the label, else 0.
     label_smoothing : float, default=0.0
         As for `binary_cross_entropy`.
+    gamma : float, default=2.0
+        Exponent. 0 gives the binary cross-entropy.
 
     Returns
     -------
@@ -100,7 +115,12 @@ def binary_focal(outputs, y, *, label_smoothing=0.0):
     smooth = y * (1 - label_smoothing) + label_smoothing / 2
     loss = functional.binary_cross_entropy_with_logits(outputs, smooth, reduction="none")
     error = (y - outputs.sigmoid()).abs()
-    return (error**FOCAL_GAMMA * loss).mean(dim=1)
+    return (_power(error, gamma) * loss).mean(dim=1)
+
+
+def _power(error, gamma):
+    """Raise errors to a power, with finite gradients also for an error of 0 and a small power."""
+    return error.clamp_min(torch.finfo(error.dtype).tiny) ** gamma
 
 
 def _per_image(loss, outputs, y):
@@ -129,14 +149,27 @@ class Criterion(torch.nn.Module):
     ----------
     loss : callable
         One of the functions of this file.
+    log_frequencies : tensor of shape (n_classes,), default=None
+        Log frequencies of the classes: minus infinity for classes without images, which are not
+        adjusted. None adjusts nothing.
+    tau : float, default=1.0
+        Factor of the log frequencies, which are added to the outputs. Label smoothing distributes
+        its probability in the same proportions: an even distribution would exceed the frequency of
+        rare classes, which would then be predicted for all images.
     """
 
-    def __init__(self, loss):
+    def __init__(self, loss, log_frequencies=None, tau=1.0):
         super().__init__()
         self.loss = loss
+        self.adjusts = log_frequencies is not None
+        if self.adjusts:
+            has_images = log_frequencies.isfinite()
+            adjustment = torch.where(has_images, tau * log_frequencies, -torch.inf)
+            self.register_buffer("smoothed", adjustment.softmax(dim=0))
+            self.register_buffer("adjustment", adjustment.nan_to_num(neginf=0.0))
 
     @classmethod
-    def of(cls, options, target_type):
+    def of(cls, options, target_type, dataset=None):
         """Return the criterion selected by the training options.
 
         Parameters
@@ -145,6 +178,9 @@ class Criterion(torch.nn.Module):
             Training options.
         target_type : {"multiclass", "multilabel", "continuous"}
             Type of the targets.
+        dataset : ImageDataset, default=None
+            Training data, whose classes have the frequencies of the logit adjustment. None adjusts
+            nothing.
 
         Returns
         -------
@@ -154,7 +190,11 @@ class Criterion(torch.nn.Module):
         loss = LOSSES[target_type][options.loss]
         if target_type != "continuous":
             loss = partial(loss, label_smoothing=options.label_smoothing)
-        return cls(loss)
+        if options.loss == "focal":
+            loss = partial(loss, gamma=options.focal_gamma)
+        if dataset is None or not options.logit_adjustment:
+            return cls(loss)
+        return cls(loss, log_frequencies(dataset), options.logit_adjustment)
 
     def forward(self, outputs, y):
         """Compute the loss of each image.
@@ -171,4 +211,8 @@ class Criterion(torch.nn.Module):
         loss : tensor of shape (n_images,)
             Losses, not averaged, so that images can be weighted.
         """
-        return self.loss(outputs, y)
+        if not self.adjusts:
+            return self.loss(outputs, y)
+        others = (0, outputs.shape[1] - len(self.adjustment))  # classes without images
+        outputs = outputs + functional.pad(self.adjustment, others)
+        return self.loss(outputs, y, smoothed=functional.pad(self.smoothed, others))

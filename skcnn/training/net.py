@@ -124,6 +124,7 @@ class ImageNeuralNet(NeuralNet):
         self.callbacks = [*own_callbacks, *copy.deepcopy(list(callbacks or []))]
         self.initialize_callbacks()
         self.train_split = predefined_split(valid) if valid is not None else None
+        self.criterion_ = Criterion.of(self.options, self.target_type, dataset).to(self.device)
         work = self.multiply_adds * self.batch_size
         try:
             with (
@@ -162,7 +163,6 @@ class ImageNeuralNet(NeuralNet):
                 if _is_optimizer_parameter(name):
                     del vars(self)[name]
             vars(self).update(parameters, options=options)
-            self.criterion_ = Criterion.of(options, self.target_type)
             if before != after:
                 self.initialize_optimizer()
 
@@ -247,7 +247,8 @@ class ImageNeuralNet(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
         if training:
-            return BatchLoader(dataset, self.batch_size, seed=self.seed, epoch=len(self.history))
+            order = {"seed": self.seed, "sampling": self.options.sampling}
+            return BatchLoader(dataset, self.batch_size, epoch=len(self.history), **order)
         return BatchLoader(
             dataset, prediction_batch_size(torch.device(self.device), self.predict_batch_size)
         )

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.training.augmented_inference import TEST_TIME_AUGMENTATIONS
 from skcnn.training.automatic import resolve_options
+from skcnn.training.losses import FOCAL_GAMMA
 from skcnn.training.optimizers import OPTIMIZERS
 from skcnn.training.schedules import SCHEDULES
 
@@ -64,6 +65,11 @@ class TrainingParameters:
     mixup : float, default=0.0
         Parameter alpha of mixup (Zhang et al. 2018, arXiv 1710.09412): the network trains on
         weighted means of two images, with weights drawn from Beta(alpha, alpha). 0 disables it.
+    cutmix : float, default=0.0
+        Parameter alpha of CutMix (Yun et al. 2019, arXiv 1905.04899): a rectangle of each image
+        shows another image, and the targets of the two are weighted by their areas, which are drawn
+        from Beta(alpha, alpha). 0 disables it. If `mixup` is set too, each batch uses one of the
+        two at random.
     progressive_resizing : float, default=1.0
         Size of the training images in the first epoch of a `fit`, as a fraction of their full
         height and width. It grows linearly, and the last quarter of the epochs uses full size.
@@ -104,8 +110,8 @@ class TrainingParameters:
         natively; on the CPU not for networks with depthwise convolutions, which are slower in it.
         Predictions are always computed in float32.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial weights, the order of the images, dropout, mixup and the validation
-        split. Pass an int for reproducible results across calls.
+        Seed of the initial weights, the order of the images, dropout, mixup, CutMix and the
+        validation split. Pass an int for reproducible results across calls.
     verbose : int, default=0
         Whether to print one line per epoch: losses, scores, duration and, from the second epoch on,
         the time left.
@@ -120,6 +126,7 @@ class TrainingParameters:
     batch_size: str | int = "auto"
     max_epochs: str | int = "auto"
     mixup: float = 0.0
+    cutmix: float = 0.0
     progressive_resizing: float = 1.0
     lookahead: bool = False
     test_time_augmentation: str | None = None
@@ -142,6 +149,7 @@ class TrainingParameters:
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "max_epochs": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "mixup": [Interval(Real, 0, None, closed="left")],
+        "cutmix": [Interval(Real, 0, None, closed="left")],
         "progressive_resizing": [Interval(Real, 0, 1, closed="right")],
         "lookahead": ["boolean"],
         "test_time_augmentation": [StrOptions(set(TEST_TIME_AUGMENTATIONS)), None],
@@ -184,7 +192,11 @@ class TrainingOptions:
     warm_start: bool
     precision: str
     verbose: int
+    cutmix: float = 0.0
     label_smoothing: float = 0.0
+    focal_gamma: float = FOCAL_GAMMA
+    sampling: str | None = None
+    logit_adjustment: float = 0.0
     trained_stages: float | None = None
     stage_decay: float = 1.0
 
@@ -207,7 +219,7 @@ class TrainingOptions:
         Returns
         -------
         options : TrainingOptions
-            The options. `label_smoothing` is 0 for an estimator without that parameter.
+            The options. Those that the estimator does not have as parameters have their defaults.
         """
         names = [field.name for field in fields(cls) if hasattr(estimator, field.name)]
         options = {name: getattr(estimator, name) for name in names}

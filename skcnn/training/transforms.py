@@ -97,26 +97,113 @@ class Mixup:
         self.alpha = alpha
 
     def __call__(self, batch, net, progress):  # noqa: D102
-        ratio = self._draw_ratio()
+        ratio = _draw_ratio(self.alpha)
         permutation = torch.randperm(len(batch.y))
         images = batch.images.float()
-        mixed = [(ratio * weight, *target) for weight, *target in batch.weighted_targets]
-        mixed += [
-            (
-                (1 - ratio) * weight,
-                y[permutation],
-                None if weights is None else weights[permutation],
-            )
-            for weight, y, weights in batch.weighted_targets
-        ]
         images = ratio * images + (1 - ratio) * images[permutation]
-        return batch.replace(images=images, weighted_targets=mixed)
+        return batch.replace(
+            images=images, weighted_targets=_mixed_targets(batch, permutation, ratio)
+        )
 
-    def _draw_ratio(self):
-        if self.alpha < _MIN_ALPHA:  # for small alpha, the ratio is close to 0 or 1
-            return float(torch.randint(2, ()))
-        alpha = min(float(self.alpha), _MAX_ALPHA)  # for large alpha, the ratio is close to 1/2
-        return float(Beta(alpha, alpha).sample())
+
+class Cutmix:
+    """Replace a rectangle of each image with that of another (Yun et al. 2019, arXiv 1905.04899).
+
+    Parameters
+    ----------
+    alpha : float
+        Parameter of the Beta distribution of the area that is not replaced, before the rectangle is
+        clipped at the edges of the image.
+    """
+
+    def __init__(self, alpha):
+        self.alpha = alpha
+
+    def __call__(self, batch, net, progress):  # noqa: D102
+        height, width = batch.images.shape[2:]
+        side = (1 - _draw_ratio(self.alpha)) ** 0.5
+        rows, columns = _draw_interval(height, side), _draw_interval(width, side)
+        permutation = torch.randperm(len(batch.y))
+        images = batch.images.clone()
+        images[:, :, rows, columns] = batch.images[permutation][:, :, rows, columns]
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        ratio = 1 - area / (height * width)
+        return batch.replace(
+            images=images, weighted_targets=_mixed_targets(batch, permutation, ratio)
+        )
+
+
+class RandomChoice:
+    """Apply one of several transforms, which is drawn for each batch.
+
+    Parameters
+    ----------
+    transforms : sequence of BatchTransform
+        Transforms, which are drawn with the same probability.
+    """
+
+    def __init__(self, transforms):
+        self.transforms = transforms
+
+    def __call__(self, batch, net, progress):  # noqa: D102
+        number = int(torch.randint(len(self.transforms), ()))
+        return self.transforms[number](batch, net, progress)
+
+
+def _draw_ratio(alpha):
+    if alpha < _MIN_ALPHA:  # for small alpha, the ratio is close to 0 or 1
+        return float(torch.randint(2, ()))
+    alpha = min(float(alpha), _MAX_ALPHA)  # for large alpha, the ratio is close to 1/2
+    return float(Beta(alpha, alpha).sample())
+
+
+def _draw_interval(length, fraction):
+    """Draw an interval around a random pixel, and clip it at the edges.
+
+    Parameters
+    ----------
+    length : int
+        Number of pixels.
+    fraction : float
+        Length of the interval as a fraction of the number of pixels.
+
+    Returns
+    -------
+    interval : slice
+        Interval.
+    """
+    size = round(fraction * length)
+    start = int(torch.randint(length, ())) - size // 2
+    return slice(max(start, 0), min(start + size, length))
+
+
+def _mixed_targets(batch, permutation, ratio):
+    """Return the weighted targets of images that are mixed with permuted images.
+
+    Parameters
+    ----------
+    batch : Batch
+        Batch before mixing.
+    permutation : int tensor of shape (n_images,)
+        Image with which each image is mixed.
+    ratio : float
+        Weight of the image itself.
+
+    Returns
+    -------
+    weighted_targets : list of (float, tensor, tensor or None)
+        Targets, as `Batch` takes them.
+    """
+    mixed = [(ratio * weight, *target) for weight, *target in batch.weighted_targets]
+    mixed += [
+        (
+            (1 - ratio) * weight,
+            y[permutation],
+            None if weights is None else weights[permutation],
+        )
+        for weight, y, weights in batch.weighted_targets
+    ]
+    return mixed
 
 
 def batch_transforms(options):
@@ -135,8 +222,9 @@ def batch_transforms(options):
     transforms = []
     if options.progressive_resizing < 1.0:
         transforms.append(ProgressiveResizing(options.progressive_resizing))
-    if options.mixup:
-        transforms.append(Mixup(options.mixup))
+    mixing = [Mixup(options.mixup)] if options.mixup else []
+    mixing += [Cutmix(options.cutmix)] if options.cutmix else []
+    transforms += mixing if len(mixing) < 2 else [RandomChoice(mixing)]
     return transforms
 
 

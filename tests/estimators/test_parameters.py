@@ -20,7 +20,13 @@ ESTIMATORS = [CNNClassifier, CNNRegressor]
 TRANSFER = [TransferClassifier, TransferRegressor]
 PAIRS = [ESTIMATORS, TRANSFER, *map(list, zip(ESTIMATORS, TRANSFER, strict=True))]
 NOT_SHARED = {"loss"}  # classifiers and regressors have different losses
-CLASSIFIER_ONLY = {"label_smoothing", "class_weight"}
+CLASSIFIER_ONLY = {
+    "focal_gamma",
+    "label_smoothing",
+    "class_weight",
+    "sampling",
+    "logit_adjustment",
+}
 
 
 def documented(cls, section="Parameters"):

@@ -98,6 +98,8 @@ def test_predictions_are_those_of_the_module(fitted, photos):
         (TransferClassifier, {}),
         (TransferClassifier, {"early_stopping": True}),
         (TransferClassifier, {"class_weight": "balanced"}),
+        (TransferClassifier, {"sampling": "balanced"}),
+        (TransferClassifier, {"logit_adjustment": 1.0}),
         (TransferRegressor, {}),
         (TransferRegressor, {"early_stopping": True}),
     ],

@@ -62,6 +62,7 @@ TRAINING = {
     "batch_size": ["auto", 2, 4, 5, 64, np.int64(4)],
     "max_epochs": [1, 2, np.int16(1)],
     "mixup": [0, 0.2, 1, 1e-300, 1e300],
+    "cutmix": [0, 0.2, 1, 1e-300, 1e300],
     "progressive_resizing": [1.0, 0.5, 1e-9, 1],
     "lookahead": [True, False],
     "test_time_augmentation": [None, "flip", "flip_shift"],
@@ -106,8 +107,11 @@ CLASS_WEIGHTS = [
 ]  # fmt: skip
 CLASSES = {
     "loss": ["cross_entropy", "focal"],
+    "focal_gamma": [0, 0.5, 2.0, 1e-300, 10],
     "label_smoothing": [0, 0.1, 0.999],
     "class_weight": CLASS_WEIGHTS,
+    "sampling": [None, "balanced"],
+    "logit_adjustment": [0, 0.5, 1, 1e-300],
 }
 NUMBER_LOSSES = {"loss": ["squared_error", "absolute_error", "huber"]}
 FRACTION = [0, 0.1, 0.5, 1, 1.0, 1e-300]

@@ -10,7 +10,15 @@ from sklearn.base import clone
 from skcnn import CNNClassifier
 from skcnn.training.loader import Batch
 from skcnn.training.options import TrainingOptions, TrainingParameters
-from skcnn.training.transforms import Mixup, Progress, ProgressiveResizing, batch_transforms, resize
+from skcnn.training.transforms import (
+    Cutmix,
+    Mixup,
+    Progress,
+    ProgressiveResizing,
+    RandomChoice,
+    batch_transforms,
+    resize,
+)
 
 RNG = np.random.default_rng(0)
 IMAGES = torch.tensor(RNG.integers(0, 256, size=(3, 2, 12, 20)).astype(np.uint8))
@@ -124,6 +132,8 @@ def test_options_select_the_transforms():
     assert transform_types() == []
     assert transform_types(mixup=0.2) == [Mixup]
     assert transform_types(mixup=0.2, progressive_resizing=0.5) == [ProgressiveResizing, Mixup]
+    assert transform_types(cutmix=0.2) == [Cutmix]
+    assert transform_types(cutmix=0.2, mixup=0.1) == [RandomChoice]
 
 
 @pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
@@ -150,3 +160,51 @@ def test_mixup_of_a_mixed_batch_keeps_the_weights_of_all_targets():
     assert sum(factors) == pytest.approx(1)
     shown = sum(factor * batch.images[y] for factor, y, _ in twice.weighted_targets)
     assert_allclose(twice.images, shown, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 0.5])])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("alpha", [1e-5, 0.3, 1.0, 100.0])
+def test_cutmix_weights_the_targets_by_the_areas(weights, dtype, alpha):
+    images = torch.arange(3 * 2 * 6 * 10).reshape(3, 2, 6, 10).to(dtype)
+    batch = Batch(images, torch.arange(3), weights)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        mixed = Cutmix(alpha)(batch, None, Progress(0, 1))
+        (own, y, w), (other, partner, partner_weights) = mixed.weighted_targets
+        assert torch.equal(y, batch.y)
+        assert sorted(partner.tolist()) == [0, 1, 2]
+        assert own + other == pytest.approx(1)
+        assert mixed.images.dtype == dtype
+        changed = (mixed.images != images).any(dim=1)
+        for image, mask in enumerate(changed):
+            if partner[image] == image:
+                continue
+            assert mask.float().mean() == pytest.approx(other)
+            if mask.any():  # a rectangle that shows the partner
+                rows, columns = mask.any(dim=1), mask.any(dim=0)
+                assert torch.equal(mask, rows[:, None] & columns)
+                assert torch.equal(mixed.images[image][:, mask], images[partner[image]][:, mask])
+        assert (w is None) == (weights is None)
+        if weights is not None:
+            assert torch.equal(w, weights)
+            assert torch.equal(partner_weights, weights[partner])
+    assert torch.equal(batch.images, torch.arange(360).reshape(3, 2, 6, 10).to(dtype))
+
+
+def test_mean_area_of_cutmix():
+    batch = Batch(torch.zeros(2, 1, 32, 32), torch.arange(2))
+    torch.manual_seed(0)
+    areas = [Cutmix(1.0)(batch, None, Progress(0, 1)).weighted_targets[1][0] for _ in range(2000)]
+    # The mean over uniform area fractions a and centers of (s - s**2 / 4)**2, where s = sqrt(a).
+    sides = np.sqrt((np.arange(10_000) + 0.5) / 10_000)
+    assert np.mean(areas) == pytest.approx(((sides - sides**2 / 4) ** 2).mean(), abs=0.02)
+
+
+def test_random_choice_applies_one_of_the_transforms():
+    transforms = batch_transforms(TrainingOptions.of(TrainingParameters(mixup=1.0, cutmix=1.0)))
+    batch = Batch(torch.arange(24).reshape(2, 3, 2, 2), torch.arange(2))
+    torch.manual_seed(0)
+    dtypes = [transforms[0](batch, None, Progress(0, 1)).images.dtype for _ in range(100)]
+    assert 30 < dtypes.count(torch.float32) < 70  # mixup converts the images, CutMix does not
+    assert set(dtypes) == {torch.float32, torch.int64}
