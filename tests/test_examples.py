@@ -74,6 +74,7 @@ class TestScript:
     def test_every_cell_is_code(self, script):
         cells = re.split(r"^# %%.*\n", script.read_text(encoding="utf-8"), flags=re.M)
         assert len(cells) > 1
+        assert cells[0].rstrip().endswith('"""')  # other lines are a cell, even a lone comment
         for cell in cells:
             ast.parse(cell)
 

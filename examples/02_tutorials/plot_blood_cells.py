@@ -9,8 +9,6 @@ score. This example measures the difference on cells that it draws. :doc:`/bench
 the results on the real data set.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The images
 # ----------
@@ -26,6 +24,8 @@ the results on the real data set.
 #     paths, y = load_image_folder("blood_cells/train", return_X_y=True)
 #     paths_new, y_new = load_image_folder("blood_cells/test", return_X_y=True)
 #     X, X_new = read.fit_transform(paths), read.transform(paths_new)
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

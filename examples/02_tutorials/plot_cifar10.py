@@ -9,8 +9,6 @@ and scikit-image, so that it runs in seconds without a download. :doc:`/benchmar
 the results on the real data set.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The images
 # ----------
@@ -23,6 +21,8 @@ the results on the real data set.
 #
 #     X_train, y_train = fetch_cifar10(subset="train", return_X_y=True)
 #     X_test, y_test = fetch_cifar10(subset="test", return_X_y=True)
+
+# sphinx_gallery_thumbnail_number = 2
 
 import time
 

@@ -9,8 +9,6 @@ runs in seconds without a download. :doc:`/benchmarks/tutorials` has the results
 set.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The images
 # ----------
@@ -25,6 +23,8 @@ set.
 #
 #     X_train, y_train = fetch_fashion_mnist(subset="train", return_X_y=True)
 #     X_test, y_test = fetch_fashion_mnist(subset="test", return_X_y=True)
+
+# sphinx_gallery_thumbnail_number = 2
 
 import time
 

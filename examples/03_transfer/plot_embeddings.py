@@ -9,8 +9,6 @@ grid search chooses the regularization of the logistic regression, and the size 
 network resizes the patches.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The images
 # ----------
@@ -19,6 +17,8 @@ network resizes the patches.
 # them can be distinguished by their colors alone, and divided into patches of 64 x 64 pixels that
 # do not overlap. The patches of the left half are for training, those of the right half for
 # testing. The class of a patch is its photo.
+
+# sphinx_gallery_thumbnail_number = 2
 
 import tempfile
 

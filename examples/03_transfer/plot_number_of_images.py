@@ -7,8 +7,6 @@ training images. This example compares :class:`~skcnn.TransferClassifier` with a
 trained from random weights, on two tasks: patches of photos, and handwritten digits.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # The images
 # ----------
@@ -17,6 +15,8 @@ trained from random weights, on two tasks: patches of photos, and handwritten di
 #   training patches are from the left half of a photo, and the test patches from the right half.
 # * The digits of scikit-learn, of 8 x 8 pixels. The training and test images are chosen at random,
 #   so they can be from the same writer.
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -6,8 +6,6 @@ Filters and feature maps
 :class:`~skcnn.inspection.FeatureMapDisplay` shows what a layer computes for one image.
 """
 
-# sphinx_gallery_thumbnail_number = 5
-
 # %%
 # Templates of a dense layer
 # --------------------------
@@ -15,6 +13,8 @@ Filters and feature maps
 # A network without convolutions and hidden layers is a logistic regression: for each digit, it has
 # one weight per pixel. Pixels shown in white count for the digit, and those in black against it.
 # Gray pixels do not matter.
+
+# sphinx_gallery_thumbnail_number = 5
 
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.pipeline import make_pipeline
