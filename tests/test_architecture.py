@@ -42,6 +42,7 @@ LEVELS = {
     "skcnn.datasets": 1,
     "skcnn.robustness": 3,
     "skcnn.robustness.attacks": 1,
+    "skcnn.robustness.corruptions": 1,
     "skcnn.quality": 1,
     "skcnn.estimators": 2,
     "skcnn.pipeline_graph": 3,
@@ -72,6 +73,7 @@ PEERS = {
     ("skcnn.pixels", "skcnn.lazy"),
     ("skcnn.pixels", "skcnn.values"),
     ("skcnn.original_images", "skcnn.pipeline_graph"),
+    ("skcnn.preprocessing", "skcnn.robustness.corruptions"),
     ("skcnn.inspection", "skcnn.pipeline_graph"),
     ("skcnn.inspection", "skcnn.original_images"),
     ("skcnn.export", "skcnn.pipeline_graph"),
@@ -84,7 +86,7 @@ PEERS = {
 # use filelock, which torch requires, and tqdm, which skorch requires.
 BASE = {"filelock", "joblib", "numpy", "sklearn", "torch", "tqdm", "scipy.sparse"}
 TRAINING = {"skorch", "skimage", "PIL", "tifffile"}
-SCIPY = {"scipy.special"}  # scikit-learn requires scipy; other modules of it are not needed yet
+SCIPY = {"scipy.ndimage", "scipy.signal", "scipy.special"}  # scikit-learn requires scipy
 ALL = BASE | TRAINING | SCIPY
 MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 

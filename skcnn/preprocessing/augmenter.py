@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -29,8 +29,8 @@ class ImageAugmenter(ImageTransformer):
     `Pipeline` calls for ``predict`` and ``score``, returns the images unchanged.
 
     All operations are off by default. Those that are enabled are combined: flips, rotation, zoom
-    and shift, in this order, in a single resampling, then contrast, brightness, noise and erasing,
-    and `function` at the end.
+    and shift, in this order, in a single resampling, then contrast, brightness, noise, erasing and
+    corruption, and `function` at the end.
 
     Parameters
     ----------
@@ -63,6 +63,10 @@ class ImageAugmenter(ImageTransformer):
         a rectangle is filled with random pixel values. Its area is uniform in [0, erase], and its
         ratio of height to width is between 0.3 and 1 / 0.3, as far as it fits into the image. The
         paper [1]_ uses 0.4.
+    corruption : str or sequence of str, default=None
+        Kind of corruption of `skcnn.robustness.corrupt`, or several kinds, such as
+        ``CORRUPTIONS["noise"]``. Each variant has one of the kinds and a severity from 0, which
+        changes nothing, to 5. All are equally frequent.
     function : callable, default=None
         Custom operation, called as ``function(images, generators)`` with float32 images of shape
         (n_images, height, width, n_channels) on the scale of the data, and a list of n_images
@@ -166,6 +170,7 @@ class ImageAugmenter(ImageTransformer):
         "contrast": [Interval(Real, 0, 1, closed="both")],
         "noise": [Interval(Real, 0, 1, closed="both")],
         "erase": [Interval(Real, 0, 1, closed="both")],
+        "corruption": [str, "array-like", None],
         "function": [callable, None],
         "image_shape": [IMAGE_SHAPE, None],
         "random_state": ["random_state"],
@@ -183,6 +188,7 @@ class ImageAugmenter(ImageTransformer):
         contrast: float = 0.0,
         noise: float = 0.0,
         erase: float = 0.0,
+        corruption: str | Sequence[str] | None = None,
         function: Callable[[np.ndarray, list[np.random.Generator]], np.ndarray] | None = None,
         image_shape: tuple[int, ...] | None = None,
         random_state: int | np.random.RandomState | None = None,
@@ -196,11 +202,13 @@ class ImageAugmenter(ImageTransformer):
         self.contrast = contrast
         self.noise = noise
         self.erase = erase
+        self.corruption = corruption
         self.function = function
         self.image_shape = image_shape
         self.random_state = random_state
 
     def _fit(self, X: Any) -> LazyImages | np.ndarray:
+        self._random_corruption()  # validates the kinds
         images = check_images(self, X, reset=True)
         self.pixel_range_ = pixel_range(images)
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -217,14 +225,24 @@ class ImageAugmenter(ImageTransformer):
         X = inspect_images(X)[1]
         images = self._fit(X)
         ranges = Ranges(**{field.name: getattr(self, field.name) for field in fields(Ranges)})
-        if not ranges.any and self.function is None:
+        corruption = self._random_corruption()
+        if not ranges.any and corruption is None and self.function is None:
             return _reshape_like(images, X)
         view = images if isinstance(images, LazyImages) else LazyImages(images)
         # Two augmenters in a pipeline have the same seed_ if their random_state is the same. The
         # second must not repeat the random numbers of the first.
         seed = self.seed_ + sum(operation.random for operation in view.operations)
-        view = view.then(Augment(ranges, self.function, self.pixel_range_, seed))
+        view = view.then(Augment(ranges, self.function, self.pixel_range_, seed, corruption))
         return reshape_images(view, X.shape[1:])
+
+    def _random_corruption(self):
+        """Return the corruption of variants, None if it is off."""
+        if self.corruption is None:
+            return None
+        # skcnn.robustness imports this package
+        from skcnn.robustness.corruptions import RandomCorruption, check_kinds
+
+        return RandomCorruption(check_kinds(self.corruption, "corruption"))
 
 
 def _reshape_like(images, X):

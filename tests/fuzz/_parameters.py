@@ -22,6 +22,7 @@ from skcnn import (
     TransferClassifier,
     TransferRegressor,
 )
+from skcnn.robustness.corruptions import KINDS
 
 JUNK = [
     None, "", "no", "auto", b"same", -1, 0, 1, 2, 3.5, 0.5, 1e-300, 5e-324, 1e39, 1e308,
@@ -156,6 +157,7 @@ TABLES = {
         "contrast": FRACTION,
         "noise": FRACTION,
         "erase": FRACTION,
+        "corruption": [None, "fog", KINDS, ["shot_noise", "elastic_transform"]],
         "function": [None, *FUNCTIONS],
         "image_shape": SHAPE,
         "random_state": [0, 2**32 - 1, None],

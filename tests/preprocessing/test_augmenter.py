@@ -39,6 +39,7 @@ OPERATIONS = {
     "contrast": 0.5,
     "noise": 0.1,
     "erase": 0.5,
+    "corruption": ["shot_noise", "fog", "occlusion"],
 }
 SHAPE = (6, 8, 3)
 UNLIKE = dict.fromkeys(

@@ -13,6 +13,7 @@ from skcnn.preprocessing.augmentation.draws import generators, initial_states
 from skcnn.preprocessing.augmentation.geometry import affine_maps, flip, move, warp
 from skcnn.preprocessing.augmentation.photometry import change_values
 from skcnn.preprocessing.augmentation.variants import (
+    CORRUPTION,
     FUNCTION,
     Ranges,
     Variants,
@@ -37,16 +38,26 @@ class Augment(Operation):
         Smallest and largest pixel value.
     seed : int
         Seed of all variants.
+    corruption : RandomCorruption, default=None
+        Corruption, called before the custom operation.
     """
 
     random = True
     needs_finite = True
 
-    def __init__(self, ranges: Ranges, function: Callable | None, pixel_range: tuple, seed: int):
+    def __init__(
+        self,
+        ranges: Ranges,
+        function: Callable | None,
+        pixel_range: tuple,
+        seed: int,
+        corruption: Callable | None = None,
+    ):
         self.ranges = ranges
         self.function = function
         self.pixel_range = pixel_range
         self.seed = seed
+        self.corruption = corruption
 
     def __call__(self, batch, keys, epoch):  # noqa: D102
         batch = np.asarray(batch)
@@ -77,9 +88,12 @@ class Augment(Operation):
                 images = flip(images, drawn.horizontal_flip, drawn.vertical_flip)
             if ranges.shift:
                 images = move(images, drawn.shift_y, drawn.shift_x)
-        if ranges.changes_values or self.function is not None:
+        functions = self.corruption, self.function
+        if ranges.changes_values or functions != (None, None):
             images = images.astype(np.float32, order="C")
             images = change_values(images, states, drawn, ranges, self.pixel_range)
+            if self.corruption is not None:
+                images = self.corruption(images, generators(states, CORRUPTION), self.pixel_range)
             if self.function is not None:
                 images = call_function(self.function, images, states)
             images = np.clip(images, *self.pixel_range)
@@ -98,6 +112,8 @@ class Augment(Operation):
             for field in fields(self.ranges)
             if getattr(self.ranges, field.name)
         ]
+        if self.corruption is not None:
+            enabled.append(f"corruption={self.corruption!r}")
         if self.function is not None:
             enabled.append(f"function={self.function!r}")
         return f"Augment({', '.join([*enabled, f'seed={self.seed}'])})"

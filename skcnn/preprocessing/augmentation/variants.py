@@ -16,7 +16,7 @@ MIN_ASPECT = 0.3  # of an erased rectangle; the maximum is 1 / 0.3, as in Zhong 
 _HORIZONTAL_FLIP, _VERTICAL_FLIP, _ROTATION, _SHIFT_Y, _SHIFT_X, _ZOOM, _BRIGHTNESS, _CONTRAST = (
     range(8)
 )
-_ERASE, _AREA, _ASPECT, _TOP, _LEFT, FUNCTION = range(8, 14)
+_ERASE, _AREA, _ASPECT, _TOP, _LEFT, FUNCTION, CORRUPTION = range(8, 15)
 NOISE, FILL = 1 << 40, 1 << 41
 
 
