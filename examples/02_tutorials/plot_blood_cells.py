@@ -14,7 +14,7 @@ the results on the real data set.
 # ----------
 #
 # The types of cells differ in the number of lobes of the nucleus. Each photo is saved four times,
-# flipped and rotated. To run the example on the real data set
+# rotated. To run the example on the real data set
 # (https://www.kaggle.com/datasets/paultimothymooney/blood-cells), replace the code of this cell
 # after the imports with::
 #
