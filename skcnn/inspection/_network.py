@@ -194,3 +194,19 @@ def mean_pixel(module: nn.Module) -> torch.Tensor:
     if isinstance(standardize, StandardizeGray):
         return standardize.mean.mean(dim=1, keepdim=True)
     return standardize.mean
+
+
+def pixel_deviation(module: nn.Module) -> torch.Tensor:
+    """Return the deviation from the mean pixel that a module standardizes to one, over channels.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential
+        Module of an estimator, which starts with a `Standardize`.
+
+    Returns
+    -------
+    deviation : tensor of shape ()
+        Mean of the standard deviations of the channels.
+    """
+    return (1 / cast(Standardize, next(module.children())).factor).mean()

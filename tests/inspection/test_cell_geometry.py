@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 from torch.nn import functional
 
 from skcnn.inspection._cell_geometry import cell_geometry
 from skcnn.inspection._network import recorded_feature_maps
 from skcnn.networks import NetworkSpec
+from skcnn.networks.layers import Standardize
 
 
 class Functional(nn.Module):
@@ -76,12 +77,13 @@ def test_cells_are_in_the_center_of_what_they_depend_on(name):
     middle = np.array(maps[0].shape[2:]) // 2
     cells = [middle, middle - 1, middle + (1, -1)]
     expected = measured_centers(network, network, shape, cells)
-    assert_allclose(cell_geometry(network, network, shape)(cells), expected, atol=1e-3)
+    module = nn.Sequential(Standardize([0.0], [1.0]), network)
+    assert_allclose(cell_geometry(module, network, shape)(cells), expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(
     ("name", "layer", "cell"),
-    [("efficientnet_lite0", "_blocks.4", 8), ("mobilenet_v3_small", "features.5", 8)],
+    [("efficientnet_lite0", "_blocks.4", 8), ("mobilenet_v3_small", "features.3", 16)],
 )
 def test_backbones(name, layer, cell):
     module = NetworkSpec(name, 3, 256, 256, n_outputs=2).build().eval()
@@ -91,22 +93,42 @@ def test_backbones(name, layer, cell):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "step", "first"),
+    ("name", "options", "layer", "step", "first"),
     [
-        ("plain", {"channels": (4, 4)}, 4, 1.5),
-        ("plain", {"channels": (4, 4), "padding": "valid", "kernel_size": 5}, 4, 7.5),
-        ("fast", {"channels": (4, 4)}, 4, 2),
-        ("resnet18", {}, 32, 0),
-        ("efficientnet_lite0", {}, 32, 31),
-        ("convnext_tiny", {}, 32, 15.5),
-        ("squeezenet1_1", {}, 16, 15),
+        ("plain", {"channels": (4, 4)}, "blocks", 4, 1.5),
+        ("plain", {"channels": (4, 4), "padding": "valid", "kernel_size": 5}, "blocks", 4, 7.5),
+        ("fast", {"channels": (4, 4)}, "blocks", 4, 2),
+        ("resnet18", {}, "layer1", 4, 0),
+        ("mobilenet_v3_small", {}, "features.1", 4, 0),
+        ("efficientnet_lite0", {}, "_blocks.2", 4, 3),
+        ("convnext_tiny", {}, "features.0", 4, 1.5),
     ],
 )
-def test_known_positions(name, options, step, first):
+def test_known_positions(name, options, layer, step, first):
     module = NetworkSpec(name, 3, 64, 64, n_outputs=2, options=options).build().eval()
-    found = cell_geometry(module, module.network.cam_layer, (64, 64, 3))
+    found = cell_geometry(module, module.network.get_submodule(layer), (64, 64, 3))
     assert_allclose(found.matrix, np.eye(2) * step)
     assert_allclose(found.offset, (first, first))
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v3_small"])
+def test_positions_are_measured_if_the_receptive_field_exceeds_the_image(name):
+    module = NetworkSpec(name, 3, 64, 96, n_outputs=2).build().eval().requires_grad_(False)
+    layer, shape = module.network.cam_layer, (64, 96, 3)
+    found = cell_geometry(module, layer, shape)
+    assert_allclose(found.matrix, np.eye(2) * 32)
+    middle = np.array([31.5, 47.5])
+    assert_allclose(found([(0.5, 1)]), [middle], atol=8)  # a quarter of a cell
+    state = torch.get_rng_state()
+    assert cell_geometry(module, layer, shape) == found
+    assert_array_equal(torch.get_rng_state(), state)
+
+
+def test_known_positions_are_kept_without_gradients():
+    network = nn.Sequential(nn.Conv2d(1, 1, 9, 2, 4), nn.Conv2d(1, 1, 15, 1, 7), nn.ReLU())
+    module = nn.Sequential(Standardize([0.0], [1.0]), network).requires_grad_(False)
+    network[1].bias.fill_(-1e6)
+    assert cell_geometry(module, network, (32, 24, 1)).offset == (0, 0)
 
 
 class Refuses(nn.Module):
@@ -123,8 +145,8 @@ class Refuses(nn.Module):
 
 
 def test_unknown_positions_are_stretched_over_the_image():
-    network = nn.Sequential(Refuses(), nn.Conv2d(1, 1, 3))
-    found = cell_geometry(network.eval(), network[0].pool, (16, 24, 1))
+    network = nn.Sequential(Standardize([0.0], [1.0]), Refuses(), nn.Conv2d(1, 1, 3))
+    found = cell_geometry(network.eval(), network[1].pool, (16, 24, 1))
     assert_allclose(found([(0, 0), (3, 5)]), [(1.5, 1.5), (13.5, 21.5)])
 
 
