@@ -14,12 +14,13 @@ extra ``skcnn[explain]`` is needed for two of them.
 # Images where the answer is known
 # --------------------------------
 #
-# Each image has one digit in a random place, from 0 to 3, between four tiles that have the pixels of
-# other digits in random order. Only the digit tells the class, and its place is stored as a mask.
+# Each image has one digit from 0 to 3 in a random place, and four tiles with the same pixels in
+# random order. Only the digit tells the class, and its place is stored as a mask.
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from skimage import data
 from sklearn.datasets import load_digits
 from sklearn.pipeline import make_pipeline
 
@@ -44,9 +45,9 @@ def scene(digit):
 
 
 X, masks = map(np.stack, zip(*map(scene, digits), strict=True))
-X_train, X_test = X[:-100], X[-100:]
-y_train, y_test, masks = labels[:-100], labels[-100:], masks[-100:]
-cnn = CNNClassifier("fast", channels=(32, 64), max_epochs=20, random_state=0)
+X_train, X_test = X[:-60], X[-60:]
+y_train, y_test, masks = labels[:-60], labels[-60:], masks[-60:]
+cnn = CNNClassifier("fast", channels=(16, 32), max_epochs=15, random_state=0)
 print(f"accuracy: {cnn.fit(X_train, y_train).score(X_test, y_test):.2f}")
 
 # %%
@@ -59,8 +60,8 @@ _ = ActivationMapDisplay.from_estimator(cnn, X_test, y_test)
 # The methods side by side
 # ------------------------
 #
-# Maps of pixels are finer. Those of occlusion and integrated gradients have signs; only evidence for
-# the class is shown here.
+# Maps of single pixels are finer. Those of occlusion and integrated gradients have signs; only
+# evidence for the class is shown here.
 
 methods = ["grad_cam", "grad_cam++", "score_cam", "occlusion", "saliency", "integrated_gradients"]
 maps = {method: class_activation_map(cnn, X_test, y_test, method=method) for method in methods}
@@ -100,11 +101,9 @@ pd.DataFrame({method: scores(found) for method, found in maps.items()}).T.round(
 # What a pretrained network looks at
 # ----------------------------------
 #
-# A head on the pretrained EfficientNet-Lite0 learns to tell four photos apart from crops of them. Is
-# it the cat that makes a crop a cat? A collage of all four photos has a known answer again: the map
-# of each class should be in its own quarter.
-
-from skimage import data
+# A head on the pretrained EfficientNet-Lite0 learns to tell four photos apart from crops of them.
+# Is it the cup that makes a crop a crop of the coffee? A collage of all four photos has a known
+# answer: the map of each photo should be in its own quarter.
 
 photos = {
     "cat": data.chelsea(),
@@ -124,29 +123,24 @@ model.fit(crops, names)
 
 tiles = list(ImageResizer((240, 320), aspect="crop").fit_transform(list(photos.values())))
 collage = np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
-_ = ActivationMapDisplay.from_estimator(
-    model, [collage] * 4, target=list(photos), cell_size=(2.4, 1.9), show_images=False
-)
+style = {"n_columns": 2, "cell_size": (3.2, 2.5), "show_images": False}
+_ = ActivationMapDisplay.from_estimator(model, [collage] * 4, target=list(photos), **style)
 
 # %%
-# The photos are shown in their own size and proportions, although the network gets squares of
-# 192 x 192 pixels. ``target`` chooses the class: without it, the predicted one is explained.
+# The collage is shown in its own size and proportions, although the network gets squares of
+# 192 x 192 pixels. ``target`` chooses the photo: without it, the predicted one is explained. Each
+# map is largest in the right quarter, but the one of the coffee is on the table, not on the cup:
+# the table alone tells crops of this photo from others.
 #
 # Occlusion asks another question: what changes the output when it is covered? Orange parts are
-# evidence for the class, blue ones against it.
+# evidence for the photo, blue ones against it.
 
 _ = ActivationMapDisplay.from_estimator(
-    model,
-    [collage] * 4,
-    target=list(photos),
-    method="occlusion",
-    window=48,
-    cell_size=(2.4, 1.9),
-    show_images=False,
+    model, [collage] * 4, target=list(photos), method="occlusion", window=64, **style
 )
 
 # %%
 # A map shows what an output depends on, and not why. A network that learned the background instead
-# of the object has maps as well: they are in the background. Other parts of an image may support the
-# same output when these are covered, and small changes of an image can change a map more than the
-# prediction.
+# of the object has maps as well: they are in the background. Other parts of an image may support
+# the same output when these are covered, and a small change of an image can change a map more than
+# the prediction.

@@ -142,7 +142,7 @@ def speed_rows(rounds, n_images):
     small = CNNClassifier("fast", channels=(16, 32), max_epochs=1, device="cpu", random_state=0)
     large = TransferClassifier(max_epochs=1, device="cpu", random_state=0)
     rows = speed_of("fast, 32 x 32", small, 32, n_images, rounds)
-    return rows + speed_of("EfficientNet-Lite0, 128 x 128", large, 128, n_images // 10, rounds)
+    return rows + speed_of("EfficientNet-Lite0, 128 x 128", large, 128, n_images // 25, rounds)
 
 
 def speed_of(name, model, side, n_maps, rounds):
