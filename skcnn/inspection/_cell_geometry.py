@@ -16,7 +16,6 @@ from skcnn.operations import AffineMap
 
 # Step and first position of the cells of an axis, and the size of their receptive field, in pixels.
 Axis = tuple[float, float, float]
-_N_NOISE = 4  # number of random images
 
 
 @torch.no_grad()
@@ -25,8 +24,8 @@ def cell_geometry(network: nn.Module, layer: nn.Module, image_shape: tuple[int, 
 
     A cell lies in the center of its receptive field, which follows from the sizes, steps and
     padding of the convolutions and poolings. Feature maps that are stretched over the image instead
-    are displaced, by up to the distance of two cells, where images are not padded, or padded on one
-    side only, or where a pooling leaves out the last row.
+    are displaced where images are not padded, or padded on one side only, or where a pooling leaves
+    out the last row.
 
     A receptive field that is larger than the image has a different center in effect: much of it is
     outside, and deep networks learn to shift it. It is measured for the cells in the middle, as the
@@ -93,16 +92,20 @@ def _measured(network, layer, image, steps) -> tuple[float, float] | None:
 
 
 def _noise(network, image) -> Tensor:
-    """Return random images with patterns of all sizes, the same in each call."""
+    """Return a random image with patterns of all sizes, and its mirror images.
+
+    The images are the same in each call. The effects of their patterns on the center cancel.
+    """
     generator = torch.Generator().manual_seed(0)
     n_channels, height, width = image.shape[1:]
-    total, side = torch.zeros((_N_NOISE, n_channels, height, width)), 1
+    total, side = torch.zeros((1, n_channels, height, width)), 1
     while side < min(height, width):
-        shape = (_N_NOISE, n_channels, -(-height // side), -(-width // side))
+        shape = (1, n_channels, -(-height // side), -(-width // side))
         values = torch.randn(shape, generator=generator)
         total += functional.interpolate(values, (height, width), mode="bilinear")
         side *= 2
     noise = total / (total.std() or 1.0)
+    noise = torch.cat([noise, noise.flip(2), noise.flip(3), noise.flip(2, 3)])
     return mean_pixel(network) + pixel_deviation(network) * noise.to(image.device)
 
 

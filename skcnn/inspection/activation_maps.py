@@ -125,6 +125,14 @@ def class_activation_map(
     A pixel is masked or replaced by the mean pixel of the training images, or of those of the
     pretrained weights.
 
+    The cells of feature maps are placed where they are in the image, which follows from the
+    convolutions and poolings before them. Other packages stretch feature maps over the image, which
+    moves those of some networks by the size of a cell.
+
+    "grad_cam++" and "score_cam" depend little on the class: they show where features are. In a
+    network that flattens its feature maps, such as "plain", the weights of "grad_cam" are means
+    over the image, which can all be negative; the map is then 0.
+
     A map shows which parts of an image an output depends on, and not why. Other parts may serve as
     well, and a network with random weights has maps, too.
 
