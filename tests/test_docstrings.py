@@ -81,7 +81,11 @@ def is_protocol(thing):
 
 PUBLIC = public_objects()
 CLASSES = {name: thing for name, thing in PUBLIC.items() if inspect.isclass(thing)}
-ESTIMATORS = {name: cls for name, cls in CLASSES.items() if issubclass(cls, BaseEstimator)}
+ESTIMATORS = {
+    name: cls
+    for name, cls in CLASSES.items()
+    if issubclass(cls, BaseEstimator) and hasattr(cls, "fit")  # attacks are parameters only
+}
 MEMBERS = {
     f"{name}.{member}": getattr(cls, member)
     for name, cls in CLASSES.items()

@@ -1,7 +1,19 @@
 """Attacks on classifiers and corruptions of images, and accuracy under both."""
 
+from skcnn.robustness.adversarial import adversarial_examples
+from skcnn.robustness.attacks import APGD, FGSM, PGD
 from skcnn.robustness.corrupted import corrupt
 from skcnn.robustness.corruption_errors import corruption_report
 from skcnn.robustness.corruptions import CORRUPTIONS
+from skcnn.robustness.scores import robust_score
 
-__all__ = ["CORRUPTIONS", "corrupt", "corruption_report"]
+__all__ = [
+    "APGD",
+    "CORRUPTIONS",
+    "FGSM",
+    "PGD",
+    "adversarial_examples",
+    "corrupt",
+    "corruption_report",
+    "robust_score",
+]

@@ -1,0 +1,191 @@
+"""adversarial_examples: images that a classifier is fooled by."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, validate_params
+
+from skcnn.lazy import LazyImages
+from skcnn.robustness._batches import Attacker
+from skcnn.robustness._victim import Victim
+from skcnn.robustness.attacks._base import Attack
+from skcnn.settings import fixed_settings
+
+BATCH_SIZE = [Interval(Integral, 1, None, closed="left"), None]
+
+
+@validate_params(
+    {
+        "attack": [Attack],
+        "pixel_range": [tuple, list, None],
+        "batch_size": BATCH_SIZE,
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def adversarial_examples(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    attack: Attack,
+    *,
+    target: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    random_state: Any = None,
+) -> NDArray:
+    """Change images so little that they look the same, and so that a classifier is wrong.
+
+    The original images are attacked, before any resizing by the pipeline, and `epsilon` of the
+    attack is in the units of their pixel values. The estimator is not changed: a copy of its
+    network in evaluation mode is attacked.
+
+    Parameters
+    ----------
+    estimator : classifier of this package, Pipeline or search
+        Fitted classifier, or fitted pipeline of `ImageReader`, `ImageResizer`, `ImageNormalizer`,
+        `ImageAugmenter` and `ImageFlattener` that ends in one. Of a search, such as
+        `GridSearchCV`, the best estimator is used.
+    X : images of shape (n_images, ...) or paths of shape (n_images,)
+        Images in any form that the estimator takes.
+    y : array-like of shape (n_images,)
+        Correct labels.
+    attack : APGD, FGSM or PGD
+        Attack with its parameters.
+    target : label or array-like of shape (n_images,), default=None
+        Label that the classifier is to predict, one for all images or one for each. None is any
+        label but `y`.
+    pixel_range : tuple of (float, float), default=None
+        Smallest and largest pixel value. None uses the range that the dtype (uint8, uint16), a step
+        of the pipeline or pretrained weights fix. If they fix none, it is the first of the ranges
+        (0, 1), (-1, 1) and (0, 255) that contains all pixel values and is at most twice as wide as
+        they are, or else the minimum and maximum of `X`.
+    batch_size : int, default=None
+        Number of images that are attacked at a time. None chooses it by the size of the images and
+        the device. Random numbers depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Determines the random numbers of the attack. Pass an int for the same results in every call.
+
+    Returns
+    -------
+    X_adversarial : array of shape (n_images, ...), or object array of shape (n_images,)
+        Images in the form and dtype of `X`, an object array if they differ in size. Of paths and
+        `LazyImages`, the images that are read, as an array. Pixel values of integer dtypes are
+        integers. Whether the attack succeeds or not, the distance to `X` is at most `epsilon`.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not a classifier of this package.
+    ValueError
+        If `epsilon` cannot be in the units of the pixel values, a label was not seen in fit, or `X`
+        cannot be used as images.
+
+    Warns
+    -----
+    UserWarning
+        If a step of the pipeline has no torch form. The network of the last step alone is attacked
+        then, and `epsilon` and the returned images are in the units of its input. Also if
+        `epsilon` is very small.
+
+    See Also
+    --------
+    robust_score : Accuracy under an attack.
+    sklearn.base.clone : Copies an attack, as it copies an estimator.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import CNNClassifier
+    >>> from skcnn.robustness import PGD, adversarial_examples
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cnn = CNNClassifier(max_epochs=5, random_state=0).fit(X[:1000], y[:1000])
+    >>> X_adversarial = adversarial_examples(cnn, X[:100], y[:100], PGD(epsilon=4), random_state=0)
+    >>> X_adversarial.shape
+    (100, 64)
+    >>> float((cnn.predict(X_adversarial) == y[:100]).mean()) < 0.5
+    True
+    """
+    victim = Victim.of(estimator, X)
+    images = attacked_images(
+        victim,
+        y,
+        attack,
+        target=target,
+        pixel_range=pixel_range,
+        batch_size=batch_size,
+        random_state=random_state,
+    )
+    return _in_the_form_of(X, images)
+
+
+@fixed_settings()
+def attacked_images(
+    victim: Victim,
+    y: Any,
+    attack: Attack,
+    *,
+    target: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    random_state: Any = None,
+    until_fooled: bool = False,
+) -> NDArray:
+    """Attack the images of a victim.
+
+    Parameters
+    ----------
+    victim : Victim
+        Classifier and images.
+    y, attack, target, pixel_range, batch_size, random_state
+        As for `adversarial_examples`.
+    until_fooled : bool, default=False
+        Whether to stop for an image as soon as it fools the network.
+
+    Returns
+    -------
+    images : array of shape (n_images, ...), or object array of shape (n_images,)
+        Adversarial images in the form of those of the victim.
+    """
+    attack._validate_params()
+    columns = victim.columns(y, "y")
+    targets = _target_columns(victim, target, attack)
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    limits = None if pixel_range is None else _check_range(pixel_range)
+    return Attacker(victim, attack, columns, targets, limits, batch_size, seed, until_fooled).run()
+
+
+def _target_columns(victim, target, attack):
+    if target is None:
+        return None
+    if not attack._takes_target:
+        raise ValueError(
+            f"{type(attack).__name__} cannot aim at a target class: use target=None, or another "
+            "attack, such as PGD"
+        )
+    if np.ndim(target) == 0:
+        target = np.full(len(victim.images), target)
+    return victim.columns(target, "target")
+
+
+def _check_range(pixel_range):
+    is_pair = len(pixel_range) == 2 and all(isinstance(end, Real) for end in pixel_range)
+    if not is_pair or not pixel_range[0] < pixel_range[1]:
+        raise ValueError(
+            f"pixel_range={pixel_range!r} must be the smallest and the largest pixel value, such "
+            "as (0, 255)"
+        )
+    return float(pixel_range[0]), float(pixel_range[1])
+
+
+def _in_the_form_of(X, images):
+    """Return images as rows if `X` holds rows."""
+    if images.dtype == object or (isinstance(X, LazyImages) and X.ndim != 2):
+        return images
+    is_flat = np.ndim(X) == 2 and np.shape(X)[1] == images[0].size and images.ndim > 2
+    return images.reshape(len(images), -1) if is_flat else images

@@ -1,0 +1,91 @@
+"""robust_score: the accuracy of a classifier under an attack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import accuracy_score
+from sklearn.utils._param_validation import validate_params
+
+from skcnn.robustness._victim import Victim
+from skcnn.robustness.adversarial import BATCH_SIZE, attacked_images
+from skcnn.robustness.attacks._base import Attack
+
+
+@validate_params(
+    {
+        "attack": [Attack],
+        "pixel_range": [tuple, list, None],
+        "batch_size": BATCH_SIZE,
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def robust_score(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    attack: Attack,
+    *,
+    sample_weight: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    random_state: Any = None,
+) -> float:
+    """Compute the accuracy of a classifier for images that an attack has changed.
+
+    An image counts if the classifier predicts the correct label for the attacked image.
+
+    Parameters
+    ----------
+    estimator : classifier of this package, Pipeline or search
+        Fitted classifier, or fitted pipeline that ends in one, as for `adversarial_examples`.
+    X : images of shape (n_images, ...) or paths of shape (n_images,)
+        Images in any form that the estimator takes.
+    y : array-like of shape (n_images,)
+        Correct labels.
+    attack : APGD, FGSM or PGD
+        Attack.
+    sample_weight : array-like of shape (n_images,), default=None
+        Weights of the images. None gives all images the same weight.
+    pixel_range : tuple of (float, float), default=None
+        Smallest and largest pixel value, as for `adversarial_examples`.
+    batch_size : int, default=None
+        Number of images that are attacked at a time. None chooses it.
+    random_state : int, RandomState instance or None, default=None
+        Determines the random numbers of the attack. Pass an int for the same results in every call.
+
+    Returns
+    -------
+    score : float
+        Accuracy, from 0 to 1.
+
+    See Also
+    --------
+    adversarial_examples : The images; describes errors and warnings.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import CNNClassifier
+    >>> from skcnn.robustness import PGD, robust_score
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cnn = CNNClassifier(max_epochs=5, random_state=0).fit(X[:1000], y[:1000])
+    >>> cnn.score(X[1000:], y[1000:]) > 0.9
+    True
+    >>> robust_score(cnn, X[1000:], y[1000:], PGD(epsilon=4), random_state=0) < 0.2
+    True
+    """
+    victim = Victim.of(estimator, X)
+    images = attacked_images(
+        victim,
+        y,
+        attack,
+        pixel_range=pixel_range,
+        batch_size=batch_size,
+        random_state=random_state,
+        until_fooled=True,
+    )
+    predicted = victim.predict(images)
+    return float(accuracy_score(np.asarray(y).ravel(), predicted, sample_weight=sample_weight))
