@@ -77,9 +77,35 @@ class Fractions(Options):
         return "a tuple of floats in the range [0, 1), such as (0.2, 0.5)"
 
 
+class TrainingAttack(Options):
+    """Constrain a parameter to attacks with which a network can be trained."""
+
+    def __init__(self):
+        super().__init__(object, set())
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Return whether a value satisfies the constraint.
+
+        Parameters
+        ----------
+        val : object
+            Value of the parameter.
+
+        Returns
+        -------
+        is_satisfied : bool
+            Whether it is an instance of an attack that makes training images.
+        """
+        return hasattr(val, "_ascend") and not isinstance(val, type)
+
+    def __str__(self) -> str:
+        return "an attack of skcnn.robustness for training, such as FGSM(epsilon) or PGD(epsilon)"
+
+
 MAX_SIZE = 2**31 - 1  # largest number of pixels, channels or units along one axis
 SIZE_OF_AXIS = [Interval(Integral, 1, MAX_SIZE, closed="both")]
 LAYERS = PositiveInts()
 SIZE = PositiveInts("(height, width)")
 IMAGE_SHAPE = PositiveInts("(height, width)", "(height, width, n_channels)")
+TRAINING_ATTACK = TrainingAttack()
 N_JOBS = [Integral, StrOptions({"auto"}), None]

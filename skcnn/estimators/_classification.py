@@ -16,6 +16,7 @@ from sklearn.utils import Tags, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._validation import TRAINING_ATTACK
 from skcnn.estimators._balance import (
     check_balance,
     check_balance_of_labels,
@@ -74,6 +75,13 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         frequency of each class is weighted by `sample_weight` and `class_weight`. Predictions are
         computed from the outputs alone. With 1, which is also called balanced softmax, they hold
         for images whose classes are equally frequent. 0 disables it.
+    adversary : FGSM or PGD, default=None
+        Attack of `skcnn.robustness` with which every training batch is replaced by adversarial
+        images. Its `epsilon` is in the units of the pixel values that the estimator receives, after
+        the steps of a pipeline before it. ``FGSM(epsilon, noise=2.0)`` takes about twice as long as
+        training without it, and `PGD` with n steps 1 + n times as long. Adversarial images are made
+        after augmentation, `progressive_resizing`, `mixup` and `cutmix`. Validation images are not
+        changed.
 
     Attributes
     ----------
@@ -91,6 +99,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
     class_weight: dict | str | None = None
     sampling: str | None = None
     logit_adjustment: float = 0.0
+    adversary: Any = None
 
     _parameter_constraints: ClassVar[dict] = {
         **TrainedEstimator._parameter_constraints,
@@ -100,6 +109,7 @@ class ImageClassifier(ClassifierMixin, TrainedEstimator):
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "sampling": [StrOptions({"balanced"}), None],
         "logit_adjustment": [Interval(Real, 0, None, closed="left")],
+        "adversary": [TRAINING_ATTACK, None],
     }
 
     @with_callbacks

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.callback import CallbackSupportMixin
 
 from skcnn.estimators._backbone import build_module
 from skcnn.estimators._checks import check_progressive_resizing
 from skcnn.estimators._fitted import FittedNetwork
+from skcnn.training.adversarial import check_adversary, training_range
 from skcnn.training.callbacks import (
     FreezeBatchNorm,
     Lookahead,
@@ -60,6 +62,7 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
     def _train(self, dataset, valid, *, net, seed, data, one_pass=False):
         """Train a new net or continue to train one, and call scikit-learn's callbacks."""
         phases = self._phases(len(dataset), one_pass=one_pass, is_new=net is None)
+        phases = self._with_adversary(phases, dataset, net)
         device = resolve_device(self.device)
         context = self._init_callback_context(max_subtasks=sum(phase.epochs for phase in phases))
         context.call_on_fit_task_begin(estimator=self, **data)
@@ -89,6 +92,21 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
         """Return the phases of a training, which follow one another."""
         options = TrainingOptions.of(self, n_images)
         return [Phase(options, 1, None) if one_pass else Phase.of(options)]
+
+    def _with_adversary(self, phases, dataset, net):
+        """Return phases with the adversary and the range of its images, after checks of both."""
+        if getattr(self, "adversary", None) is None:
+            return phases
+        limits = None if net is None else net.options.adversary_range  # of the first fit
+        limits = training_range(dataset) if limits is None else limits
+        check_adversary(self.adversary, limits, dataset.images, type(self).__name__)
+        changes = {"adversary": clone(self.adversary), "adversary_range": limits}
+        return [
+            phase
+            if phase.options.adversary is None  # trains the head on features
+            else replace(phase, options=replace(phase.options, **changes))
+            for phase in phases
+        ]
 
     def _train_phase(self, net, phase, dataset, valid, context, data, trainer=None):
         """Train the net, or another net that trains a part of it."""

@@ -146,6 +146,7 @@ class TransferTraining:
             "progressive_resizing": 1.0,
             "lookahead": False,
             "early_stopping": False,
+            "adversary": None,
             "trained_stages": 1,
             "stage_decay": 1.0,
         }
@@ -180,4 +181,5 @@ def _has_constant_features(dataset, options):
     """Return whether the features of an image are the same in every epoch."""
     is_random = isinstance(dataset.images, LazyImages) and dataset.images.is_random
     is_mixed = options.mixup > 0 or options.cutmix > 0
-    return not (is_random or is_mixed) and options.progressive_resizing == 1
+    changes = is_mixed or options.progressive_resizing < 1 or options.adversary is not None
+    return not is_random and not changes

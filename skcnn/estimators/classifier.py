@@ -22,7 +22,8 @@ class CNNClassifier(ImageClassifier, NetworkParameters):
     * input: `image_shape`.
     * optimization: `loss`, `focal_gamma`, `optimizer`, `learning_rate`, `schedule`, `batch_size`,
       `max_epochs`.
-    * regularization: `weight_decay`, `mixup`, `cutmix`, `label_smoothing`, `lookahead`.
+    * regularization: `weight_decay`, `mixup`, `cutmix`, `label_smoothing`, `lookahead`,
+      `adversary`.
     * classes: `class_weight`, `sampling`, `logit_adjustment`.
     * stopping: `early_stopping`, `validation_fraction`, `patience`.
     * running: `progressive_resizing`, `test_time_augmentation`, `warm_start`, `callbacks`,

@@ -16,7 +16,7 @@ class CNNRegressor(ImageRegressor, NetworkParameters):
     """Convolutional network that predicts numbers from images.
 
     Its parameters are those of `CNNClassifier` without `focal_gamma`, `label_smoothing`,
-    `class_weight`, `sampling` and `logit_adjustment`, in the same groups.
+    `class_weight`, `sampling`, `logit_adjustment` and `adversary`, in the same groups.
 
     See Also
     --------

@@ -50,17 +50,17 @@ class TransferClassifier(TransferTraining, ImageClassifier, TransferParameters):
     classified correctly.
 
     With ``fine_tune=False`` and images that are the same in every epoch, the features are computed
-    once, and the head is trained on them. `ImageAugmenter`, `mixup`, `cutmix` and
-    `progressive_resizing` change the images, and `callbacks` expect a net whose input are images:
-    with any of them, the features are computed again in every epoch.
+    once, and the head is trained on them. `ImageAugmenter`, `mixup`, `cutmix`,
+    `progressive_resizing` and `adversary` change the images, and `callbacks` expect a net whose
+    input are images: with any of them, the features are computed again in every epoch.
 
     With other values of `fine_tune`, the head is trained first, on the features of images without
     augmentation, and then the head and the stages together. In the first phase, the parameters of
     the table have the values for ``fine_tune=False``, and `mixup`, `cutmix`,
-    `progressive_resizing`, `lookahead` and `early_stopping` are off. Batch normalization layers
-    keep the running means and variances of the pretrained network in both phases. Their weights and
-    biases are trained in trained stages. By default, fastai and Lightning update the running means
-    and variances even in frozen layers.
+    `progressive_resizing`, `adversary`, `lookahead` and `early_stopping` are off. Batch
+    normalization layers keep the running means and variances of the pretrained network in both
+    phases. Their weights and biases are trained in trained stages. By default, fastai and Lightning
+    update the running means and variances even in frozen layers.
 
     References
     ----------

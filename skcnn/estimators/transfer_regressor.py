@@ -15,8 +15,8 @@ from skcnn.estimators._transfer import TransferParameters, TransferTraining
 class TransferRegressor(TransferTraining, ImageRegressor, TransferParameters):
     """Pretrained network that predicts numbers from images.
 
-    The parameters are those of `TransferClassifier` without `label_smoothing` and `class_weight`,
-    and with other values of `loss`.
+    The parameters are those of `TransferClassifier` without `focal_gamma`, `label_smoothing`,
+    `class_weight`, `sampling`, `logit_adjustment` and `adversary`, and with other values of `loss`.
 
     See Also
     --------

@@ -8,6 +8,7 @@ import torch
 from torch.distributions import Beta
 from torch.nn.functional import interpolate
 
+from skcnn.training.adversarial import AdversarialTraining
 from skcnn.training.loader import Batch
 
 _MIN_ALPHA, _MAX_ALPHA = 0.01, 1e6  # PyTorch samples the Beta distribution accurately in between
@@ -225,6 +226,8 @@ def batch_transforms(options):
     mixing = [Mixup(options.mixup)] if options.mixup else []
     mixing += [Cutmix(options.cutmix)] if options.cutmix else []
     transforms += mixing if len(mixing) < 2 else [RandomChoice(mixing)]
+    if options.adversary is not None:  # last: it attacks the images that the network gets
+        transforms.append(AdversarialTraining(options.adversary, options.adversary_range))
     return transforms
 
 
