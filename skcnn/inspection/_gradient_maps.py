@@ -117,7 +117,16 @@ def _gradients(network, images, columns, layer):
         with recorded_feature_maps(layer, differentiable=True) as recorded:
             outputs = network(images)
         chosen = outputs.gather(1, columns[:, None]).sum()  # each depends on one image only
-        (gradients,) = torch.autograd.grad(chosen, recorded)
+        (gradients,) = (
+            torch.autograd.grad(chosen, recorded, allow_unused=True)
+            if chosen.requires_grad
+            else (None,)
+        )
+    if gradients is None:
+        raise ValueError(
+            "the outputs of the network do not depend on the feature maps of the layer: choose "
+            "another layer"
+        )
     return recorded[0].detach(), gradients
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 
@@ -43,19 +45,18 @@ def occlusion(
     size = images.shape[2:]
     window = max(1, round(min(size) / 5)) if window is None else window
     down, across = (_windows(n_pixels, window, images.device) for n_pixels in size)
-    squares = (down[:, None, :, None] & across[None, :, None, :]).flatten(0, 1)
     original = outputs(images).gather(1, columns[:, None])
     replacement = mean_pixel(network)
-    n_squares = len(squares)
+    shape = (len(images), len(down), len(across))
     occluded = []
-    for cases in torch.arange(len(images) * n_squares).split(batch_size):
-        which = torch.div(cases, n_squares, rounding_mode="floor").to(images.device)
-        batch = torch.where(squares[cases % n_squares, None], replacement, images[which])
-        occluded.append(outputs(batch).gather(1, columns[which, None]))
-    decreases = original - torch.cat(occluded).reshape(len(images), n_squares)
-    grid = decreases.reshape(-1, len(down), len(across))
+    for cases in torch.arange(prod(shape), device=images.device).split(batch_size):
+        image, row, column = torch.unravel_index(cases, shape)
+        is_covered = (down[row, :, None] & across[column, None])[:, None]
+        batch = torch.where(is_covered, replacement, images[image])
+        occluded.append(outputs(batch).gather(1, columns[image, None]))
+    decreases = original[:, :, None] - torch.cat(occluded).reshape(shape)
     counts = down.sum(0).float()[:, None] * across.sum(0).float()
-    return down.T.float() @ grid @ across.float() / counts
+    return down.T.float() @ decreases @ across.float() / counts
 
 
 def _windows(n_pixels, window, device):

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import nn
@@ -24,6 +25,7 @@ from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
 from skcnn.training.device import available_device
+from skcnn.training.forks import computing
 
 FEATURE_METHODS = ("grad_cam", "grad_cam++", "cam", "score_cam")
 PIXEL_METHODS = ("occlusion", "saliency", "integrated_gradients")
@@ -203,10 +205,12 @@ def explain(
     _check_arguments(method, layer, window)
     if len(images) == 0:
         raise ValueError("X holds no images")
-    network = pipeline.network().to(available_device(pipeline.final.device))
+    device = available_device(pipeline.final.device)
+    network = pipeline.network().to(device)
     if method in FEATURE_METHODS:
-        found = _feature_layer(pipeline.final, network, method, layer)
-        cells = cell_geometry(network, found, pipeline.final.image_shape_)
+        with torch.autocast(device.type, enabled=False), computing():
+            found = _feature_layer(pipeline.final, network, method, layer)
+            cells = cell_geometry(network, found, pipeline.final.image_shape_)
         function = _feature_function(method, found, cells, batch_size)
     else:
         cells = AffineMap()

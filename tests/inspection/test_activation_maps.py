@@ -384,6 +384,24 @@ def test_layers_by_name(method):
         class_activation_map(cnn, X, method=method, layer="network.dense")
 
 
+class Auxiliary(Shared):
+    """A network with feature maps that the outputs do not depend on."""
+
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.unused = nn.Conv2d(sizes[0], 1, 1)
+
+    def forward(self, images):
+        self.unused(images)
+        return super().forward(images)
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "grad_cam++"])
+def test_layers_that_the_outputs_do_not_depend_on(method):
+    with pytest.raises(ValueError, match="do not depend on the feature maps of the layer"):
+        class_activation_map(fit(Auxiliary), X, method=method, layer="network.unused")
+
+
 def test_arguments_that_a_method_does_not_use(plain):
     with pytest.raises(ValueError, match="layer='network' is not used by method='saliency'"):
         class_activation_map(plain, X, method="saliency", layer="network")
