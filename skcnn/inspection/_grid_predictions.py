@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn.inspection._predictions import check_probabilities
 from skcnn.inspection._selection import (
     Selection,
     largest_errors,
@@ -66,7 +67,7 @@ class GridPredictions:
             return cls(one_per_image(estimator.predict(X), "the prediction"), y, None, None)
         classes, proba = getattr(estimator, "classes_", None), None
         if isinstance(classes, np.ndarray) and hasattr(estimator, "predict_proba"):
-            proba = np.asarray(estimator.predict_proba(X))
+            proba = check_probabilities(estimator.predict_proba(X))
         is_network = hasattr(final, "net_") and final.target_type_ == "multiclass"
         if is_network and proba is not None:
             predicted = np.asarray(classes)[proba.argmax(axis=1)]  # as predict does
@@ -100,19 +101,27 @@ class GridPredictions:
         if any(len(y) and type_of_target(y) == "continuous" for y in given):
             if y_proba is not None:
                 raise ValueError("y_proba is given, but y_true or y_pred holds numbers: omit it")
+            if true is not None:
+                check_truth(true, "y_true", None)
             return cls(predicted, true, None, None)
         if y_proba is not None:
-            y_proba = np.asarray(y_proba)
-            if len(y_proba) != len(predicted):
-                raise ValueError(f"y_proba has {len(y_proba)} rows for {len(predicted)} images")
+            y_proba = check_probabilities(y_proba)
+            if y_proba.ndim not in (1, 2) or len(y_proba) != len(predicted):
+                raise ValueError(
+                    f"y_proba has shape {y_proba.shape} for {len(predicted)} images, but must be "
+                    "of shape (n_images, n_classes) or (n_images,)"
+                )
         return cls._of_classes(predicted, true, y_proba, labels)
 
     @classmethod
     def _of_classes(cls, predicted, true, proba, labels):
-        occurring = unique_labels(*([predicted] if true is None else [predicted, true]))
-        classes = occurring.tolist() if labels is None else np.asarray(labels).tolist()
+        occurring = unique_labels(predicted)
         if true is not None:
-            unique_labels(true, classes)  # raises an error about text compared with numbers
+            check_truth(true, "y_true", occurring)
+            occurring = unique_labels(predicted, true)
+        classes = occurring.tolist() if labels is None else np.asarray(labels).tolist()
+        if true is not None and labels is not None:
+            check_truth(true, "y_true", classes)
         if proba is not None and proba.ndim == 2:
             proba = _of_predicted(proba, predicted, classes)
         unknown = [label for label in occurring.tolist() if label not in set(classes)]
@@ -205,6 +214,41 @@ def one_per_image(y: Any, name: str, n_images: int | None = None) -> np.ndarray:
     if n_images is not None and len(y) != n_images:
         raise ValueError(f"{name} has {len(y)} values for {n_images} images")
     return y
+
+
+def check_truth(y: np.ndarray, name: str, classes: Any) -> None:
+    """Raise an error if true labels or numbers cannot be compared with predictions.
+
+    Parameters
+    ----------
+    y : array of shape (n_images,)
+        True labels or numbers.
+    name : str
+        Name in messages.
+    classes : array-like of shape (n_classes,) or None
+        Labels of the classes, None if numbers are predicted.
+
+    Raises
+    ------
+    ValueError
+        If `y` has labels of another type, is not numeric although numbers are predicted, or has
+        missing values.
+    """
+    if classes is None:
+        if y.dtype.kind not in "buif" or np.isnan(y.astype(float)).any():
+            raise ValueError(
+                f"{name} must hold a number for each image, because numbers are predicted, but it "
+                f"is of dtype {y.dtype}" + (" with NaN" if y.dtype.kind == "f" else "")
+            )
+        return
+    try:
+        unique_labels(y, classes)
+    except TypeError as error:  # labels that have no order
+        kinds = sorted({type(label).__name__ for label in y.tolist()})
+        raise ValueError(
+            f"{name} holds labels of the types {', '.join(kinds)}: pass labels of one type, "
+            "without missing ones"
+        ) from error
 
 
 def rows_of(X: Any, rows: np.ndarray) -> Any:

@@ -14,6 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn.pipeline_graph import pipeline_steps
 
 _SUM_TOLERANCE = 1e-3  # of the probabilities of an image, which may be float16
+_NO_PROBABILITIES = (
+    "probabilities must be numbers from 0 to 1, which sum to 1 for each image, as predict_proba "
+    "returns them"
+)
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,13 @@ class Predictions:
         """Number of images of each class."""
         return np.bincount(self.true, minlength=len(self.classes))
 
+    @property
+    def confusion(self) -> NDArray[np.intp]:
+        """Number of images by true (rows) and predicted class."""
+        n_classes = len(self.classes)
+        pairs = self.true * n_classes + self.predicted
+        return np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
+
 
 def check_classifier(estimator: Any, caller: str) -> str:
     """Raise an error unless an estimator is a fitted classifier, and return its name."""
@@ -182,19 +193,46 @@ def _encode(y, classes, name):
     return codes
 
 
-def _check_proba(proba, n_images, n_classes):
+def check_probabilities(proba: Any) -> NDArray[np.floating]:
+    """Return probabilities as an array of floats, or raise an error if they are something else.
+
+    Parameters
+    ----------
+    proba : array-like
+        Probabilities.
+
+    Returns
+    -------
+    proba : float32 or float64 array
+        Probabilities.
+
+    Raises
+    ------
+    ValueError
+        If they are not numbers from 0 to 1.
+    """
     proba = np.asarray(proba)
+    if proba.dtype.kind not in "buif":
+        raise ValueError(f"{_NO_PROBABILITIES}, but they are of dtype {proba.dtype}")
     if proba.dtype not in (np.float32, np.float64):
         proba = proba.astype(np.float64)
+    if not ((proba >= 0) & (proba <= 1 + _SUM_TOLERANCE)).all():
+        raise ValueError(f"{_NO_PROBABILITIES}, but they are from {proba.min()} to {proba.max()}")
+    return proba
+
+
+def _check_proba(proba, n_images, n_classes):
+    proba = check_probabilities(proba)
     if proba.shape != (n_images, n_classes):
         raise ValueError(
             f"the probabilities have shape {proba.shape}, but there are {n_images} labels and "
             f"{n_classes} classes"
         )
-    if not (proba >= 0).all() or (abs(proba.sum(axis=1) - 1) > _SUM_TOLERANCE).any():
+    sums = proba.sum(axis=1)
+    if (abs(sums - 1) > _SUM_TOLERANCE).any():
         raise ValueError(
-            "the probabilities of each image must be from 0 to 1 and sum to 1: pass what "
-            "predict_proba returns"
+            f"{_NO_PROBABILITIES}, but the sums over the classes are from {sums.min()} to "
+            f"{sums.max()}"
         )
     return proba
 

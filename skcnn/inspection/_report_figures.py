@@ -55,7 +55,7 @@ def svg(draw: Callable[[Any], None], size: tuple[float, float], id: str) -> str:
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     text = file.getvalue()
-    text = text[text.index("<svg") :].replace("#000000", "currentColor")
+    text = re.sub(r'(: |=")#000000', r"\1currentColor", text[text.index("<svg") :])
     text = re.sub(r'(\bid="|url\(#|href="#)', rf"\1{id}-", text)
     return text.replace("<svg", '<svg fill="currentColor" aria-hidden="true"', 1)
 
@@ -63,8 +63,7 @@ def svg(draw: Callable[[Any], None], size: tuple[float, float], id: str) -> str:
 def confusion_svg(predictions: Predictions) -> str:
     """Draw the confusion matrix in percent of the images of each class."""
     n_classes = len(predictions.classes)
-    counts = np.zeros((n_classes, n_classes))
-    np.add.at(counts, (predictions.true, predictions.predicted), 1)
+    counts = predictions.confusion
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.3 * n_classes, WIDTH, 14))
     names = [literal(shorten(str(label), 16)) for label in predictions.classes]

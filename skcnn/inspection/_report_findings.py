@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn.inspection._bootstrap import interval_problems
 from skcnn.inspection._predictions import listed
-from skcnn.inspection._report_metrics import area, decimals, top_label
+from skcnn.inspection._report_metrics import area, decimals, interval_name, share, top_label
 
 if TYPE_CHECKING:
     from skcnn.inspection.model_report import ModelReport
@@ -20,14 +20,14 @@ _BADLY = 0.02  # calibration error that matters, if it is not by chance
 
 def tiles(report: ModelReport) -> list[tuple[str, str, str]]:
     """Return the main numbers: name, value, and a line below."""
-    row, level = report.summary.loc["accuracy"], f"{report.confidence_level:.0%}"
+    row, interval = report.summary.loc["accuracy"], interval_name(report)
     label, baseline = most_frequent(report)
     counts = report.predictions.counts
     auc = report.summary.loc["roc_auc_ovr"]
     return [
-        ("Accuracy", percent(row.value), f"{level} interval {_range(percent, row)}"),
-        ("Baseline", percent(baseline), f"always the most frequent class, {label!r}"),
-        ("ROC AUC", area(auc.value), f"{level} interval {_range(area, auc)}"),
+        ("Accuracy", share(row.value), f"{interval} {_range(share, row)}"),
+        ("Baseline", share(baseline), f"always the most frequent class, {label!r}"),
+        ("ROC AUC", area(auc.value), f"{interval} {_range(area, auc)}"),
         ("Test images", f"{counts.sum():,}", f"of {np.count_nonzero(counts)} classes"),
     ]
 
@@ -49,13 +49,13 @@ def _about_accuracy(report):
     label, baseline = most_frequent(report)
     if row.low <= baseline:
         yield (
-            f"The accuracy is not shown to be better than {percent(baseline)}, that of always "
+            f"The accuracy is not shown to be better than {share(baseline)}, that of always "
             f"predicting the most frequent class, {label!r}."
         )
     if row.high - row.low > _WIDE:
         yield (
             f"There are few test images, {report.fingerprint.n_images}: the interval of the "
-            f"accuracy is {percent(row.high - row.low)} wide."
+            f"accuracy is {share(row.high - row.low)} wide."
         )
     for problem in interval_problems(report.predictions, report.confidence_level):
         yield f"{problem[0].upper()}{problem[1:]}."
@@ -95,7 +95,7 @@ def _about_calibration(report):
         too = "high" if confidence > accuracy else "low"
         yield (
             f"The probabilities are badly calibrated, and too {too} on average: the predicted "
-            f"classes have a mean probability of {percent(confidence)}, and {percent(accuracy)} of "
+            f"classes have a mean probability of {share(confidence)}, and {share(accuracy)} of "
             f"them are correct (calibration error {decimals(error)})."
         )
 
@@ -106,7 +106,7 @@ def _notes(report):
     row = table.iloc[worst]
     yield (
         f"The class with the lowest recall is {table.index.tolist()[worst]!r}: "
-        f"{percent(row.recall)} of its {int(row.images):,} images are found."
+        f"{share(row.recall)} of its {int(row.images):,} images are found."
     )
     yield (
         "Not checked: whether test images, or other photos of the same things, were used to train "
@@ -118,9 +118,3 @@ def most_frequent(report: ModelReport) -> tuple[object, float]:
     """Return the most frequent class of the test images, and its share."""
     counts = report.predictions.counts
     return report.predictions.classes.tolist()[counts.argmax()], counts.max() / counts.sum()
-
-
-def percent(value: float) -> str:
-    """Return a fraction as text in percent, with the decimals that tell it from 100 percent."""
-    texts = [f"{value:.{digits}%}" for digits in (1, 2, 3, 4)]
-    return texts[0] if value == 1 else next((t for t in texts if float(t[:-1]) < 100), texts[-1])

@@ -17,6 +17,7 @@ from skcnn.images import inspect_images
 from skcnn.inspection._plotting import display_limits
 from skcnn.inspection._predictions import Predictions
 from skcnn.inspection._report_blocks import Gallery, Paragraph, Photo, Section, Table
+from skcnn.inspection._report_metrics import share
 from skcnn.inspection.activation_maps import class_activation_map
 from skcnn.pipeline_graph import pipeline_steps
 
@@ -79,8 +80,8 @@ def photo(
     classes, proba = predictions.classes.tolist(), predictions.proba[row]
     true, predicted = predictions.true[row], predictions.predicted[row]
     lines = [
-        f"Predicted: {classes[predicted]} ({proba[predicted]:.1%})",
-        f"True: {classes[true]} ({proba[true]:.1%})",
+        f"Predicted: {classes[predicted]} ({share(proba[predicted])})",
+        f"True: {classes[true]} ({share(proba[true])})",
         name,
     ]
     sources = [(data_url(picture), f"{name}, of class {classes[true]}")]

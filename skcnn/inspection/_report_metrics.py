@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support
 
 from skcnn.inspection._plotting import import_pandas
 from skcnn.inspection._predictions import Predictions
 from skcnn.inspection._report_blocks import Figure, Paragraph, Section, Table
 from skcnn.inspection._report_figures import calibration_svg, confusion_svg, roc_svg
 from skcnn.inspection._roc_curves import roc_curves
+from skcnn.inspection._titles import percent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -99,13 +100,12 @@ def wilson_interval(
 
 def metrics_section(report: ModelReport) -> Section:
     """Return the table of the metrics."""
-    level = f"{report.confidence_level:.0%}"
     rows = [
         (_NAMES[name], text(value), f"{text(low)} to {text(high)}")
         for name, value, low, high in report.summary.itertuples()
         for text in [area if name == "roc_auc_ovr" else decimals]
     ]
-    columns = ("Metric", "Value", f"{level} interval")
+    columns = ("Metric", "Value", interval_name(report))
     return Section(
         "metrics",
         "Metrics",
@@ -140,8 +140,7 @@ def classes_section(report: ModelReport) -> Section:
             (row.Index, row) for row in report.class_table.sort_values("recall").itertuples()
         )
     ]
-    level = f"{report.confidence_level:.0%}"
-    columns = ("Class", "Images", "Predicted", "Precision", "Recall", f"{level} interval")
+    columns = ("Class", "Images", "Predicted", "Precision", "Recall", interval_name(report))
     table = Table(
         "Metrics of each class, the lowest recall first. The interval is that of the recall "
         "(Wilson); the ROC AUC is that of the class against the others.",
@@ -156,8 +155,7 @@ def classes_section(report: ModelReport) -> Section:
 def confusion_section(report: ModelReport) -> Section:
     """Return the confusion matrix, and its largest entries off the diagonal."""
     predictions = report.predictions
-    classes = predictions.classes.tolist()
-    counts = confusion_matrix(predictions.true, predictions.predicted, labels=range(len(classes)))
+    classes, counts = predictions.classes.tolist(), predictions.confusion
     wrong = counts - np.diag(counts.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MAX_CONFUSIONS]
     rows = [
@@ -165,7 +163,7 @@ def confusion_section(report: ModelReport) -> Section:
             str(classes[true]),
             str(classes[predicted]),
             f"{wrong[true, predicted]:,}",
-            f"{wrong[true, predicted] / counts[true].sum():.1%}",
+            f"{share(wrong[true, predicted] / counts[true].sum())}",
         )
         for true, predicted in zip(*np.unravel_index(order, wrong.shape), strict=True)
         if wrong[true, predicted]
@@ -211,14 +209,14 @@ def calibration_section(report: ModelReport) -> Section:
     error = report.summary.loc["calibration_error", "value"]
     accuracy, confidence = top_label(predictions)
     text = (
-        f"The predicted classes have a mean probability of {confidence:.1%}, and "
-        f"{accuracy:.1%} of them are correct. The calibration error is {decimals(error)}; a "
+        f"The predicted classes have a mean probability of {share(confidence)}, and "
+        f"{share(accuracy)} of them are correct. The calibration error is {decimals(error)}; a "
         "perfectly calibrated classifier with the same probabilities would have up to "
         f"{decimals(report.chance_error)} on these images by chance."
     )
     figure = Figure(
         calibration_svg(predictions, report.n_bins),
-        f"Reliability diagram: mean probability {confidence:.1%}, accuracy {accuracy:.1%}, "
+        f"Reliability diagram: mean probability {share(confidence)}, accuracy {share(accuracy)}, "
         f"calibration error {decimals(error)}.",
         "Accuracy by the probability of the predicted class; on the diagonal, probabilities are "
         "what they say. Below: the number of images.",
@@ -230,6 +228,16 @@ def top_label(predictions: Predictions) -> tuple[float, float]:
     """Return the accuracy of the most probable classes, and their mean probability."""
     correct = predictions.proba.argmax(axis=1) == predictions.true
     return float(correct.mean()), float(predictions.proba.max(axis=1).mean())
+
+
+def interval_name(report: ModelReport) -> str:
+    """Return the name of the intervals, such as "95% interval"."""
+    return f"{100 * report.confidence_level:g}% interval"
+
+
+def share(value: float) -> str:
+    """Return a fraction as text in percent, with at least one decimal."""
+    return percent(value, 1)
 
 
 def area(value: float) -> str:

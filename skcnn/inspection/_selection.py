@@ -92,7 +92,7 @@ def largest_errors(errors: np.ndarray, n_images: int) -> Selection:
     Parameters
     ----------
     errors : float array of shape (n_images,)
-        Absolute errors.
+        Absolute errors; NaN counts as the largest one.
     n_images : int
         Maximum number of images to select.
 
@@ -101,6 +101,7 @@ def largest_errors(errors: np.ndarray, n_images: int) -> Selection:
     selection : Selection
         Rows from the largest error on.
     """
+    errors = np.where(np.isnan(errors), np.inf, errors)
     rows = np.argsort(-errors, kind="stable")[:n_images]
     return Selection(rows, f"the {len(rows)} largest errors among {_total(len(errors))}")
 

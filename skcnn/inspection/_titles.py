@@ -8,22 +8,26 @@ from typing import Any
 import numpy as np
 
 
-def percent(probability: float) -> str:
-    """Return a probability as text, with decimals where it is close to 1.
+def percent(fraction: float, n_decimals: int = 0) -> str:
+    """Return a fraction as text in percent, with the decimals that tell it from 100 percent.
 
     Parameters
     ----------
-    probability : float
+    fraction : float
         From 0 to 1.
+    n_decimals : int, default=0
+        Number of decimals of fractions that are not close to 1.
 
     Returns
     -------
     text : str
-        Such as "87%", "99.7%", ">99.9%" or "100%".
+        Such as "87%", "99.7%", "99.96%", ">99.99%" or "100%".
     """
-    if probability < 0.995 or probability == 1:
-        return f"{probability:.0%}"
-    return f"{probability:.1%}" if probability < 0.9995 else ">99.9%"
+    texts = [f"{fraction:.{n_decimals + n}%}" for n in range(3)]
+    if fraction == 1:
+        return texts[0]
+    at_least = f">99.{'9' * (n_decimals + 2)}%"
+    return next((text for text in texts if not text.startswith("100")), at_least)
 
 
 def number_format(values: Any) -> str:

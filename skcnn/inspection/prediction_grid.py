@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from skcnn.inspection._grid_predictions import (
     GridPredictions,
     check_predictor,
+    check_truth,
     one_per_image,
     rows_of,
 )
@@ -173,7 +174,10 @@ class PredictionGridDisplay:
         check_selection(select, n_images, has_truth=y is not None, is_regression=is_regression)
         images = original_images(X, estimator, image_shape)
         true = None if y is None else one_per_image(y, "y", len(images))
-        names = _names(display_labels, getattr(estimator, "classes_", None))
+        classes = None if is_regression else getattr(estimator, "classes_", None)
+        if true is not None and (is_regression or isinstance(classes, np.ndarray)):
+            check_truth(true, "y", classes)
+        names = _names(display_labels, classes)
         if select == "random":
             selection = random_rows(len(images), n_images, random_state)
             true = None if true is None else true[selection.rows]

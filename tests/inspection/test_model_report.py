@@ -4,6 +4,7 @@ import base64
 import io
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, ImageResizer
 from skcnn.inspection import ModelReport, classification_summary
-from skcnn.inspection._report_findings import percent
+from skcnn.inspection._predictions import Predictions
+from skcnn.inspection._report_figures import confusion_svg
 from skcnn.inspection._report_images import as_rgb, data_url, overlay
+from skcnn.inspection._report_metrics import interval_name, share
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 NAMES = np.array(["<script>alert(1)</script>", "a&b", '"c"', "$d$", "$e", "日本", "{{ 7 * 7 }}"])
@@ -266,6 +269,7 @@ def test_two_and_many_classes(n_classes):
     assert len(page.all("svg")) == 3
 
 
+@pytest.mark.filterwarnings("error")
 def test_one_class_and_no_mistake():
     X, y = np.arange(16.0).reshape(4, 2, 2), np.array([0, 0, 1, 1])
     model = make_pipeline(ImageFlattener(), DecisionTreeClassifier()).fit(X, y)
@@ -410,10 +414,22 @@ def test_data_urls_hold_the_picture():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.5, "50.0%"), (0.9994, "99.9%"), (0.9996, "99.96%"), (0.999999, "99.9999%"), (1, "100.0%")],
+    [(0.5, "50.0%"), (0.9994, "99.9%"), (0.9996, "99.96%"), (0.999999, ">99.999%"), (1, "100.0%")],
 )
 def test_only_one_is_100_percent(value, text):
-    assert percent(value) == text
+    assert share(value) == text
+
+
+@pytest.mark.parametrize(("level", "text"), [(0.95, "95%"), (0.975, "97.5%"), (0.999, "99.9%")])
+def test_levels_of_intervals_are_not_rounded(level, text):
+    report = SimpleNamespace(confidence_level=level)
+    assert interval_name(report) == f"{text} interval"
+
+
+def test_colors_in_names_of_classes_stay_as_they_are():
+    labels = np.array(["#000000", "#ff0000"])
+    predictions = Predictions(labels, np.array([0, 1]), np.array([0, 1]), np.eye(2))
+    assert "#000000" in confusion_svg(predictions)
 
 
 def test_a_dense_network_has_no_activation_maps(digits):

@@ -20,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skcnn import CNNClassifier, ImageFlattener, ImageReader, ImageResizer, LazyImages
 from skcnn.inspection import PredictionGridDisplay
 from skcnn.inspection._grid_predictions import GridPredictions
+from skcnn.inspection._selection import largest_errors
 from skcnn.inspection._titles import number_format, percent
 from tests.inspection._figures import assert_legible
 
@@ -270,7 +271,7 @@ def test_text_and_frames(plt):
         0: "felis (90%)",
         1: "felis (99.5%)\ntrue: canis",
         2: "felis (100%)",
-        3: "canis (>99.9%)",
+        3: "canis (99.99%)",
     }
     assert display.title_.get_text() == "4 images, framed if wrong"
     for row, image in zip(display.rows, display.images_, strict=True):
@@ -351,7 +352,8 @@ def test_style(plt, tree):
         (0.876, "88%"),
         (0.9949, "99%"),
         (0.997, "99.7%"),
-        (0.99999, ">99.9%"),
+        (0.9996, "99.96%"),
+        (0.99999, ">99.99%"),
         (1, "100%"),
     ],
 )
@@ -412,6 +414,43 @@ def test_errors_of_estimators(tree, ridge):
         from_estimator(several, X.reshape(400, -1))
 
 
+@pytest.mark.parametrize(
+    ("true", "message"),
+    [
+        (["0"] * 400, "y must hold a number for each image"),
+        ([np.nan] * 400, "y must hold a number .* with NaN"),
+        ([None] + [0.0] * 399, "y must hold a number .* of dtype object"),
+    ],
+)
+def test_true_values_of_regressors_are_numbers(ridge, true, message):
+    with pytest.raises(ValueError, match=message):
+        from_estimator(ridge, DIGITS[TEST], true)
+
+
+def test_labels_are_checked_before_images_are_predicted(tree, monkeypatch):
+    monkeypatch.setattr(type(tree), "predict_proba", None)
+    with pytest.raises(ValueError, match="y holds labels of the types NoneType, int: pass labels"):
+        from_estimator(tree, DIGITS[TEST], [None] + [0] * 399, select="wrong")
+
+
+@pytest.mark.parametrize(
+    ("proba", "message"),
+    [
+        ([np.nan, 0.5, 0.5, 0.5, 0.5, 0.5], "numbers from 0 to 1, .* are from nan"),
+        ([5, 0.5, 0.5, 0.5, 0.5, 0.5], "numbers from 0 to 1, .* to 5.0"),
+        (["a"] * 6, "numbers from 0 to 1, .* dtype <U1"),
+        (0.5, r"y_proba has shape \(\) for 6 images"),
+    ],
+)
+def test_probabilities_are_probabilities(proba, message):
+    with pytest.raises(ValueError, match=message):
+        from_predictions(images(), [0, 1, 2] * 2, [0, 1, 2] * 2, y_proba=proba)
+
+
+def test_a_prediction_of_nan_is_the_largest_error():
+    assert largest_errors(np.array([1.0, np.nan, 3.0]), 2).rows.tolist() == [1, 2]
+
+
 def test_errors_of_predictions():
     X, y = images(), [0, 1, 2] * 2
     with pytest.raises(ValueError, match="y_pred has 5 values for 6 images"):
@@ -420,7 +459,7 @@ def test_errors_of_predictions():
         from_predictions(X, y[:5], y)
     with pytest.raises(ValueError, match="y_proba has 2 columns, but there are 3 labels: pass the"):
         from_predictions(X, y, y, y_proba=np.full((6, 2), 0.5))
-    with pytest.raises(ValueError, match="y_proba has 4 rows for 6 images"):
+    with pytest.raises(ValueError, match=r"y_proba has shape \(4, 3\) for 6 images"):
         from_predictions(X, y, y, y_proba=np.full((4, 3), 0.5))
     with pytest.raises(ValueError, match="y_pred contains 2, which is not in labels"):
         from_predictions(X, y, y, y_proba=np.full((6, 2), 0.5), labels=[0, 1])
