@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skcnn.inspection._network import as_tensor, find_layer, layer_name, recorded_outputs
 from skcnn.inspection._plotting import show_image, titled_grid
+from skcnn.lazy import LazyImages
 from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
@@ -145,7 +146,8 @@ class FeatureMapDisplay:
             its outputs are not feature maps.
         """
         pipeline = FittedPipeline.of(estimator)
-        images = original_images([X] if isinstance(X, (str, PathLike)) else X, estimator)
+        X = [X] if isinstance(X, (str, PathLike)) else X
+        images = original_images(X, estimator)
         if len(images) != 1:
             raise ValueError(
                 f"X has {len(images)} images, but the feature maps of one image are drawn: pass a "
@@ -155,7 +157,9 @@ class FeatureMapDisplay:
             network = pipeline.network()
             part = _default_layer(network) if layer is None else find_layer(network, layer)
             layer = layer_name(network, part)
-            inputs = as_tensor(np.asarray(pipeline.network_input(images)), network)
+            is_lazy = pipeline.reader is not None or isinstance(X, LazyImages)
+            received = pipeline.network_input(images if is_lazy else X)  # rows stay rows
+            inputs = as_tensor(np.asarray(received), network)
             with recorded_outputs(part) as outputs:
                 network(inputs)
             maps = _checked_maps(outputs.get(part), layer)

@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose, assert_array_equal
 from skimage.io import imsave
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from skcnn import CNNClassifier, ImageReader, ImageResizer
@@ -78,6 +79,14 @@ def test_flat_rows(cnn):
     display = FeatureMapDisplay.from_estimator(model, rows[:1])
     assert_allclose(display.maps, FeatureMapDisplay.from_estimator(cnn, X[:1]).maps, atol=1e-5)
     assert_array_equal(display.image, X[0])
+
+
+def test_rows_that_are_scaled_before_they_reach_the_network():
+    rows = X.reshape(24, -1)
+    pipe = make_pipeline(StandardScaler(), CNNClassifier(**SMALL, image_shape=(8, 6, 3)))
+    display = FeatureMapDisplay.from_estimator(pipe.fit(rows, y), rows[:1])
+    scaled = pipe[0].transform(rows[:1]).reshape(8, 6, 3)
+    assert_allclose(display.maps, expected_maps(pipe[-1], scaled, "network.blocks.1"), atol=1e-5)
 
 
 def test_photos_of_different_sizes_and_paths(tmp_path):
