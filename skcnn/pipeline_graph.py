@@ -276,6 +276,11 @@ def pipeline_steps(estimator: Any) -> list[tuple[str, Any]]:
     steps : list of tuples of (str, estimator)
         Names for messages, and steps. Nested pipelines are resolved, and "passthrough" and None are
         left out.
+
+    Raises
+    ------
+    TypeError
+        If a search has no best estimator.
     """
     return list(_steps("", estimator))
 
@@ -310,6 +315,11 @@ def _check_dtype(dtype) -> np.dtype:
 def _steps(name, estimator) -> Iterator[tuple[str, Any]]:
     """Yield the fitted steps of a pipeline, nested ones included, with names for messages."""
     estimator = getattr(estimator, "best_estimator_", estimator)
+    if hasattr(estimator, "cv_results_"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no best estimator, because it was fitted with "
+            f"refit={estimator.refit!r}: fit it with refit=True"
+        )
     if not isinstance(estimator, Pipeline):
         yield f"{name}{type(estimator).__name__}", estimator
         return

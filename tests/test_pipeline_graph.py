@@ -24,7 +24,7 @@ from skcnn import (
     TransferClassifier,
 )
 from skcnn.operations import AffineMap
-from skcnn.pipeline_graph import torch_pipeline
+from skcnn.pipeline_graph import pipeline_steps, torch_pipeline
 
 RNG = np.random.default_rng(0)
 Y = np.arange(8) % 2
@@ -294,3 +294,10 @@ def test_wrong_image_shapes_are_named(image_shape):
 def test_wrong_dtypes_are_named(dtype, error, message):
     with pytest.raises(error, match=message):
         torch_pipeline(cnn().fit(images((9, 9)), Y), (9, 9), dtype)
+
+
+def test_a_search_without_a_best_estimator_says_so():
+    search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1]}, cv=2, refit=False)
+    search.fit(np.eye(8), [0, 1] * 4)
+    with pytest.raises(TypeError, match=r"fitted with refit=False: fit it with refit=True"):
+        pipeline_steps(search)

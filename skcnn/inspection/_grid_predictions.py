@@ -275,6 +275,7 @@ def check_predictor(estimator: Any) -> bool:
         If it is neither a classifier nor a regressor.
     """
     check_is_fitted(estimator)
+    pipeline_steps(estimator)  # raises an error about a search without a best estimator
     if not (is_classifier(estimator) or is_regressor(estimator)):
         raise TypeError(
             f"{type(estimator).__name__} is neither a classifier nor a regressor: there is no "

@@ -160,6 +160,7 @@ def check_classifier(estimator: Any, caller: str) -> str:
             "sklearn.metrics and sklearn.metrics.PredictionErrorDisplay"
         )
     check_is_fitted(estimator)
+    pipeline_steps(estimator)  # raises an error about a search without a best estimator
     return name
 
 
