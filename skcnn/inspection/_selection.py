@@ -192,6 +192,8 @@ def most_confused(
     counts = Counter(pairs)
     rows: list[int] = []
     for pair in sorted(counts, key=lambda pair: (-counts[pair], pair)):
+        if len(rows) >= n_images:
+            break
         of_pair = found[[one == pair for one in pairs]]
         if probability is not None:
             of_pair = of_pair[np.argsort(-probability[of_pair], kind="stable")]
