@@ -93,6 +93,7 @@ MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 # Optional packages: any level may import them, but only inside a function.
 OPTIONAL = {
     "captum",
+    "imblearn",
     "jinja2",
     "matplotlib",
     "onnx",
@@ -105,7 +106,12 @@ OPTIONAL = {
 }
 
 # Packages whose distribution has another name than the module.
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "imblearn": "imbalanced-learn",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 
 MAX_FILE_LINES = 300  # without docstrings
 MAX_FUNCTION_LINES = 45

@@ -10,6 +10,7 @@ import textwrap
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.over_sampling import RandomOverSampler
 from numpydoc.docscrape import ClassDoc, FunctionDoc
 from numpydoc.validate import validate
 from skimage.io import imsave
@@ -34,6 +35,8 @@ SMALL = {
     "CNNClassifier": {"max_epochs": 1, "random_state": 0},
     "CNNRegressor": {"max_epochs": 1, "random_state": 0},
     "ImageEmbedder": {"weights": None},
+    "ImageSampler": {"sampler": RandomOverSampler(random_state=0)},
+    "LogitAdjustedClassifier": {"estimator": skcnn.CNNClassifier(max_epochs=1, random_state=0)},
 }
 
 ARRAYS = re.compile(r"\b(nd)?arrays?\b|\barray-like\b|\bmatrix\b|\bimages\b", re.I)
@@ -267,7 +270,10 @@ def fitted(cls, tmp_path):
     frame = pd.DataFrame(images[..., 0].reshape(12, 64)).add_prefix("pixel")
     if "early_stopping" in cls(**make).get_params():
         make = {**make, "early_stopping": True}  # there are attributes of the validation
-    return [cls(**make).fit(images, y), cls(**make).fit(frame, y)]
+    instances = [cls(**make), cls(**make)]
+    for instance, X in zip(instances, (images, frame), strict=True):
+        getattr(instance, "fit_resample", instance.fit)(X, y)
+    return instances
 
 
 def learned(estimator):
