@@ -15,6 +15,7 @@ _PLACEHOLDERS = {
     "--csv": "FILE",
     "--data": "DIR",
     "--embetter-python": "PYTHON",
+    "--fits": "FILE",
     "--keras-python": "PYTHON",
 }
 _PAUSE = 0.3  # seconds, until the threads of the previous contender are idle
