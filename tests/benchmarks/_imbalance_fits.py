@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
@@ -42,7 +43,8 @@ class Task:
     Parameters
     ----------
     data : Path
-        File with `X_train`, `y_train`, `X_test` and `y_test`.
+        "digits" for the digits of scikit-learn, or a file with `X_train`, `y_train`, `X_test` and
+        `y_test`.
     factor : int
         Number of images of the most frequent class divided by that of the rarest.
     n_max : int
@@ -72,6 +74,10 @@ class Task:
 @cache
 def load(path):
     """Return the images and labels of the training set, and of the test set."""
+    if path.name == "digits":
+        X, y = load_digits(return_X_y=True)
+        X = X.reshape(-1, 8, 8)
+        return X[:1300], y[:1300], X[1300:], y[1300:]
     with np.load(path) as file:
         return tuple(file[key] for key in ("X_train", "y_train", "X_test", "y_test"))
 
