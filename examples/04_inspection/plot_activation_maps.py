@@ -60,6 +60,7 @@ _ = ActivationMapDisplay.from_estimator(cnn, X_test, y_test)
 # The methods side by side
 # ------------------------
 #
+# Six of the seven methods: "cam" needs a network with global average pooling before the last layer.
 # Maps of single pixels are finer. Those of occlusion and integrated gradients have signs; only
 # evidence for the class is shown here.
 
