@@ -102,6 +102,25 @@ class TrainingAttack(Options):
         return "an attack of skcnn.robustness for training, such as FGSM(epsilon) or PGD(epsilon)"
 
 
+def check_positive_int(name: str, value: object) -> None:
+    """Raise an error unless an argument is a positive integer.
+
+    Parameters
+    ----------
+    name : str
+        Name in the message.
+    value : object
+        Value.
+
+    Raises
+    ------
+    ValueError
+        If it is not an integer, is a bool, or is less than 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a positive integer")
+
+
 MAX_SIZE = 2**31 - 1  # largest number of pixels, channels or units along one axis
 SIZE_OF_AXIS = [Interval(Integral, 1, MAX_SIZE, closed="both")]
 LAYERS = PositiveInts()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._validation import check_positive_int
 from skcnn.inspection._text import fit_name
 from skcnn.pixels import ValueRange, dtype_range
 
@@ -147,13 +148,12 @@ def grid_shape(n_axes: int, n_columns: int | None = None) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        If the number of columns is not positive.
+        If the number of columns is not a positive integer.
     """
     if n_columns is None:
         n_rows = ceil(n_axes / (ceil(sqrt(2 * n_axes)) if n_axes > 3 else n_axes))
         n_columns = ceil(n_axes / n_rows)
-    if n_columns < 1:
-        raise ValueError(f"n_columns={n_columns!r} must be a positive integer")
+    check_positive_int("n_columns", n_columns)
     n_columns = min(n_columns, n_axes)
     return ceil(n_axes / n_columns), n_columns
 
@@ -292,12 +292,16 @@ def display_limits(images: Any) -> tuple[float, float]:
     -------
     low, high : float
         Limits of the dtype for uint8 and uint16. Otherwise the range (0, 1), (-1, 1) or (0, 255)
-        that the values are in, or else their minimum and maximum.
+        that the finite values are in, or else their minimum and maximum.
     """
     values = ValueRange()
     for image in images:
         limits = dtype_range(image.dtype)
         if limits is not None:
             return limits
-        values.add(image)
+        finite = image[np.isfinite(image)]
+        if finite.size:
+            values.add(finite)
+    if values.low > values.high:  # there is no number
+        return 0.0, 1.0
     return values.usual() or (values.low, values.high)

@@ -13,7 +13,7 @@ from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from skcnn.inspection._metrics import confidence_bins
-from skcnn.inspection._plotting import import_pyplot
+from skcnn.inspection._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions
 from skcnn.inspection._text import literal, shorten
 from skcnn.inspection.multiclass_roc import MulticlassRocDisplay
@@ -134,7 +134,7 @@ def calibration_svg(predictions: Predictions, n_bins: int) -> str:
         )
         ax.get_legend().remove()
         ax.set(xlabel="", ylabel="Accuracy", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-        below.hist(confidence, bins=np.linspace(0, 1, n_bins + 1), color="#0072B2")
+        below.hist(confidence, bins=np.linspace(0, 1, n_bins + 1), color=distinct_colors(1)[0])
         below.set(xlabel="Probability of the predicted class", ylabel="Images")
 
     return svg(draw, (WIDTH, 4.4), "calibration")

@@ -141,7 +141,7 @@ def as_rgb(image: NDArray, limits: tuple[float, float]) -> NDArray[np.uint8]:
         values = 1 - values[..., 3:] * (1 - values[..., :3])
     if values.shape[2] != 3:
         values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
-    shown = np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+    shown = np.round(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
     longest = max(shown.shape[:2])
     if longest > _SIDE:
         picture = Image.fromarray(shown)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
+from skcnn._validation import check_positive_int
+
 SELECTIONS = ("random", "wrong", "least_confident", "most_confused")
 N_PER_PAIR = 4  # images of each pair of classes
 
@@ -54,8 +56,7 @@ def check_selection(select: str, n_images: Any, *, has_truth: bool, is_regressio
     """
     if select not in SELECTIONS:
         raise ValueError(f"select={select!r} must be one of {', '.join(map(repr, SELECTIONS))}")
-    if isinstance(n_images, bool) or not isinstance(n_images, (int, np.integer)) or n_images < 1:
-        raise ValueError(f"n_images={n_images!r} must be a positive integer")
+    check_positive_int("n_images", n_images)
     if is_regression and select not in ("random", "wrong"):
         raise ValueError(
             f'select={select!r} needs classes, but numbers are predicted: use "random", or "wrong" '

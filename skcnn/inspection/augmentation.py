@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
+from skcnn._validation import check_positive_int
 from skcnn.images import inspect_images, reshape_images
 from skcnn.inspection._image_grid import draw_image_grid
 from skcnn.inspection._plotting import import_pyplot
@@ -113,9 +114,8 @@ class AugmentationDisplay:
         ValueError
             If nothing is enabled in the augmenter, or a number is not positive.
         """
-        for name, value in (("n_images", n_images), ("n_epochs", n_epochs)):
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-                raise ValueError(f"{name}={value!r} must be a positive integer")
+        check_positive_int("n_images", n_images)
+        check_positive_int("n_epochs", n_epochs)
         import_pyplot()
         view = _augmented(estimator, X, n_images)
         variants = [np.asarray(view.at_epoch(epoch)) for epoch in range(n_epochs)]

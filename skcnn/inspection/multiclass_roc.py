@@ -322,7 +322,8 @@ class MulticlassRocDisplay:
 
 
 def _check_n_highlighted(n_highlighted):
-    if not isinstance(n_highlighted, Integral) or not 0 <= n_highlighted <= len(_STYLES):
+    is_int = isinstance(n_highlighted, Integral) and not isinstance(n_highlighted, bool)
+    if not is_int or not 0 <= n_highlighted <= len(_STYLES):
         raise ValueError(
             f"n_highlighted={n_highlighted!r} must be an integer from 0 to {len(_STYLES)}, the "
             "number of colors that are easy to tell apart"

@@ -108,6 +108,8 @@ def test_limits():
     assert display_limits([images(3, 3)]) == (0, 255)
     assert display_limits([np.array([[0.0, 0.2]]), np.array([[0.9]])]) == (0.0, 1.0)
     assert display_limits([np.array([[-4.0, 900.0]])]) == (-4.0, 900.0)
+    assert display_limits([np.array([[np.nan, np.inf, 3.0, -9.0]])]) == (-9.0, 3.0)
+    assert display_limits([np.array([[np.nan]])]) == (0.0, 1.0)
 
 
 def test_layers_by_name():

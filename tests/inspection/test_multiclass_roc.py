@@ -204,6 +204,7 @@ def test_bad_labels_are_found_before_predicting():
         (y, {"sample_weight": -np.ones(20)}, "Negative values"),
         (y, {"sample_weight": np.ones(19)}, "sample_weight.shape"),
         (y, {"n_highlighted": 7}, "n_highlighted=7 must be an integer from 0 to 6"),
+        (y, {"n_highlighted": True}, "n_highlighted=True must be an integer from 0 to 6"),
     ]:
         with pytest.raises(ValueError, match=message):
             MulticlassRocDisplay.from_estimator(tree, X, labels, **options)

@@ -337,8 +337,9 @@ def test_style(plt, tree):
     assert display.ax_.shape == (3, 2)
     width, height = display.figure_.get_size_inches()
     assert width == 6
-    with pytest.raises(ValueError, match="n_columns=0 must be a positive integer"):
-        display.plot(n_columns=0)
+    for n_columns in (0, 1.5, True):
+        with pytest.raises(ValueError, match=f"n_columns={n_columns} must be a positive integer"):
+            display.plot(n_columns=n_columns)
     assert 3 < height < 3.5
     ax = display.images_[0].axes
     assert ax.title.get_fontsize() == 7
