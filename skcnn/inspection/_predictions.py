@@ -42,7 +42,9 @@ class Predictions:
     proba: NDArray[np.floating]
 
     @classmethod
-    def of_estimator(cls, estimator: Any, X: Any, y: Any, *, caller: str) -> Predictions:
+    def of_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, caller: str, name: str = "y"
+    ) -> Predictions:
         """Predict images with a fitted classifier.
 
         Parameters
@@ -54,7 +56,9 @@ class Predictions:
         y : array-like of shape (n_images,)
             True labels.
         caller : str
-            Name in messages.
+            Name of the function or class in messages.
+        name : str, default="y"
+            Name of `y` in messages.
 
         Returns
         -------
@@ -68,16 +72,16 @@ class Predictions:
         ValueError
             If `y` is not one known label for each image.
         """
-        name = check_classifier(estimator, caller)
+        estimator_name = check_classifier(estimator, caller)
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(
-                f"{caller} needs probabilities, but {name} has no predict_proba: wrap it in "
-                "sklearn.calibration.CalibratedClassifierCV"
+                f"{caller} needs probabilities, but {estimator_name} has no predict_proba: wrap it "
+                "in sklearn.calibration.CalibratedClassifierCV"
             )
-        y = _check_labels(y, "y")
+        y = _check_labels(y, name)
         check_consistent_length(X, y)
         classes = np.asarray(estimator.classes_)
-        true = _encode(y, classes, "y")
+        true = _encode(y, classes, name)
         proba = _check_proba(estimator.predict_proba(X), len(y), len(classes))
         if hasattr(pipeline_steps(estimator)[-1][1], "net_"):  # predicts the most probable class
             predicted = proba.argmax(axis=1)
@@ -171,6 +175,8 @@ def listed(labels: list, limit: int = 5) -> str:
 
 
 def _check_labels(y, name):
+    if y is None:
+        raise ValueError(f"{name} is None, but the true labels are needed: pass {name}")
     if np.ndim(y) == 2 and np.shape(y)[1] > 1:
         raise ValueError(
             f"{name} has shape {np.shape(y)}, but must hold one label for each image: indicators "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import auc, roc_curve
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skcnn.inspection._predictions import Predictions, listed
 
@@ -106,15 +106,15 @@ def warn_about_missing(curves: dict[str, Any]) -> None:
         )
 
 
-def check_weights(sample_weight: Any, n_images: int) -> NDArray[np.floating] | None:
+def check_weights(sample_weight: Any, y: Any) -> NDArray[np.floating] | None:
     """Validate the weights of images.
 
     Parameters
     ----------
     sample_weight : array-like of shape (n_images,) or None
         Weights.
-    n_images : int
-        Number of images.
+    y : array-like of shape (n_images,)
+        Labels of the images.
 
     Returns
     -------
@@ -128,7 +128,9 @@ def check_weights(sample_weight: Any, n_images: int) -> NDArray[np.floating] | N
     """
     if sample_weight is None:
         return None
-    return _check_sample_weight(sample_weight, np.empty((n_images, 1)), ensure_non_negative=True)
+    return _check_sample_weight(
+        sample_weight, np.empty((_num_samples(y), 1)), ensure_non_negative=True
+    )
 
 
 def _with_area(fpr, tpr):

@@ -17,7 +17,7 @@ from skcnn._validation import IMAGE_SHAPE
 from skcnn.inspection._bootstrap import chance_calibration_errors, summarize
 from skcnn.inspection._fingerprint import Fingerprint
 from skcnn.inspection._plotting import import_jinja2, import_pandas, import_pyplot
-from skcnn.inspection._predictions import Predictions, classifier_name
+from skcnn.inspection._predictions import Predictions, check_classifier, classifier_name
 from skcnn.inspection._report_blocks import Page, Section
 from skcnn.inspection._report_findings import findings, tiles
 from skcnn.inspection._report_images import data_section, mistakes_section
@@ -176,10 +176,11 @@ class ModelReport:
         self.n_bins = n_bins
         self.random_state = random_state
         self._check_options(image_shape)
-        self.predictions = Predictions.of_estimator(
-            estimator, X_test, y_test, caller=type(self).__name__
-        )
+        check_classifier(estimator, type(self).__name__)
         self.images = original_images(X_test, estimator, image_shape)
+        self.predictions = Predictions.of_estimator(
+            estimator, X_test, y_test, caller=type(self).__name__, name="y_test"
+        )
         random = check_random_state(random_state)
         options = n_bootstraps, confidence_level, n_bins, random
         self.summary = summarize(self.predictions, *options)

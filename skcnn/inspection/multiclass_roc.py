@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from skcnn.inspection._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions, classifier_name
@@ -253,7 +252,7 @@ class MulticlassRocDisplay:
         """
         import_pyplot()
         _check_n_highlighted(n_highlighted)
-        weights = check_weights(sample_weight, _num_samples(y))
+        weights = check_weights(sample_weight, y)
         predictions = Predictions.of_estimator(estimator, X, y, caller=cls.__name__)
         display = cls(**roc_curves(predictions, weights), name=name or classifier_name(estimator))
         return display.plot(ax, n_highlighted=n_highlighted, log_scale=log_scale)
@@ -314,7 +313,7 @@ class MulticlassRocDisplay:
         import_pyplot()
         _check_n_highlighted(n_highlighted)
         predictions = Predictions.of_arrays(y_true, y_proba, labels=labels)
-        weights = check_weights(sample_weight, len(predictions.true))
+        weights = check_weights(sample_weight, predictions.true)
         curves = roc_curves(predictions, weights)
         warn_about_missing(curves)
         display = cls(**curves, name=name)

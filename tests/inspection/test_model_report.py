@@ -376,6 +376,16 @@ def test_options_out_of_range(report, options):
         ModelReport(report.estimator, [], [], **options)
 
 
+def test_arguments_are_checked_before_images_are_predicted(monkeypatch):
+    X, y = np.random.default_rng(0).random((20, 65)), np.arange(20) % 2
+    tree = DecisionTreeClassifier().fit(X, y)
+    monkeypatch.setattr(tree, "predict_proba", None)
+    with pytest.raises(ValueError, match="y_test contains 2, but the classes are 0, 1"):
+        ModelReport(tree, X, y + 1, image_shape=(5, 13))
+    with pytest.raises(ValueError, match="65 values, which is not a square number"):
+        ModelReport(tree, X, y)
+
+
 # ------------------------------------------------------------------------------------------------
 # Pictures and numbers as text
 

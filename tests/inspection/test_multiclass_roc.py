@@ -199,6 +199,7 @@ def test_bad_labels_are_found_before_predicting():
     tree = Untouchable().fit(X, y)
     for labels, options, message in [
         (y + 1, {}, "y contains 3, but the classes are 0, 1, 2"),
+        (None, {}, "y is None, but the true labels are needed"),
         (y[:-1], {}, "inconsistent numbers of samples"),
         (np.eye(3)[y], {}, "must hold one label for each image"),
         (y, {"sample_weight": -np.ones(20)}, "Negative values"),
