@@ -223,7 +223,7 @@ class LegendEntries:
                 label = f"{label}: {len(several)} fits and their mean".removeprefix(": ")
             if len(histories) > 1 or len(several) > 1:
                 found.append((Line2D([], [], color=color, linewidth=2.2), label))
-        gray = "0.25" if found else colors[0]
+        gray = "0.5" if found else colors[0]
         is_point = any(len(records) == 1 for records in fits)
         for part, label in (("train", "training"), ("valid", "validation")):
             if any(f"{part}_loss" in record for records in fits for record in records):

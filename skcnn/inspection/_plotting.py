@@ -13,7 +13,7 @@ from skcnn.inspection._text import fit_name
 from skcnn.pixels import ValueRange, dtype_range
 
 # M. Okabe and K. Ito, "Color Universal Design", 2008: distinct for all kinds of color vision.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
 def import_pyplot() -> Any:
@@ -98,11 +98,14 @@ def distinct_colors(n_colors: int) -> list[Any]:
     Returns
     -------
     colors : list of matplotlib colors of length n_colors
-        Up to 7 are named colors of Okabe and Ito, more are taken from the map "viridis".
+        Up to 7 are the colors of Okabe and Ito, with that of the text instead of black. More are
+        taken from the map "viridis".
     """
-    if n_colors <= len(_COLORS):
-        return list(_COLORS[:n_colors])
-    viridis = import_pyplot().get_cmap("viridis")
+    plt = import_pyplot()
+    named = [*_COLORS, plt.rcParams["text.color"]]  # black is invisible on a dark background
+    if n_colors <= len(named):
+        return named[:n_colors]
+    viridis = plt.get_cmap("viridis")
     return [viridis(position) for position in np.linspace(0, 0.95, n_colors)]
 
 

@@ -140,11 +140,11 @@ class MulticlassRocDisplay:
             if place < n_highlighted:
                 style = {"color": colors[place], "linestyle": _STYLES[place], "linewidth": 1.5}
             self.lines_[number] = draw(self.fpr[number], self.tpr[number], **style)
-        micro, macro = self.micro, self.macro
+        micro, macro, text_color = self.micro, self.macro, ax.xaxis.label.get_color()
         self.micro_line_ = draw(
-            micro["fpr"], micro["tpr"], color="black", linestyle=(0, (1, 1)), linewidth=1.5
+            micro["fpr"], micro["tpr"], color=text_color, linestyle=(0, (1, 1)), linewidth=1.5
         )
-        self.macro_line_ = draw(macro["fpr"], macro["tpr"], color="black", linewidth=2)
+        self.macro_line_ = draw(macro["fpr"], macro["tpr"], color=text_color, linewidth=2)
         ax.set(xlabel="False positive rate", ylabel="True positive rate")
         ax.set_title(literal(self.name or ""))
         if log_scale:

@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skcnn import CNNClassifier, ImageFlattener
 from skcnn.inspection import MulticlassRocDisplay
+from skcnn.inspection._plotting import distinct_colors
 from skcnn.inspection._roc_curves import mean_curve
 
 
@@ -150,6 +151,15 @@ def test_axes_of_the_user_and_highlighting(plt):
     assert display.figure_ is figure
     assert ax.get_title() == "a net"
     assert len({line.get_color() for line in display.lines_}) == 1
+
+
+def test_averages_are_visible_on_a_dark_background(plt):
+    y, proba = predictions(3)
+    with plt.style.context("dark_background"):
+        display = MulticlassRocDisplay.from_predictions(y, proba)
+        assert "#000000" not in distinct_colors(7)
+    for line in (display.macro_line_, display.micro_line_):
+        assert line.get_color() == "white"
 
 
 # ------------------------------------------------------------------------------------------------
