@@ -1,7 +1,15 @@
 """Attacks on classifiers and corruptions of images, and accuracy under both."""
 
-from skcnn.robustness.adversarial import adversarial_examples
-from skcnn.robustness.attacks import APGD, FGSM, PGD
+from skcnn.robustness.adversarial import adversarial_examples, auto_attack
+from skcnn.robustness.attacks import (
+    APGD,
+    FAB,
+    FGSM,
+    PGD,
+    AutoAttack,
+    DeepFool,
+    SquareAttack,
+)
 from skcnn.robustness.corrupted import corrupt
 from skcnn.robustness.corruption_errors import corruption_report
 from skcnn.robustness.corruptions import CORRUPTIONS
@@ -10,9 +18,14 @@ from skcnn.robustness.scores import robust_score
 __all__ = [
     "APGD",
     "CORRUPTIONS",
+    "FAB",
     "FGSM",
     "PGD",
+    "AutoAttack",
+    "DeepFool",
+    "SquareAttack",
     "adversarial_examples",
+    "auto_attack",
     "corrupt",
     "corruption_report",
     "robust_score",

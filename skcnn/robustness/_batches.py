@@ -200,7 +200,7 @@ def restore_dtype(found: NDArray, images: NDArray, epsilon: float, norm: str) ->
         length = np.sqrt(np.square(found - originals).sum(axis=axes, keepdims=True))
         if not (length > epsilon).any():
             return found
-        change = np.where(length > epsilon, change * (_SHRINK * epsilon / length), change)
+        change *= np.where(length > epsilon, _SHRINK * epsilon / np.maximum(length, epsilon), 1)
 
 
 def _new_array(images):

@@ -1,4 +1,4 @@
-"""adversarial_examples: images that a classifier is fooled by."""
+"""adversarial_examples and auto_attack: images that fool a classifier."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from skcnn.lazy import LazyImages
 from skcnn.robustness._batches import Attacker
 from skcnn.robustness._victim import Victim
+from skcnn.robustness.attacks import AutoAttack
 from skcnn.robustness.attacks._base import Attack
 from skcnn.settings import fixed_settings
 
@@ -55,7 +56,7 @@ def adversarial_examples(
         Images in any form that the estimator takes.
     y : array-like of shape (n_images,)
         Correct labels.
-    attack : APGD, FGSM or PGD
+    attack : APGD, AutoAttack, DeepFool, FAB, FGSM, PGD or SquareAttack
         Attack with its parameters.
     target : label or array-like of shape (n_images,), default=None
         Label that the classifier is to predict, one for all images or one for each. None is any
@@ -95,8 +96,8 @@ def adversarial_examples(
 
     See Also
     --------
+    auto_attack : The ensemble of attacks with which robustness is usually reported.
     robust_score : Accuracy under an attack.
-    sklearn.base.clone : Copies an attack, as it copies an estimator.
 
     Examples
     --------
@@ -122,6 +123,87 @@ def adversarial_examples(
         random_state=random_state,
     )
     return _in_the_form_of(X, images)
+
+
+def auto_attack(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    epsilon: float,
+    *,
+    norm: str = "linf",
+    n_steps: int = 100,
+    n_queries: int = 5000,
+    pixel_range: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    random_state: Any = None,
+) -> NDArray:
+    """Attack images with the ensemble of attacks with which robustness is usually reported.
+
+    It consists of APGD with the cross-entropy, targeted APGD, targeted FAB, and the Square attack,
+    which needs no gradients. Each attacks the images that withstood the previous ones [1]_.
+
+    Parameters
+    ----------
+    estimator : classifier of this package, Pipeline or search
+        Fitted classifier, or fitted pipeline that ends in one, as for `adversarial_examples`.
+    X : images of shape (n_images, ...) or paths of shape (n_images,)
+        Images in any form that the estimator takes.
+    y : array-like of shape (n_images,)
+        Correct labels.
+    epsilon : float
+        Maximum distance to the original image, in units of the pixel values.
+    norm : {"linf", "l2"}, default="linf"
+        Distance: the largest change of a pixel value, or the Euclidean length of the change.
+    n_steps : int, default=100
+        Number of steps of APGD and FAB.
+    n_queries : int, default=5000
+        Number of queries of the Square attack.
+    pixel_range : tuple of (float, float), default=None
+        Smallest and largest pixel value, as for `adversarial_examples`.
+    batch_size : int, default=None
+        Number of images that are attacked at a time. None chooses it.
+    random_state : int, RandomState instance or None, default=None
+        Determines the random numbers of the attacks. Pass an int for the same results in every
+        call.
+
+    Returns
+    -------
+    X_adversarial : array of shape (n_images, ...), or object array of shape (n_images,)
+        Images in the form and dtype of `X`, as for `adversarial_examples`. Images that withstand
+        all attacks, and those that are misclassified anyway, are returned unchanged.
+
+    See Also
+    --------
+    AutoAttack : The same as an attack, for `robust_score` and scorers.
+    adversarial_examples : Other attacks; describes errors and warnings.
+
+    References
+    ----------
+    .. [1] Croce and Hein, "Reliable evaluation of adversarial robustness with an ensemble of
+       diverse parameter-free attacks", ICML 2020 (arXiv 2003.01690).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import CNNClassifier
+    >>> from skcnn.robustness import auto_attack
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cnn = CNNClassifier(max_epochs=5, random_state=0).fit(X[:1000], y[:1000])
+    >>> X_test, y_test = X[1000:1100], y[1000:1100]
+    >>> X_adversarial = auto_attack(cnn, X_test, y_test, 4, n_steps=20, n_queries=100)
+    >>> cnn.score(X_adversarial, y_test) < 0.1
+    True
+    """
+    return adversarial_examples(
+        estimator,
+        X,
+        y,
+        AutoAttack(epsilon, norm=norm, n_steps=n_steps, n_queries=n_queries),
+        pixel_range=pixel_range,
+        batch_size=batch_size,
+        random_state=random_state,
+    )
 
 
 @fixed_settings()

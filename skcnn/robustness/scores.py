@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import validate_params
+from sklearn.utils._param_validation import Interval, validate_params
 
 from skcnn.robustness._victim import Victim
 from skcnn.robustness.adversarial import BATCH_SIZE, attacked_images
+from skcnn.robustness.attacks import AutoAttack
 from skcnn.robustness.attacks._base import Attack
 
 
 @validate_params(
     {
-        "attack": [Attack],
+        "attack": [Attack, Interval(Real, 0, None, closed="neither")],
         "pixel_range": [tuple, list, None],
         "batch_size": BATCH_SIZE,
         "random_state": ["random_state"],
@@ -26,7 +28,7 @@ def robust_score(
     estimator: Any,
     X: Any,
     y: Any,
-    attack: Attack,
+    attack: Attack | float,
     *,
     sample_weight: Any = None,
     pixel_range: tuple[float, float] | None = None,
@@ -45,8 +47,9 @@ def robust_score(
         Images in any form that the estimator takes.
     y : array-like of shape (n_images,)
         Correct labels.
-    attack : APGD, FGSM or PGD
-        Attack.
+    attack : float or attack
+        Attack of this module, such as `PGD`. A number is the epsilon of `AutoAttack`, the ensemble
+        of attacks with which robustness is usually reported.
     sample_weight : array-like of shape (n_images,), default=None
         Weights of the images. None gives all images the same weight.
     pixel_range : tuple of (float, float), default=None
@@ -77,6 +80,8 @@ def robust_score(
     >>> robust_score(cnn, X[1000:], y[1000:], PGD(epsilon=4), random_state=0) < 0.2
     True
     """
+    if not isinstance(attack, Attack):
+        attack = AutoAttack(attack)
     victim = Victim.of(estimator, X)
     images = attacked_images(
         victim,

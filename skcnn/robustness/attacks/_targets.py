@@ -43,10 +43,10 @@ def for_each_target(
     for column in range(min(n_targets, logits.shape[1] - 1)):
         rows = strongest.remaining(until_fooled)
         part = problem.select(rows)
-        run(_AnyClass(**vars(replace(part, target=others[rows, column]))), rows)
+        run(AnyClass(**vars(replace(part, target=others[rows, column]))), rows)
 
 
-class _AnyClass(Problem):
+class AnyClass(Problem):
     """Problem with targets that guide the attack, but any wrong class fools the network."""
 
     def fooled(self, logits: Tensor) -> Tensor:
