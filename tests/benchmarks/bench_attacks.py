@@ -1,0 +1,245 @@
+"""Adversarial training on Fashion-MNIST, and attacks beside the adversarial-robustness-toolbox.
+
+    python tests/benchmarks/bench_attacks.py --data DIR
+    python tests/benchmarks/bench_attacks.py --data DIR --part attacks
+
+DIR contains `fashion_mnist.npz` (`X_train`, `y_train`, `X_test`, `y_test`).
+
+The part "training" trains the same network plainly and with each adversary, on the 60,000 training
+images, and reports the accuracy on the 10,000 test images and, under attacks with a distance of 8
+of 255, on the first 1,000. The part "attacks" attacks the plain network with the attacks of skcnn
+and with those of the adversarial-robustness-toolbox (`pip install adversarial-robustness-toolbox`),
+which gets pixel values from 0 to 1 and the same network, batches, steps and step sizes. Its images
+are not rounded, and neither are those of skcnn here, which get float32. "success" is the fraction
+of correctly classified images that become misclassified; "distance" is the median distance of
+these, in units of 255.
+"""
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from _tables import make_parser, parse_arguments, print_table, run_interleaved
+from torch import nn
+
+from skcnn import CNNClassifier
+from skcnn.pipeline_graph import torch_pipeline
+from skcnn.robustness import (
+    APGD,
+    FAB,
+    FGSM,
+    PGD,
+    DeepFool,
+    SquareAttack,
+    adversarial_examples,
+    robust_score,
+)
+
+EPSILON = 8
+L2 = 128
+ADVERSARIES = {
+    "none": None,
+    "FGSM(8)": FGSM(EPSILON),
+    "FGSM(8, noise=2)": FGSM(EPSILON, noise=2.0),
+    "PGD(8, n_steps=5)": PGD(EPSILON, n_steps=5),
+}
+
+
+def main():
+    """Run the parts, and print their tables."""
+    options = make_parser(__doc__, rounds=3)
+    options.add_argument("--data", type=Path, metavar="DIR", required=True)
+    options.add_argument("--part", choices=["training", "attacks"], default="training")
+    options.add_argument("--device", default="auto", help="device (default: %(default)s)")
+    options.add_argument("--epochs", type=int, default=10, help="(default: %(default)s)")
+    options.add_argument("--adversaries", nargs="+", choices=ADVERSARIES, default=[*ADVERSARIES])
+    arguments = parse_arguments(options)
+    with np.load(arguments.data / "fashion_mnist.npz") as data:
+        arrays = [data[name] for name in ("X_train", "y_train", "X_test", "y_test")]
+    if arguments.quick:
+        arrays = [array[:200] for array in arrays]
+    rows = train(*arrays, arguments) if arguments.part == "training" else attack(*arrays, arguments)
+    device = "CPU"
+    if torch.cuda.is_available() and arguments.device != "cpu":
+        device = torch.cuda.get_device_name()
+    print_table(rows, arguments, notes=[f"device of the network: {device}"])
+
+
+def classifier(arguments, adversary=None):
+    """Return an unfitted classifier."""
+    return CNNClassifier(
+        channels=(32, 64, 128),
+        dropout=0.0,
+        max_epochs=1 if arguments.quick else arguments.epochs,
+        batch_size=128,
+        adversary=adversary,
+        device=arguments.device,
+        random_state=0,
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# Training
+
+
+def train(X, y, X_test, y_test, arguments):
+    """Train plainly and with each adversary, and return the rows of the table."""
+    rows = []
+    for name in arguments.adversaries:
+        print(f"training with {name}", file=sys.stderr, flush=True)
+        start = time.perf_counter()
+        cnn = classifier(arguments, ADVERSARIES[name]).fit(X, y)
+        trained = time.perf_counter()
+        few = X_test[:1000], y_test[:1000]
+        scores = {
+            "FGSM": robust_score(cnn, *few, FGSM(EPSILON), random_state=0),
+            "PGD of 20 steps": robust_score(cnn, *few, PGD(EPSILON, n_steps=20), random_state=0),
+            "Square attack": robust_score(cnn, *few, SquareAttack(EPSILON), random_state=0),
+        }
+        start_of_ensemble = time.perf_counter()
+        scores["auto_attack"] = robust_score(cnn, *few, EPSILON, random_state=0)
+        rows.append(
+            {
+                "adversary": name,
+                "minutes of training": f"{(trained - start) / 60:.1f}",
+                "clean": f"{cnn.score(X_test, y_test):.1%}",
+                **{key: f"{score:.1%}" for key, score in scores.items()},
+                "minutes of auto_attack": f"{(time.perf_counter() - start_of_ensemble) / 60:.1f}",
+            }
+        )
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+# ------------------------------------------------------------------------------------------------
+# Attacks, beside ART
+
+
+def attack(X, y, X_test, y_test, arguments):
+    """Attack the plain network with both packages, and return the rows of the table."""
+    cnn = classifier(arguments).fit(X, y)
+    X, y = X_test[:1000].astype(np.float32), y_test[:1000]
+    graph = torch_pipeline(cnn, X.shape[1:], X.dtype)
+    reference = art_classifier(graph.module, cnn.device)
+    rows, correct = [], cnn.predict(X) == y
+    for name, (own, make_art) in attacks(arguments.quick).items():
+        images = {}
+
+        def run(package, own=own, make_art=make_art, images=images):
+            start = time.perf_counter()
+            if package == "skcnn":
+                images[package] = adversarial_examples(
+                    cnn, X, y, own, pixel_range=(0, 255), batch_size=250, random_state=0
+                )
+            else:
+                found = make_art(reference).generate(x=X[:, None] / 255, y=y)
+                images[package] = 255 * found[:, 0]
+            return time.perf_counter() - start
+
+        slow = own.__class__ in (FAB, SquareAttack)
+        contenders = {package: partial(run, package) for package in ("skcnn", "ART")}
+        if make_art is None:
+            del contenders["ART"]
+        seconds = run_interleaved(contenders, 1 if slow else arguments.rounds, name)
+        medians = {package: np.median(values) for package, values in seconds.items()}
+        for package, found in images.items():
+            fooled = correct & (cnn.predict(found) != y)
+            change = (found - X).reshape(len(X), -1)[fooled]
+            distance = np.linalg.norm(change, np.inf if own.norm == "linf" else 2, axis=1)
+            rows.append(
+                {
+                    "attack": name,
+                    "package": package,
+                    "success": f"{fooled.sum() / correct.sum():.1%}",
+                    "distance": f"{np.median(distance) if len(distance) else np.nan:.2f}",
+                    "seconds": f"{medians[package]:.2f}",
+                    "ART / skcnn": f"{medians['ART'] / medians['skcnn']:.1f}x"
+                    if package == "skcnn" and "ART" in medians
+                    else "",
+                }
+            )
+            print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def attacks(quick):
+    """Return pairs of an attack and of a function that makes ART's, by name."""
+    from art.attacks import evasion as art
+
+    n_steps, n_queries = (3, 10) if quick else (40, 500)
+    linf, l2 = {"eps": EPSILON / 255, "norm": np.inf}, {"eps": L2 / 255, "norm": 2}
+    quiet = {"batch_size": 250, "verbose": False}
+
+    def pgd(epsilon, ball, **_):
+        step = 2.5 * epsilon / n_steps / 255
+        return partial(
+            art.ProjectedGradientDescent,
+            **ball,
+            **quiet,
+            eps_step=step,
+            max_iter=n_steps,
+            num_random_init=1,
+        )
+
+    def apgd(ball):
+        return partial(
+            art.AutoProjectedGradientDescent,
+            **ball,
+            **quiet,
+            eps_step=2 * ball["eps"],
+            max_iter=n_steps,
+            nb_random_init=1,
+            loss_type="cross_entropy",
+        )
+
+    def square(ball):
+        return partial(art.SquareAttack, **ball, **quiet, max_iter=n_queries, nb_restarts=1)
+
+    options = {"norm": "l2"}
+    return {
+        "FGSM, linf 8": (
+            FGSM(EPSILON),
+            partial(art.FastGradientMethod, **linf, batch_size=250),
+        ),
+        "PGD, linf 8": (PGD(EPSILON, n_steps=n_steps), pgd(EPSILON, linf)),
+        "PGD, l2 128": (PGD(L2, n_steps=n_steps, **options), pgd(L2, l2)),
+        "APGD, linf 8": (APGD(EPSILON, n_steps=n_steps), apgd(linf)),
+        "APGD, l2 128": (APGD(L2, n_steps=n_steps, **options), apgd(l2)),
+        "Square, linf 8": (SquareAttack(EPSILON, n_queries=n_queries), square(linf)),
+        "Square, l2 128": (SquareAttack(L2, n_queries=n_queries, **options), square(l2)),
+        "DeepFool, l2": (
+            DeepFool(),
+            partial(art.DeepFool, epsilon=0.02, nb_grads=10, max_iter=50, **quiet),
+        ),
+        "FAB, l2": (FAB(n_steps=10 if quick else 40, n_targets=3, norm="l2"), None),
+        "FAB, linf": (FAB(n_steps=10 if quick else 40, n_targets=3), None),
+    }
+
+
+def art_classifier(module, device):
+    """Return ART's classifier of pixel values from 0 to 1 around a network for original pixels."""
+    from art.estimators.classification import PyTorchClassifier
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.module = module
+
+        def forward(self, images):
+            return self.module(255 * images)
+
+    return PyTorchClassifier(
+        model=Scaled().eval(),
+        loss=nn.CrossEntropyLoss(),
+        input_shape=(1, 28, 28),
+        nb_classes=10,
+        clip_values=(0.0, 1.0),
+        device_type="gpu" if next(module.parameters()).is_cuda else "cpu",
+    )
+
+
+if __name__ == "__main__":
+    main()
