@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skcnn.inspection._plotting import divide_axes, import_pyplot, split_header
-from skcnn.inspection._text import literal, shorten
+from skcnn.inspection._text import literal_name
 
 _LINE_STYLES: dict[str, Any] = {"train": "--", "valid": "-"}
 _PANEL_SIZE = (4.2, 3.2)  # inches
@@ -218,7 +218,7 @@ class LegendEntries:
         found = []
         fits = [records for several in histories.values() for records in several]
         for (name, several), color in zip(histories.items(), colors, strict=False):
-            label = literal(shorten(str(name), _MAX_NAME))
+            label = literal_name(name, _MAX_NAME)
             if len(several) > 1:
                 label = f"{label}: {len(several)} fits and their mean".removeprefix(": ")
             if len(histories) > 1 or len(several) > 1:

@@ -15,7 +15,7 @@ from sklearn.metrics import ConfusionMatrixDisplay
 from skcnn.inspection._metrics import confidence_bins
 from skcnn.inspection._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions
-from skcnn.inspection._text import literal, shorten
+from skcnn.inspection._text import literal_name
 from skcnn.inspection.multiclass_roc import MulticlassRocDisplay
 
 WIDTH = 4.0  # inches, which a phone shows without scrolling
@@ -66,7 +66,7 @@ def confusion_svg(predictions: Predictions) -> str:
     counts = predictions.confusion
     percent = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(1.6 + 0.3 * n_classes, WIDTH, 14))
-    names = [literal(shorten(str(label), 16)) for label in predictions.classes]
+    names = [literal_name(label, 16) for label in predictions.classes]
 
     def draw(figure):
         ax = figure.subplots()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect
+from typing import Any
 
 
 def shorten(text: str, n_characters: int) -> str:
@@ -26,9 +28,27 @@ def shorten(text: str, n_characters: int) -> str:
     return f"{text[: n_characters - 1 - n_last]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - n_last :]}"
 
 
-def literal(text: str) -> str:
-    """Return a text for matplotlib in which no dollar sign begins a formula."""
-    return text.replace("$", r"\$")
+def one_line(name: Any) -> str:
+    """Return a name as text in which line breaks and repeated spaces are single spaces."""
+    return " ".join(str(name).split())
+
+
+def literal_name(name: Any, n_characters: int) -> str:
+    """Return a name as one line for matplotlib, in which no dollar sign begins a formula.
+
+    Parameters
+    ----------
+    name : object
+        Name, such as the label of a class.
+    n_characters : int
+        Maximum number of characters; longer names are shortened in the middle.
+
+    Returns
+    -------
+    name : str
+        The name.
+    """
+    return shorten(one_line(name), n_characters).replace("$", r"\$")
 
 
 def text_width(text: str, font_size: float) -> float:
@@ -50,7 +70,9 @@ def text_width(text: str, font_size: float) -> float:
     from matplotlib.textpath import text_to_path
 
     font = FontProperties(size=font_size)
-    return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # drawing warns about it
+        return text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] / 72
 
 
 def fit_name(name: str, template: str, width: float, font_size: float) -> str:
@@ -72,7 +94,7 @@ def fit_name(name: str, template: str, width: float, font_size: float) -> str:
     line : str
         The line. It is longer than the width only if the template alone is.
     """
-    name = " ".join(name.split())
+    name = one_line(name)
     before, after = template.split("{}")
 
     def line(n_characters):

@@ -10,13 +10,13 @@ import numpy as np
 from skcnn.inspection._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions, classifier_name
 from skcnn.inspection._roc_curves import check_weights, roc_curves, warn_about_missing
-from skcnn.inspection._text import literal, shorten
+from skcnn.inspection._text import literal_name
 
 # The line styles of the classes in color.
 _STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 2)))
 _GRAY = "#9a9a9a"
 _ROWS = 10  # classes in the table
-_NAME = 24  # characters of a name
+_NAME, _TITLE = 24, 48  # characters of the name of a class, and of the classifier
 _SIZE = (7.2, 4.6)  # of a new figure in inches: a square for the curves, and the table
 
 
@@ -146,7 +146,7 @@ class MulticlassRocDisplay:
         )
         self.macro_line_ = draw(macro["fpr"], macro["tpr"], color=text_color, linewidth=2)
         ax.set(xlabel="False positive rate", ylabel="True positive rate")
-        ax.set_title(literal(self.name or ""))
+        ax.set_title(literal_name(self.name or "", _TITLE))
         if log_scale:
             bottom = self._lowest_visible_rate()
             margin = 0.02 * (1 - bottom) or 0.01
@@ -179,7 +179,7 @@ class MulticlassRocDisplay:
         ]
         shown = order if len(order) <= _ROWS + 1 else order[:_ROWS]
         for row in shown:
-            name = literal(shorten(str(self.classes[row]), _NAME))
+            name = literal_name(self.classes[row], _NAME)
             rows.append((self.lines_[row], self.roc_auc[row], name))
         if len(shown) < len(order):
             first, n_others = order[len(shown)], len(order) - len(shown)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skcnn.inspection._text import fit_name, shorten, text_width, wrap
+from skcnn.inspection._text import fit_name, literal_name, shorten, text_width, wrap
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,16 @@ from skcnn.inspection._text import fit_name, shorten, text_width, wrap
 )
 def test_long_texts_are_shortened(text, n_characters, short):
     assert shorten(text, n_characters) == short
+
+
+def test_names_are_one_line_without_formulas():
+    assert literal_name("$x$\n  b", 24) == r"\$x\$ b"
+    assert literal_name(12345, 3) == "1…5"
+
+
+def test_only_drawing_warns_about_missing_glyphs(recwarn):
+    assert text_width("中", 9) > 0
+    assert not recwarn.list
 
 
 def test_width_is_that_of_drawn_text(plt):
