@@ -235,7 +235,8 @@ def check_truth(y: np.ndarray, name: str, classes: Any) -> None:
         missing values.
     """
     if classes is None:
-        if y.dtype.kind not in "buif" or np.isnan(y.astype(float)).any():
+        kinds = {np.asarray(value).dtype.kind for value in y.tolist()}  # there may be objects
+        if not kinds <= set("buif") or np.isnan(y.astype(float)).any():
             raise ValueError(
                 f"{name} must hold a number for each image, because numbers are predicted, but it "
                 f"is of dtype {y.dtype}" + (" with NaN" if y.dtype.kind == "f" else "")
@@ -244,9 +245,9 @@ def check_truth(y: np.ndarray, name: str, classes: Any) -> None:
     try:
         unique_labels(y, classes)
     except TypeError as error:  # labels that have no order
-        kinds = sorted({type(label).__name__ for label in y.tolist()})
+        types = sorted({type(label).__name__ for label in y.tolist()})
         raise ValueError(
-            f"{name} holds labels of the types {', '.join(kinds)}: pass labels of one type, "
+            f"{name} holds labels of the types {', '.join(types)}: pass labels of one type, "
             "without missing ones"
         ) from error
 

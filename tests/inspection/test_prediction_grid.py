@@ -428,6 +428,17 @@ def test_true_values_of_regressors_are_numbers(ridge, true, message):
         from_estimator(ridge, DIGITS[TEST], true)
 
 
+def test_true_numbers_may_be_objects(ridge):
+    numbers = Y[TEST].astype(float)
+    objects = np.array([0, *numbers[1:]], dtype=object)
+    numbers[0] = 0
+    rows = [
+        from_estimator(ridge, DIGITS[TEST], y, select="wrong", n_images=3).rows.tolist()
+        for y in (numbers, objects)
+    ]
+    assert rows[0] == rows[1]
+
+
 def test_labels_are_checked_before_images_are_predicted(tree, monkeypatch):
     monkeypatch.setattr(type(tree), "predict_proba", None)
     with pytest.raises(ValueError, match="y holds labels of the types NoneType, int: pass labels"):
