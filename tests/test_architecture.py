@@ -22,6 +22,7 @@ ROOT = Path(skcnn.__file__).parent
 LEVELS = {
     "skcnn._lazy_arguments": 0,
     "skcnn._tensors": 0,
+    "skcnn._plotting": 0,
     "skcnn._validation": 0,
     "skcnn.download": 0,
     "skcnn.images": 0,

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from skcnn._plotting import import_pandas
 from skcnn.inspection._metrics import METRICS, confidence_bins, weighted_metrics
-from skcnn.inspection._plotting import import_pandas
 from skcnn.inspection._predictions import Predictions, listed
 
 if TYPE_CHECKING:

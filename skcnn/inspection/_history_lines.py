@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skcnn.inspection._plotting import divide_axes, import_pyplot, split_header
+from skcnn._plotting import import_pyplot
+from skcnn.inspection._plotting import divide_axes, split_header
 from skcnn.inspection._text import literal_name
 
 _LINE_STYLES: dict[str, Any] = {"train": "--", "valid": "-"}

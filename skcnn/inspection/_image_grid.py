@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._plotting import import_pyplot
 from skcnn.inspection._plotting import (
     axes_grid,
     display_limits,
     grid_shape,
-    import_pyplot,
     show_image,
     split_header,
 )

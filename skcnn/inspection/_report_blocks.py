@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from skcnn.inspection._plotting import import_jinja2
+from skcnn._plotting import import_jinja2
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.calibration import CalibrationDisplay
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from skcnn._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._metrics import confidence_bins
-from skcnn.inspection._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions
 from skcnn.inspection._text import literal_name
 from skcnn.inspection.multiclass_roc import MulticlassRocDisplay

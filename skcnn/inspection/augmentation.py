@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
+from skcnn._plotting import import_pyplot
 from skcnn._validation import check_positive_int
 from skcnn.images import inspect_images, reshape_images
 from skcnn.inspection._image_grid import draw_image_grid
-from skcnn.inspection._plotting import import_pyplot
 from skcnn.inspection._text import fit_name
 from skcnn.lazy import LazyImages
 from skcnn.pipeline_graph import pipeline_steps

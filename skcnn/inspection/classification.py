@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils._param_validation import Interval, validate_params
 
+from skcnn._plotting import import_pandas
 from skcnn.inspection._bootstrap import summarize, warn_about_intervals
-from skcnn.inspection._plotting import import_pandas
 from skcnn.inspection._predictions import Predictions
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._plotting import distinct_colors
 from skcnn.inspection._history_lines import HistoryLines, LegendEntries, make_panels
-from skcnn.inspection._plotting import distinct_colors
 from skcnn.pipeline_graph import pipeline_steps
 
 

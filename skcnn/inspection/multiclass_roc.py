@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn.inspection._plotting import distinct_colors, import_pyplot
+from skcnn._plotting import distinct_colors, import_pyplot
 from skcnn.inspection._predictions import Predictions, classifier_name
 from skcnn.inspection._roc_curves import check_weights, roc_curves, warn_about_missing
 from skcnn.inspection._text import literal_name

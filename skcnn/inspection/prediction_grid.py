@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skcnn._plotting import import_pyplot
 from skcnn.inspection._grid_predictions import (
     GridPredictions,
     check_predictor,
@@ -15,7 +16,6 @@ from skcnn.inspection._grid_predictions import (
     rows_of,
 )
 from skcnn.inspection._image_grid import draw_image_grid
-from skcnn.inspection._plotting import import_pyplot
 from skcnn.inspection._selection import check_selection, random_rows
 from skcnn.inspection._text import fit_name
 from skcnn.inspection._titles import number_format, prediction_lines

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skcnn.inspection._plotting import import_pyplot
+from skcnn._plotting import import_pyplot
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 from skcnn import CNNClassifier, ImageAugmenter, ImageFlattener, ImageReader, ImageResizer
+from skcnn._plotting import distinct_colors
 from skcnn.inspection._network import as_tensor, find_layer, layer_name, recorded_outputs
 from skcnn.inspection._plotting import (
     axes_grid,
     display_limits,
-    distinct_colors,
     divide_axes,
     show_image,
 )

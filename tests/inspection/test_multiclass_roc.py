@@ -10,8 +10,8 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skcnn import CNNClassifier, ImageFlattener
+from skcnn._plotting import distinct_colors
 from skcnn.inspection import MulticlassRocDisplay
-from skcnn.inspection._plotting import distinct_colors
 from skcnn.inspection._roc_curves import mean_curve
 
 
