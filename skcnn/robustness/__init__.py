@@ -13,7 +13,8 @@ from skcnn.robustness.attacks import (
 from skcnn.robustness.corrupted import corrupt
 from skcnn.robustness.corruption_errors import corruption_report
 from skcnn.robustness.corruptions import CORRUPTIONS
-from skcnn.robustness.scores import robust_score
+from skcnn.robustness.display import RobustnessDisplay
+from skcnn.robustness.scores import make_robust_scorer, robust_score
 
 __all__ = [
     "APGD",
@@ -23,10 +24,12 @@ __all__ = [
     "PGD",
     "AutoAttack",
     "DeepFool",
+    "RobustnessDisplay",
     "SquareAttack",
     "adversarial_examples",
     "auto_attack",
     "corrupt",
     "corruption_report",
+    "make_robust_scorer",
     "robust_score",
 ]

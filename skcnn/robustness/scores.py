@@ -1,11 +1,13 @@
-"""robust_score: the accuracy of a classifier under an attack."""
+"""robust_score and make_robust_scorer: the accuracy of a classifier under an attack."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, validate_params
 
@@ -67,6 +69,7 @@ def robust_score(
     See Also
     --------
     adversarial_examples : The images; describes errors and warnings.
+    make_robust_scorer : The same as a scorer, for searches and cross-validation.
 
     Examples
     --------
@@ -94,3 +97,93 @@ def robust_score(
     )
     predicted = victim.predict(images)
     return float(accuracy_score(np.asarray(y).ravel(), predicted, sample_weight=sample_weight))
+
+
+@validate_params(
+    {
+        "attack": [Attack, Interval(Real, 0, None, closed="neither")],
+        "pixel_range": [tuple, list, None],
+        "batch_size": BATCH_SIZE,
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_robust_scorer(
+    attack: Attack | float,
+    *,
+    pixel_range: tuple[float, float] | None = None,
+    batch_size: int | None = None,
+    random_state: Any = 0,
+) -> RobustScorer:
+    """Make a scorer that computes the accuracy under an attack.
+
+    Parameters
+    ----------
+    attack : float or attack
+        Attack of this module, such as `PGD`. A number is the epsilon of `AutoAttack`.
+    pixel_range : tuple of (float, float), default=None
+        Smallest and largest pixel value, as for `adversarial_examples`.
+    batch_size : int, default=None
+        Number of images that are attacked at a time. None chooses it.
+    random_state : int, RandomState instance or None, default=0
+        Determines the random numbers of the attack. With an int, all candidates of a search are
+        attacked with the same random numbers.
+
+    Returns
+    -------
+    scorer : callable
+        Function ``scorer(estimator, X, y, sample_weight=None)``, for the parameter `scoring` of
+        `GridSearchCV`, `cross_validate` and others.
+
+    See Also
+    --------
+    robust_score : The score for one fitted classifier.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skcnn import CNNClassifier
+    >>> from skcnn.robustness import FGSM, PGD, make_robust_scorer
+    >>> X, y = load_digits(return_X_y=True)
+    >>> cnn = CNNClassifier(channels=(16,), adversary=FGSM(2), max_epochs=5, random_state=0)
+    >>> scoring = {"clean": "accuracy", "robust": make_robust_scorer(PGD(2, n_steps=5))}
+    >>> search = GridSearchCV(
+    ...     cnn, {"adversary": [None, FGSM(2, noise=1.0)]}, scoring=scoring, refit="robust", cv=2
+    ... )
+    >>> search.fit(X[:500], y[:500]).best_params_
+    {'adversary': FGSM(epsilon=2, noise=1.0)}
+    """
+    attack = clone(attack) if isinstance(attack, Attack) else AutoAttack(attack)
+    return RobustScorer(attack, pixel_range, batch_size, random_state)
+
+
+@dataclass(frozen=True)
+class RobustScorer:
+    """Scorer of `make_robust_scorer`.
+
+    Parameters
+    ----------
+    attack : Attack
+        The attack.
+    pixel_range, batch_size, random_state
+        As for `robust_score`.
+    """
+
+    attack: Attack
+    pixel_range: tuple[float, float] | None
+    batch_size: int | None
+    random_state: Any
+
+    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Compute the accuracy under the attack, as `robust_score` does."""
+        return robust_score(
+            estimator,
+            X,
+            y,
+            self.attack,
+            sample_weight=sample_weight,
+            pixel_range=self.pixel_range,
+            batch_size=self.batch_size,
+            random_state=self.random_state,
+        )
