@@ -117,7 +117,7 @@ def summary(values):
     return f"{values.mean():.1f} ± {values.std(ddof=1) if len(values) > 1 else 0:.1f}"
 
 
-def table_rows(records):
+def table_rows(records, by_class):
     """Yield a row for each factor and remedy, in the order of the remedies."""
     names = [*REMEDIES, *ADJUSTED.values(), *RETRAINED.values()]
     for factor in sorted({record["factor"] for record in records}, reverse=True):
@@ -133,12 +133,19 @@ def table_rows(records):
                 "remedy": name,
                 "balanced accuracy": summary(recalls.mean(axis=1)),
                 "gain": "" if name == "none" else gain,
-                **{shot: summary(recalls[:, part].mean(axis=1)) for shot, part in SHOTS.items()},
-                "rarest": summary(recalls[:, -1]),
+                **recalls_by_group(recalls, by_class),
                 "images": f"{own[0]['images']:.0f}",
                 "seeds": f"{len(own)}",
                 "seconds of fit": f"{np.median([record['seconds'] for record in own]):.0f}",
             }
+
+
+def recalls_by_group(recalls, by_class):
+    """Return the recall of each class, or of groups of classes, by heading."""
+    if by_class:
+        return {f"{label}": f"{100 * recall:.0f}" for label, recall in enumerate(recalls.mean(0))}
+    groups = SHOTS | {"rarest": slice(-1, None)}
+    return {name: summary(recalls[:, part].mean(axis=1)) for name, part in groups.items()}
 
 
 def is_row(record, factor, name):
@@ -152,6 +159,7 @@ def main():
     options.add_argument("--data", type=Path, metavar="DIR", default=Path())
     options.add_argument("--table", default="cifar10", choices=TABLES)
     options.add_argument("--fits", type=Path, metavar="FILE", help="file with a line for each fit")
+    options.add_argument("--by-class", action="store_true", help="recall of each class")
     options.add_argument("--only-print", action="store_true", help="fit nothing")
     options.add_argument("--remedies", nargs="+", choices=REMEDIES, help="only these fits")
     options.add_argument("--factors", nargs="+", type=int, help="only these factors")
@@ -166,7 +174,7 @@ def main():
     notes = []
     if torch.cuda.is_available() and arguments.device != "cpu":
         notes = [f"GPU: {torch.cuda.get_device_name()}"]
-    print_table(list(table_rows(records)), arguments, notes=notes)
+    print_table(list(table_rows(records, arguments.by_class)), arguments, notes=notes)
 
 
 if __name__ == "__main__":
