@@ -11,17 +11,20 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, _fit_context, clon
 from sklearn.utils import Tags, _safe_indexing, check_consistent_length, get_tags
 from sklearn.utils._param_validation import HasMethods
 
+from skcnn.checksums import ChecksumMixin
 from skcnn.images import inspect_images
 from skcnn.lazy import LazyImages
 from skcnn.learned import all_or_nothing
 
+# Attributes that depend on the sampler and on the form of the images.
+_NOT_ALWAYS = ("sample_indices_", "n_features_in_", "feature_names_in_")
 _FOUND = {
     "paths": "file paths: put an ImageReader and an ImageResizer before it",
     "ragged": "images of different sizes: put an ImageResizer before it",
 }
 
 
-class ImageSampler(OneToOneFeatureMixin, BaseEstimator):
+class ImageSampler(ChecksumMixin, OneToOneFeatureMixin, BaseEstimator):
     """Resample images with a sampler of imbalanced-learn.
 
     imbalanced-learn takes rows of features. This class applies any of its samplers to images:
@@ -106,9 +109,7 @@ class ImageSampler(OneToOneFeatureMixin, BaseEstimator):
             The fitted sampler.
         """
         with all_or_nothing(self):
-            self.sampler_ = clone(self.sampler)
-            form, images = inspect_images(X)
-            check_consistent_length(X, y)
+            form, images = self._start(X, y)
             if form == "flat":
                 self._remember(self.sampler_.fit(X, y))
             else:
@@ -141,15 +142,23 @@ class ImageSampler(OneToOneFeatureMixin, BaseEstimator):
             if it generates images from images that are augmented at random.
         """
         with all_or_nothing(self):
-            self.sampler_ = clone(self.sampler)
-            form, images = inspect_images(X)
-            check_consistent_length(X, y)
+            form, images = self._start(X, y)
             if form == "flat":
-                X_resampled, y_resampled = self._resample_rows(X, y)
+                rows = X if isinstance(X, list) else images  # lists of rows stay lists
+                X_resampled, y_resampled = self._resample_rows(rows, y)
             else:
                 X_resampled, y_resampled = self._resample_images(form, images, X, y)
             self.sampling_strategy_ = self.sampler_.sampling_strategy_
         return X_resampled, y_resampled
+
+    def _start(self, X, y):
+        """Return the form of the images and the images, and forget what was learned before."""
+        for name in _NOT_ALWAYS:
+            vars(self).pop(name, None)
+        self.sampler_ = clone(self.sampler)
+        form, images = inspect_images(X)
+        check_consistent_length(X, y)
+        return form, images
 
     def _resample_rows(self, X, y):
         """Resample flat rows, in any container that imbalanced-learn accepts."""
@@ -217,7 +226,7 @@ class ImageSampler(OneToOneFeatureMixin, BaseEstimator):
         return type(self.sampler_).__name__
 
     def _remember(self, sampler):
-        for name in ("sample_indices_", "n_features_in_", "feature_names_in_"):
+        for name in _NOT_ALWAYS:
             if hasattr(sampler, name):
                 setattr(self, name, getattr(sampler, name))
 

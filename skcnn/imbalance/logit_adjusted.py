@@ -14,10 +14,15 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from skcnn.learned import all_or_nothing
+from skcnn.checksums import ChecksumMixin
+from skcnn.learned import all_or_nothing, fitted_view
+from skcnn.values import check_numbers
+
+# Attributes that some classifiers do not have.
+_NOT_ALWAYS = ("n_features_in_", "feature_names_in_")
 
 
-class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+class LogitAdjustedClassifier(ChecksumMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Adjust the probabilities of a classifier to classes that are equally frequent.
 
     A classifier predicts the rare classes of its training data too seldom for data in which all
@@ -116,6 +121,9 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
             If `y` contains a label that a frozen classifier does not know, or indicators of labels.
         """
         with all_or_nothing(self):
+            for name in _NOT_ALWAYS:
+                if hasattr(self, name):
+                    delattr(self, name)
             parameters = {} if sample_weight is None else {"sample_weight": sample_weight}
             self.estimator_ = clone(self.estimator).fit(X, y, **parameters)
             check_classification_targets(y)
@@ -128,11 +136,17 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
                     f"y contains labels that the classifier does not know: {unknown.tolist()}; "
                     f"pass its training labels, its classes are {self.classes_.tolist()}"
                 )
-            weights = _check_sample_weight(sample_weight, labels, dtype=np.float64)
+            weights = _check_sample_weight(
+                sample_weight,
+                labels,
+                dtype=np.float64,
+                ensure_non_negative=True,
+                allow_all_zero_weights=False,
+            )
             codes = np.searchsorted(self.classes_, labels)
             counts = np.bincount(codes, weights / weights.max(), minlength=len(self.classes_))
             self.class_prior_ = counts / counts.sum()
-            for name in ("n_features_in_", "feature_names_in_"):
+            for name in _NOT_ALWAYS:
                 if hasattr(self.estimator_, name):
                     setattr(self, name, getattr(self.estimator_, name))
         return self
@@ -150,8 +164,9 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         y : array of shape (n_samples,)
             Labels.
         """
-        log_probabilities = self.predict_log_proba(X)
-        return self.classes_[log_probabilities.argmax(axis=1)]
+        fitted = fitted_view(self)
+        log_probabilities = fitted.predict_log_proba(X)
+        return fitted.classes_[log_probabilities.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> NDArray:
         """Predict the adjusted probability of each class.
@@ -181,14 +196,19 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         log_probabilities : float64 array of shape (n_samples, n_classes)
             Log probabilities in the order of `classes_`.
         """
-        check_is_fitted(self)
-        if hasattr(self.estimator_, "predict_log_proba"):
-            logits = self.estimator_.predict_log_proba(X)
+        fitted = fitted_view(self)
+        check_is_fitted(fitted)
+        if hasattr(fitted.estimator_, "predict_log_proba"):
+            logits = fitted.estimator_.predict_log_proba(X)
         else:
             with np.errstate(divide="ignore"):
-                logits = np.log(self.estimator_.predict_proba(X))
-        prior = np.where(self.class_prior_ > 0, self.class_prior_, 1.0)
+                logits = np.log(fitted.estimator_.predict_proba(X))
+        prior = np.where(fitted.class_prior_ > 0, fitted.class_prior_, 1.0)
         return log_softmax(np.asarray(logits, np.float64) - self.tau * np.log(prior), axis=1)
+
+    def _validate_params(self):
+        check_numbers(self)
+        super()._validate_params()
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

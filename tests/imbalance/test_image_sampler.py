@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from imblearn.combine import SMOTEENN
 from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline, make_pipeline
@@ -238,6 +239,28 @@ def test_fit_learns_the_strategy_only():
     assert sampler.sampling_strategy_ == {"dog": 14}
     assert clone(sampler).get_params()["sampler__k_neighbors"] == 5
     assert pickle.loads(pickle.dumps(sampler)).sampling_strategy_ == {"dog": 14}
+
+
+def test_attributes_of_an_earlier_fit_are_removed():
+    frame = pd.DataFrame(IMAGES.reshape(34, -1)).add_prefix("pixel")
+    sampler = ImageSampler(RandomOverSampler(random_state=0))
+    sampler.fit_resample(frame, LABELS)
+    assert {"sample_indices_", "feature_names_in_"} < set(vars(sampler))
+    sampler.set_params(sampler=SMOTE(random_state=0)).fit_resample(IMAGES, LABELS)
+    assert not {"sample_indices_", "feature_names_in_"} & set(vars(sampler))
+    sampler.set_params(sampler=RandomOverSampler())
+    sampler.fit_resample([f"image{n}.png" for n in range(34)], LABELS)
+    assert not hasattr(sampler, "n_features_in_")
+
+
+def test_tensors_are_resampled_as_arrays():
+    for images in (IMAGES, IMAGES.reshape(34, -1)):
+        expected, _ = ImageSampler(SMOTE(random_state=0)).fit_resample(images, LABELS)
+        found, _ = ImageSampler(SMOTE(random_state=0)).fit_resample(
+            torch.from_numpy(images), LABELS
+        )
+        assert found.dtype == np.uint8
+        assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("sampler", [SELECTING[0], GENERATING[0]], ids=str)

@@ -97,6 +97,8 @@ def test_errors():
         LogitAdjustedClassifier(frozen).fit(X, np.where(LABELS == "owl", "emu", LABELS))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         LogitAdjustedClassifier(frozen).fit(X, LABELS[:9])
+    with pytest.raises(ValueError, match="at least one"):
+        LogitAdjustedClassifier(frozen).fit(X, LABELS, np.zeros(200))
     with pytest.raises(ValueError, match="should be a 1d array"):
         LogitAdjustedClassifier(frozen).fit(X, np.eye(3, dtype=int)[CLASSES])
     with pytest.raises(ValueError, match="'tau' parameter of LogitAdjustedClassifier"):
