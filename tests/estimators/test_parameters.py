@@ -26,6 +26,7 @@ CLASSIFIER_ONLY = {
     "class_weight",
     "sampling",
     "logit_adjustment",
+    "adversary",
 }
 
 
