@@ -125,7 +125,7 @@ def images_at_a_time(shape: tuple) -> int:
 
 
 class _Images(BaseEstimator):
-    """Stand-in for an estimator in `check_images`, which names it in messages."""
+    """Stand-in for an estimator, whose name `check_images` uses in its messages."""
 
     def __init__(self, image_shape=None):
         self.image_shape = image_shape

@@ -10,7 +10,6 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 
 from skcnn.robustness._corruptible import IMAGE_PARAMETERS, CorruptibleImages, draw_seed
 from skcnn.robustness.corruptions import KINDS, SEVERITIES
-from skcnn.settings import fixed_settings
 
 
 @validate_params(
@@ -129,10 +128,9 @@ def corrupt(
     view = images.corrupted(kind, severity, seed)
     if images.form in ("lazy", "paths"):
         return view
-    with fixed_settings():
-        if images.form != "ragged":
-            return np.asarray(view)
-        found = [image for part in view.read_parts(1) for image in part]
+    if images.form != "ragged":
+        return np.asarray(view)
+    found = [image for part in view.read_parts(1) for image in part]
     if isinstance(X, (list, tuple)):
         return found
     array = np.empty(len(found), dtype=object)

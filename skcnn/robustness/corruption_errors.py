@@ -22,7 +22,6 @@ from skcnn.robustness._corruptible import (
     images_at_a_time,
 )
 from skcnn.robustness.corruptions import KINDS, SEVERITIES, check_kinds
-from skcnn.settings import fixed_settings
 
 
 @validate_params(
@@ -182,9 +181,8 @@ def _accuracies(estimator, images, y, kinds, severities, seed) -> tuple[float, N
 
 def _accuracy(estimator, view, y) -> float:
     """Return the accuracy for a view that is read and predicted batch by batch."""
-    with fixed_settings():
-        parts = view.clean().read_parts(images_at_a_time(view.shape[1:]))
-        predicted = np.concatenate([np.asarray(estimator.predict(part)) for part in parts])
+    parts = view.clean().read_parts(images_at_a_time(view.shape[1:]))
+    predicted = np.concatenate([np.asarray(estimator.predict(part)) for part in parts])
     return float(accuracy_score(y, predicted))
 
 

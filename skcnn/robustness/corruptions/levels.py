@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
-import numpy as np
-
 SMALL, LARGE = 32, 224  # sides of the images of CIFAR-10-C and ImageNet-C in pixels
 
 
@@ -71,4 +69,4 @@ class Levels:
 
 def _weight(side):
     """Return the weight of the values for large images."""
-    return float(np.clip(log(side / SMALL) / log(LARGE / SMALL), 0, 1))
+    return min(max(log(side / SMALL) / log(LARGE / SMALL), 0.0), 1.0)
