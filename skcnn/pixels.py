@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from math import prod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,33 @@ def dtype_range(dtype: Any) -> tuple[int, int] | None:
     if native_dtype(dtype) not in (np.uint8, np.uint16):
         return None
     return 0, int(np.iinfo(dtype).max)
+
+
+def check_pixel_range(pixel_range: Any) -> tuple[float, float]:
+    """Return a range of pixel values that a user passed, or raise an error.
+
+    Parameters
+    ----------
+    pixel_range : sequence of two numbers
+        Smallest and largest pixel value.
+
+    Returns
+    -------
+    low, high : float
+        The two values.
+
+    Raises
+    ------
+    ValueError
+        If they are not two finite numbers, the smaller one first.
+    """
+    is_pair = len(pixel_range) == 2 and all(isinstance(end, Real) for end in pixel_range)
+    if not (is_pair and -math.inf < pixel_range[0] < pixel_range[1] < math.inf):
+        raise ValueError(
+            f"pixel_range={pixel_range!r} must be the smallest and the largest pixel value, such "
+            "as (0, 255)"
+        )
+    return float(pixel_range[0]), float(pixel_range[1])
 
 
 def _chunks(images, rows) -> Iterator[NDArray]:

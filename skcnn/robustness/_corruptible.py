@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.utils import check_random_state
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.images import check_images, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
-from skcnn.pixels import ValueRange, dtype_range
+from skcnn.pixels import ValueRange, check_pixel_range, dtype_range
 from skcnn.preprocessing import ImageReader
 from skcnn.preprocessing._ragged import RaggedImages
 from skcnn.robustness.corruptions import Corrupt
@@ -55,7 +54,7 @@ class CorruptibleImages:
 
     def __init__(self, X, image_shape=None, pixel_range=None, reader=None):
         if pixel_range is not None:
-            pixel_range = _check_range(pixel_range)
+            pixel_range = check_pixel_range(pixel_range)
         self.form, X = inspect_images(X)
         if self.form == "paths":
             X = (ImageReader().fit(X) if reader is None else reader).transform(X)
@@ -132,17 +131,6 @@ class _Images(BaseEstimator):
 
 
 _Images.__name__ = "corrupt"
-
-
-def _check_range(pixel_range):
-    """Return the smallest and the largest pixel value, or raise an error."""
-    numbers = all(isinstance(value, Real) and np.isfinite(value) for value in pixel_range)
-    if len(pixel_range) != 2 or not numbers or pixel_range[0] >= pixel_range[1]:
-        raise ValueError(
-            f"pixel_range={pixel_range!r} must be the smallest and the largest pixel value, such "
-            "as (0, 255)"
-        )
-    return float(pixel_range[0]), float(pixel_range[1])
 
 
 def _find_range(images):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
 from skcnn.lazy import LazyImages
+from skcnn.pixels import check_pixel_range
 from skcnn.robustness._batches import Attacker
 from skcnn.robustness._victim import Victim
 from skcnn.robustness.attacks import AutoAttack
@@ -238,7 +239,7 @@ def attacked_images(
     columns = victim.columns(y, "y")
     targets = _target_columns(victim, target, attack)
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    limits = None if pixel_range is None else _check_range(pixel_range)
+    limits = None if pixel_range is None else check_pixel_range(pixel_range)
     return Attacker(victim, attack, columns, targets, limits, batch_size, seed, until_fooled).run()
 
 
@@ -253,16 +254,6 @@ def _target_columns(victim, target, attack):
     if np.ndim(target) == 0:
         target = np.full(len(victim.images), target)
     return victim.columns(target, "target")
-
-
-def _check_range(pixel_range):
-    is_pair = len(pixel_range) == 2 and all(isinstance(end, Real) for end in pixel_range)
-    if not is_pair or not pixel_range[0] < pixel_range[1]:
-        raise ValueError(
-            f"pixel_range={pixel_range!r} must be the smallest and the largest pixel value, such "
-            "as (0, 255)"
-        )
-    return float(pixel_range[0]), float(pixel_range[1])
 
 
 def _in_the_form_of(X, images):

@@ -92,15 +92,16 @@ def corrupt(
     of the side. Lengths are fractions of the side. The following differs from the original:
 
     - Frost is a random texture of ice crystals instead of photographs.
-    - Frosted glass replaces each pixel by a random neighbor, and does not exchange pairs in turn.
+    - The edges of the disk of defocus blur are soft, and directions of motion are not rounded to
+      pixels, so that lengths need not be whole numbers of pixels.
     - Pixel values remain numbers of the range of `X`, and are not rounded to 8 bits (except in
       JPEG files, whose quality is that of Pillow).
     - Images with another number of channels than three are corrupted channel by channel in JPEG
       files, and brightness and snow treat their largest and their mean channel as those of color
       images.
 
-    Elastic deformations are coarse for severities 1 and 2 at 224 pixels, and fine for the others,
-    as in ImageNet-C. Severity 2 moves pixels the most.
+    The severities of elastic deformations trade coarse for fine ones, as in the original, so that a
+    higher severity may move pixels less.
 
     References
     ----------
