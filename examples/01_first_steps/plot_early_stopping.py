@@ -81,8 +81,9 @@ plt.show()
 # The learning curves
 # -------------------
 #
-# The circles are the best epochs. With early stopping, it is the last one of the highest validation
-# accuracy in the last eighth of the training, and its weights were restored.
+# The circles mark the best epochs. Without early stopping, this is the epoch with the smallest
+# validation loss. With early stopping, it is the epoch with the highest validation accuracy in the
+# last eighth of the training, the last one of them if several are equal. Its weights are restored.
 
 HistoryDisplay.from_estimator(networks)
 plt.show()

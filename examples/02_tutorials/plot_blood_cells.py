@@ -80,9 +80,9 @@ plt.show()
 # ----------
 #
 # The file names of the real data set do not identify the copies of a photo, but the colors do: a
-# rotation does not change the stain and the light. Clusters of similar color histograms keep the
-# copies together. Half as many clusters as photos (138 for the real data set) join photos of
-# similar colors too.
+# rotation does not change the stain and the light. Images with similar color histograms are put in
+# the same cluster, so that copies of a photo stay together. There are half as many clusters as
+# photos (138 for the real data set), so that photos of similar colors can share a cluster.
 
 histograms = np.sqrt(ColorHistogramExtractor().fit_transform(X))
 groups = AgglomerativeClustering(n_clusters=30).fit_predict(histograms)
@@ -111,8 +111,8 @@ accuracy = pd.DataFrame(accuracy)
 print(accuracy.round(3))
 
 # %%
-# The random split promises an accuracy that the models do not reach on other photos. The split by
-# groups is pessimistic here: it trains on fewer photos, and holds back whole colors of a class.
+# The accuracy of the random split is higher than that on other photos. The accuracy of the split by
+# groups is lower here: its models are trained on fewer photos, and on fewer colors of each class.
 
 axis = accuracy.plot.barh(figsize=(6.4, 4.2), color=["C7", "C0"], fontsize="x-large")
 for bars in axis.containers:

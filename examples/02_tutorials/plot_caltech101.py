@@ -71,8 +71,8 @@ print(f"{len(paths_train)} training photos and {len(paths_test)} test photos")
 # -------------
 #
 # Every pipeline reads and resizes the photos, so it can be saved and deployed as it is. The
-# augmenter changes only the training photos. `ImageResizer` has the option ``lazy=True`` for photos
-# that do not fit into memory.
+# augmenter changes only the training photos. Use ``ImageResizer(size, lazy=True)`` for photos that
+# do not fit into memory.
 
 size = (36, 36)
 models = {
@@ -113,8 +113,9 @@ for name, model in models.items():
 # Predictions
 # -----------
 #
-# :class:`~skcnn.inspection.PredictionGridDisplay` shows the original photos, here those whose class
-# is least certain, with the predicted class and its probability. Wrong predictions have a frame.
+# :class:`~skcnn.inspection.PredictionGridDisplay` shows original photos with the predicted class
+# and its probability, here those with the lowest probabilities. Wrong predictions have a colored
+# frame.
 
 PredictionGridDisplay.from_estimator(
     models["network"], paths_test, y_test, select="least_confident", n_images=8

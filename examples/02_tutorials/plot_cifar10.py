@@ -80,10 +80,10 @@ plt.show()
 # ----------
 #
 # * linear models on histograms of the colors, and on histograms of the directions of the edges;
-# * the layers of the tutorial, ``channels=()``;
-# * the network "fast", of which each block has two convolutions.
+# * the dense layers of the tutorial, without convolutions (``channels=()``);
+# * the network "fast", which has blocks of two convolutions.
 #
-# The training images of the networks are flipped and shifted at random, anew in every epoch.
+# In every epoch, the training images of the networks are flipped and shifted at random again.
 
 models = {
     "edges, linear": make_pipeline(HOGExtractor(), StandardScaler(), LogisticRegression(C=0.01)),

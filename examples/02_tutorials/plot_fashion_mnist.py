@@ -13,8 +13,9 @@ set.
 # The images
 # ----------
 #
-# An array of shape (n_images, height, width), of `uint8` or of any other numbers: the networks
-# standardize their input. Each digit of 8 x 8 pixels is put at a random place of an empty image.
+# The images are an array of shape (n_images, height, width). Its values can have any range, because
+# the networks standardize their input. Each digit of 8 x 8 pixels is put at a random place of an
+# empty image.
 #
 # To run the example on Fashion-MNIST, a download of 31 MB, replace this cell, except for its
 # imports, with::
@@ -63,9 +64,9 @@ plt.show()
 # The models
 # ----------
 #
-# The tutorial's network has one hidden layer: ``channels=()`` omits the convolutions. It has to
-# learn the strokes of a digit again at every place. A convolution applies the same small filters
-# everywhere. The network "fast" has blocks of two convolutions.
+# The tutorial's network has one hidden layer: ``channels=()`` omits the convolutions. Such a
+# network learns the strokes of a digit separately at each place, whereas a convolution applies the
+# same small filters everywhere. The network "fast" has blocks of two convolutions.
 
 networks = {
     "dense network": CNNClassifier(

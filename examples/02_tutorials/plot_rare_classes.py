@@ -2,19 +2,19 @@
 Rare classes: metrics, class weights and a search
 =================================================
 
-Guides to image classification recommend attention to classes with few images, metrics of every
-class, ROC curves and a hyperparameter search. A network that is a scikit-learn estimator uses
-scikit-learn's functions for all of this. Half of the classes are rare here, and the network
-recognizes more of their images with ``class_weight="balanced"``.
+If some classes have few images, guides to image classification recommend metrics of every class,
+ROC curves, class weights and a hyperparameter search. Because the networks are scikit-learn
+estimators, scikit-learn's functions do most of this. Half of the classes are rare here, and the
+network recognizes more of their images with ``class_weight="balanced"``.
 """
 
 # %%
 # The images
 # ----------
 #
-# The handwritten digits that come with scikit-learn, with only five training images of each odd
-# digit. For photos of your own, whose classes may be rare already, replace the code of this cell
-# after the imports with::
+# The images are the handwritten digits that come with scikit-learn, with only five training images
+# of each odd digit. For photos of your own, whose classes may be rare already, replace the code of
+# this cell after the imports with::
 #
 #     from sklearn.pipeline import make_pipeline
 #     from skcnn import ImageReader, ImageResizer, load_image_folder

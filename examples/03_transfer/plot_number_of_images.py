@@ -2,9 +2,10 @@
 How many images does a pretrained network need?
 ===============================================
 
-If the images resemble photos, a pretrained network improves the accuracy most when there are few
-training images. This example compares :class:`~skcnn.TransferClassifier` with a network that is
-trained from random weights, on two tasks: patches of photos, and handwritten digits.
+If the images resemble the photos of ImageNet, a pretrained network improves the accuracy most when
+there are few training images. This example compares :class:`~skcnn.TransferClassifier` with a
+network that is trained from random weights, on two tasks: patches of photos, and handwritten
+digits.
 """
 
 # %%
@@ -121,5 +122,4 @@ plt.show()
 # %%
 # On the patches of photos, the pretrained network is more accurate with 4 images of each class than
 # the other network with 16. On the digits, the network that is trained from random weights is the
-# more accurate one with 16 images of each class: strokes have little in common with the photos of
-# ImageNet, and few images are enough to learn them.
+# more accurate one with 16 images of each class.

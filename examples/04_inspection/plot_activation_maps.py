@@ -4,18 +4,19 @@ Where a network finds a class
 
 :func:`~skcnn.inspection.class_activation_map` computes for each pixel of an image how much it
 contributes to an output of a network, and :class:`~skcnn.inspection.ActivationMapDisplay` draws
-such maps over the images. The methods are compared here on images where the answer is known. The
-extra ``skcnn[explain]`` is needed for two of them.
+such maps over the images. This example compares the methods on images where the place of the
+evidence is known. Two methods need the extra ``skcnn[explain]``, and the pretrained network needs
+``skcnn[pretrained]``.
 """
 
 # sphinx_gallery_thumbnail_number = 2
 
 # %%
-# Images where the answer is known
-# --------------------------------
+# Images where the place of the evidence is known
+# -----------------------------------------------
 #
 # Each image has one digit from 0 to 3 in a random place, and four tiles with the same pixels in
-# random order. Only the digit tells the class, and its place is stored as a mask.
+# random order. The class is the digit, and its place is stored as a mask.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,8 +52,8 @@ cnn = CNNClassifier("fast", channels=(16, 32), max_epochs=15, random_state=0)
 print(f"accuracy: {cnn.fit(X_train, y_train).score(X_test, y_test):.2f}")
 
 # %%
-# Grad-CAM, the default method, weights the maps of the last layer with feature maps. It shows where
-# the evidence for a class is, coarsely.
+# Grad-CAM, the default method, is a weighted sum of the feature maps of the last convolution. These
+# have few pixels, so the map is coarse. The color bar ends at the 99 % quantile of each map.
 
 _ = ActivationMapDisplay.from_estimator(cnn, X_test, y_test)
 
@@ -61,8 +62,9 @@ _ = ActivationMapDisplay.from_estimator(cnn, X_test, y_test)
 # ------------------------
 #
 # Six of the seven methods: "cam" needs a network with global average pooling before the last layer.
-# Maps of single pixels are finer. Those of occlusion and integrated gradients have signs; only
-# evidence for the class is shown here.
+# Saliency and integrated gradients compute a value for each pixel, and are finer. The maps of
+# occlusion and integrated gradients also have negative values, for evidence against the class. Only
+# positive values are shown here.
 
 methods = ["grad_cam", "grad_cam++", "score_cam", "occlusion", "saliency", "integrated_gradients"]
 maps = {method: class_activation_map(cnn, X_test, y_test, method=method) for method in methods}
@@ -80,9 +82,9 @@ for ax in axes.flat:
     ax.set(xticks=[], yticks=[])
 
 # %%
-# The known place makes the comparison a matter of numbers: the fraction of images in which the
-# largest value is on the tile of the digit, which covers 4 % of the image, and the fraction of all
-# positive values that are there.
+# Because the place of the digit is known, the methods can be compared by numbers: the fraction of
+# images in which the largest value of the map is on the tile of the digit, which covers 4 % of the
+# image, and the fraction of the sum of the positive values that is there.
 
 
 def scores(found):
@@ -99,12 +101,12 @@ def scores(found):
 pd.DataFrame({method: scores(found) for method, found in maps.items()}).T.round(2)
 
 # %%
-# What a pretrained network looks at
-# ----------------------------------
+# A pretrained network
+# --------------------
 #
-# A head on the pretrained EfficientNet-Lite0 learns to tell four photos apart from crops of them.
-# Is it the cup that makes a crop a crop of the coffee? A collage of all four photos has a known
-# answer: the map of each photo should be in its own quarter.
+# A new last layer of the pretrained EfficientNet-Lite0 learns to classify crops of four photos: the
+# class of a crop is its photo. In a collage of all four photos, the map of each photo should be
+# large in the quarter of this photo.
 
 photos = {
     "cat": data.chelsea(),
@@ -129,19 +131,18 @@ _ = ActivationMapDisplay.from_estimator(model, [collage] * 4, target=list(photos
 
 # %%
 # The collage is shown in its own size and proportions, although the network gets squares of
-# 192 x 192 pixels. ``target`` chooses the photo: without it, the predicted one is explained. Each
-# map is largest in the right quarter, but the one of the coffee is on the table, not on the cup:
-# the table alone tells crops of this photo from others.
+# 192 x 192 pixels. ``target`` chooses the photo. Without it, the maps explain the predicted one.
+# Each map is largest in the quarter of its photo, but that of the coffee is largest on the table,
+# and not on the cup.
 #
-# Occlusion asks another question: what changes the output when it is covered? Orange parts are
-# evidence for the photo, blue ones against it.
+# Occlusion measures how much the output decreases when a part is covered. Orange parts are evidence
+# for the photo, and blue parts are evidence against it.
 
 _ = ActivationMapDisplay.from_estimator(
     model, [collage] * 4, target=list(photos), method="occlusion", window=64, **style
 )
 
 # %%
-# A map shows what an output depends on, and not why. A network that learned the background instead
-# of the object has maps as well: they are in the background. Other parts of an image may support
-# the same output when these are covered, and a small change of an image can change a map more than
-# the prediction.
+# A map shows what an output depends on, and not why. If a network learned the background instead of
+# the object, its maps are large in the background. A prediction may stay the same when the parts
+# with large values are covered, because other parts are evidence for the same class.

@@ -11,8 +11,8 @@ Filters and feature maps
 # --------------------------
 #
 # A network without convolutions and hidden layers is a logistic regression: for each digit, it has
-# one weight per pixel. Pixels shown in white count for the digit, and those in black against it.
-# Gray pixels do not matter.
+# one weight per pixel. White pixels have positive weights, so they are evidence for the digit.
+# Black pixels are evidence against it, and pixels in medium gray have weights of about 0.
 
 # sphinx_gallery_thumbnail_number = 5
 
@@ -30,14 +30,15 @@ _ = FilterDisplay.from_estimator(dense, contrast="common")
 # Filters of a convolution
 # ------------------------
 #
-# The filters of a convolution are small. Those of the first layer respond to edges and spots. The
-# number above each filter is that of its feature map.
+# The filters of a convolution are small, here 3 x 3 pixels. Each filter computes a feature map, an
+# image whose values are large where the input resembles the filter. The number above a filter is
+# that of its feature map.
 
 cnn = CNNClassifier(channels=(16, 32), max_epochs=6, random_state=0).fit(X, y)
 _ = FilterDisplay.from_estimator(cnn)
 
 # %%
-# The outputs of this layer for one digit. Each map has colors of its own, from its minimum to its
+# The feature maps of this layer for one digit. The colors of each map range from its minimum to its
 # maximum.
 
 _ = FeatureMapDisplay.from_estimator(cnn, X[:1], layer="network.blocks.0.0")

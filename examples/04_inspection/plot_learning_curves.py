@@ -40,8 +40,9 @@ plt.show()
 #
 # A dict compares networks, each in its own color. Here they have the same validation images, which
 # are passed to `fit`, and one of them is the last step of a pipeline with augmentation. Without
-# dropout, the training loss goes to 0, and the validation loss does not. Dropout and augmentation
-# make training more difficult, and the dashed and the solid lines stay close together.
+# dropout, the training loss decreases to almost 0, and the validation loss does not: the network
+# overfits. With dropout or augmentation, the dashed and the solid lines stay close together. Their
+# validation losses are nevertheless not smaller here.
 
 options = {"channels": (16, 32), "max_epochs": 20, "random_state": 0}
 fitted = {
@@ -60,10 +61,10 @@ plt.show()
 # Cross-validation
 # ----------------
 #
-# A list of estimators, such as the folds of a cross-validation, has one color: a thin line for each
-# fold, and a thick line for their mean. Differences between networks that are smaller than those
-# between the thin lines may be due to chance. If folds end after different numbers of epochs, the
-# mean is over the epochs that all of them have.
+# A list contains several fits of one estimator, such as the folds of a cross-validation. Each fold
+# is a thin line, and a thick line is their mean. Differences between networks that are smaller than
+# those between the thin lines may be due to chance. If folds end after different numbers of epochs,
+# the mean is over the epochs that all of them have.
 
 cnn = CNNClassifier(channels=(16, 32), max_epochs=15, early_stopping=True, random_state=0)
 folds = cross_validate(cnn, X_train, y_train, cv=4, return_estimator=True)
@@ -72,8 +73,8 @@ display = HistoryDisplay.from_estimator(folds["estimator"])
 plt.show()
 
 # %%
-# The axes are stored in `ax_`, for everything else that matplotlib can do. Here, the loss gets a
-# logarithmic axis. Records from elsewhere, one dict per epoch, are accepted as well.
+# The axes are stored in `ax_` and can be changed with matplotlib. Here, the loss gets a logarithmic
+# axis. The display can also be created from records, one dict for each epoch, such as `history_`.
 
 display = HistoryDisplay({"dropout": fitted["dropout"].history_}, score_name="accuracy")
 display.plot(colors=["black"])

@@ -1,18 +1,18 @@
 """
-A report to attach to a decision
-================================
+A report about a classifier
+===========================
 
 :class:`~skcnn.inspection.ModelReport` writes one HTML page about a classifier: how good its
 predictions for test images are, which mistakes it makes, how it was trained, its parameters, and
-what data it was tested on. The page loads nothing from elsewhere, so that it can be archived or
-sent by e-mail.
+what data it was tested on. The page is one file that loads nothing from elsewhere, so that it can
+be archived or sent by e-mail.
 """
 
 # %%
 # The classifier
 # --------------
 #
-# Scanned digits, enlarged and augmented, and a small network.
+# The pipeline enlarges and augments images of scanned digits, and ends in a small network.
 
 import tempfile
 from pathlib import Path
@@ -55,11 +55,11 @@ report.to_html(path)
 print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 # %%
-# What it found
-# -------------
+# The findings and the numbers
+# ----------------------------
 #
-# The sentences at the beginning of the page and the numbers are attributes, for example for a
-# script that decides whether a new version is released.
+# The warnings and notes at the beginning of the page, and the numbers, are attributes. A script can
+# use them, for example to decide whether a new version is released.
 
 for kind, text in report.findings:
     print(f"{kind}: {text}")
@@ -74,12 +74,12 @@ table = report.class_table.sort_values("recall")
 errors = [table["recall"] - table["recall_low"], table["recall_high"] - table["recall"]]
 _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
 ax.errorbar(table["recall"], table.index.astype(str), xerr=errors, fmt="o", capsize=3)
-ax.set(xlabel="recall", ylabel="digit", title="Test images that are found")
+ax.set(xlabel="recall", ylabel="digit", title="Recall of each digit")
 plt.show()
 
 # %%
-# The fingerprint identifies the test data: it is the same for the same pixels and labels, whether
-# they are in an array, a list or files.
+# The fingerprint is a hash of the test data: it is the same for the same pixels and labels, whether
+# the images are in an array, a list or files.
 
 print(report.fingerprint.sha256)
 
@@ -87,8 +87,8 @@ print(report.fingerprint.sha256)
 # Other classifiers
 # -----------------
 #
-# The report of a decision tree has neither learning curves nor activation maps, and says so at its
-# end.
+# The report of a decision tree has no learning curves, no layers and no activation maps. The end of
+# the page lists the sections that are left out.
 
 tree = make_pipeline(ImageFlattener(), DecisionTreeClassifier(random_state=0))
 tree_report = ModelReport(tree.fit(X_train, y_train), X_test, y_test)

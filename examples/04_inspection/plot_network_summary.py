@@ -11,9 +11,9 @@ example compares a small network for scanned digits with a pretrained network fo
 # A small network
 # ---------------
 #
-# The names of the layers are those that
 # :class:`~skcnn.inspection.FeatureMapDisplay` and :func:`~skcnn.inspection.class_activation_map`
-# take. Shapes are those of one image, with the channels first.
+# take the names of the layers as `layer`. The shapes are those for one image, with the channels
+# first. A multiply-add is a multiplication and an addition.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_sample_images
@@ -37,9 +37,9 @@ cnn
 # Where the parameters and the computation are
 # --------------------------------------------
 #
-# The summary is also available as a frame of pandas. Most parameters are in the first dense layer,
-# which is connected to all pixels of the last feature maps. Most multiply-adds are in the second
-# convolution, which uses each of its weights at every position.
+# The summary is also available as a data frame of pandas. Most parameters are in the first dense
+# layer, which is connected to all pixels of the last feature maps. Most multiply-adds are in the
+# second convolution, which uses each of its weights at every position.
 
 frame = network_summary(cnn).to_frame()
 frame = frame[frame["n_parameters"] > 0]
@@ -56,8 +56,8 @@ _ = ax.set(xlabel="share of the network in %", ylabel="")
 # A pretrained network
 # --------------------
 #
-# With `depth`, layers that belong together are one row. Only the last layer is trained here, the
-# head, so all other parameters are not trainable. The network is EfficientNet-Lite0, whose weights
+# With ``depth=2``, all blocks of the network are one row. Only the last layer, the head, is trained
+# here, so all other parameters are not trainable. The network is EfficientNet-Lite0, whose weights
 # come with the extra ``skcnn[pretrained]``.
 
 photos = load_sample_images().images

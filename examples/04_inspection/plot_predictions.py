@@ -3,8 +3,8 @@ Images and their predictions
 ============================
 
 :class:`~skcnn.inspection.PredictionGridDisplay` shows images with the predicted label, its
-probability, and the true label where it is another one. The images can be random ones, wrong
-predictions, or the least confident predictions, of any classifier or regressor.
+probability, and the true label if the prediction is wrong. The images can be random ones, wrong
+predictions, the least confident predictions, or confused classes, of any classifier or regressor.
 :class:`~skcnn.inspection.AugmentationDisplay` shows the variants of images that a network is
 trained on.
 """
@@ -50,8 +50,8 @@ plt.show()
 # Least confident predictions
 # ---------------------------
 #
-# The lowest probabilities of the predicted class. They do not need labels: these are the images for
-# which a label of a person helps most.
+# The images with the lowest probabilities of the predicted class. The true labels are not needed:
+# if a person can label only some of the images, these are a good choice.
 
 PredictionGridDisplay.from_estimator(cnn, X_test, select="least_confident")
 plt.show()
@@ -61,8 +61,8 @@ plt.show()
 # ----------------------------------------
 #
 # Up to four images of each pair of a true and a predicted class, the most frequent pair first. The
-# number after the true class is the number of times. A decision tree confuses more digits than the
-# network. All its leaves are pure, so its probabilities are 100%.
+# number after the true class is how often the pair occurs. A decision tree confuses more digits
+# than the network. All its leaves are pure, so its probabilities are 100%.
 
 tree = make_pipeline(ImageFlattener(), DecisionTreeClassifier(random_state=0))
 tree.fit(X_train, y_train)
@@ -73,9 +73,9 @@ plt.show()
 # Photos of different sizes
 # -------------------------
 #
-# Crops of six photos, of different sizes, are resized in the pipeline. The display shows the crops
-# as they were passed, or files as they are, and not what the network gets. Names that are too long
-# for the width of an image are shortened in the middle.
+# The pipeline resizes crops of six photos, which have different sizes. The display shows the crops
+# as they were passed, and not as the network gets them. The same applies to photos in files. Names
+# that are too long for the width of an image are shortened in the middle.
 
 temple, flower = load_sample_images().images
 photos = {
@@ -121,9 +121,9 @@ plt.show()
 # Augmentation
 # ------------
 #
-# The first training images and their variants in the first epochs. The variants are those that the
-# network was trained on, because the `random_state` of the augmenter is an int. They are shown as
-# the network gets them, after the resizing.
+# The first training images and their variants in the first epochs, as the network gets them after
+# the resizing. The variants are those that the network was trained on, because these are the
+# training images and the `random_state` of the augmenter is an int.
 
 AugmentationDisplay.from_estimator(pipe, crops_train)
 plt.show()
