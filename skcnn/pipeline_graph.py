@@ -134,7 +134,7 @@ class FittedPipeline:
 
     @classmethod
     def of(cls, estimator: Any) -> FittedPipeline:
-        """Take a fitted pipeline apart.
+        """Return the parts of a fitted pipeline.
 
         Parameters
         ----------
@@ -155,8 +155,8 @@ class FittedPipeline:
         *steps, (name, final) = pipeline_steps(estimator)
         if not hasattr(final, "net_"):
             raise TypeError(
-                "a pipeline has a torch form if it ends in an estimator of skcnn with a trained "
-                f"network, not in {name}"
+                f"{name} has no network: pass a fitted estimator of skcnn, or a pipeline or search "
+                "that ends in one"
             )
         reader = None
         if steps and isinstance(steps[0][1], ImageReader):

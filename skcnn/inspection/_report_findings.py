@@ -49,8 +49,8 @@ def _about_accuracy(report):
     label, baseline = most_frequent(report)
     if row.low <= baseline:
         yield (
-            f"The accuracy is not shown to be better than {share(baseline)}, that of always "
-            f"predicting the most frequent class, {label!r}."
+            f"The accuracy may be no better than {share(baseline)}, that of always predicting the "
+            f"most frequent class, {label!r}."
         )
     if row.high - row.low > _WIDE:
         yield (
@@ -106,7 +106,7 @@ def _notes(report):
     row = table.iloc[worst]
     yield (
         f"The class with the lowest recall is {table.index.tolist()[worst]!r}: "
-        f"{share(row.recall)} of its {int(row.images):,} images are found."
+        f"{share(row.recall)} of its {int(row.images):,} images are classified correctly."
     )
     yield (
         "Not checked: whether test images, or other photos of the same things, were used to train "

@@ -106,8 +106,9 @@ def activation_maps(report: ModelReport, rows: NDArray) -> tuple[list[Any], str]
         return [None] * len(rows), f"There are no activation maps: {error}."
     remarks = "".join(f" {str(warning.message).rstrip('.')}." for warning in caught)
     return list(maps), (
-        "The activation maps (Grad-CAM, Selvaraju et al. 2017) show where the network finds the "
-        f"predicted class, from dark to bright; each has a scale of its own.{remarks}"
+        "The activation maps (Grad-CAM, Selvaraju et al. 2017) show where the network finds "
+        "evidence for the predicted class, from dark to bright. Each map has its own scale."
+        f"{remarks}"
     )
 
 

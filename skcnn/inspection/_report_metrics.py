@@ -195,8 +195,8 @@ def roc_section(report: ModelReport) -> Section | str:
     text = (
         "The area under a curve is the probability that an image of the class gets a higher "
         f"probability of it than an image of another class. The macro-average, {macro:.4f}, is the "
-        f"mean of the classes; the micro-average, {micro:.4f}, is that of all pairs of an image "
-        "and a class."
+        f"mean of the classes; the micro-average, {micro:.4f}, is the area for all pairs of an "
+        "image and a class together."
     )
     alt = f"ROC curves. Area of the macro-average {macro:.4f}, of the micro-average {micro:.4f}."
     caption = "ROC curves of each class against the others, with their areas, the smallest first."
@@ -218,8 +218,8 @@ def calibration_section(report: ModelReport) -> Section:
         calibration_svg(predictions, report.n_bins),
         f"Reliability diagram: mean probability {share(confidence)}, accuracy {share(accuracy)}, "
         f"calibration error {decimals(error)}.",
-        "Accuracy by the probability of the predicted class; on the diagonal, probabilities are "
-        "what they say. Below: the number of images.",
+        "Accuracy by the probability of the predicted class. On the diagonal, the accuracy is "
+        "equal to the probability. Below: the number of images.",
     )
     return Section("calibration", "Calibration", [figure, Paragraph(text)])
 

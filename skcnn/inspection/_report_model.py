@@ -47,7 +47,8 @@ def history_section(report: ModelReport) -> Section | str:
     figure = Figure(
         svg(draw, (WIDTH, 2.4 * n_panels), "history"),
         f"Learning curves of {len(records)} epochs.",
-        "Loss and score of every epoch. Training scores are those of the network while it learns.",
+        "Loss and accuracy of every epoch. Those of the training images are computed during the "
+        "epoch, while the weights change.",
     )
     return Section("history", "Training", [figure, Paragraph(text)])
 

@@ -1,4 +1,4 @@
-"""ActivationMapDisplay: images with the maps of where a network finds its target."""
+"""ActivationMapDisplay: images with maps of where a network finds evidence for a class."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SIGNED = [(0, "#0072B2"), (0.5, "#56B4E9"), (0.5, "#E69F00"), (1, "#D55E00")]
 
 
 class ActivationMapDisplay:
-    """Images with class activation maps: where a network finds its target.
+    """Images with class activation maps: where a network finds evidence for a class.
 
     It is recommended to use `from_estimator` to create a display. Maps are drawn over the gray
     image, transparent where they are close to 0.
@@ -233,8 +233,8 @@ class ActivationMapDisplay:
         ax : matplotlib axes, default=None
             Axes whose area is divided. None makes a new figure.
         contrast : {"each", "common"}, default="each"
-            Whether the colors of each map range up to the 99 % quantile of its absolute values, or
-            those of all maps up to that of all of them.
+            With "each", the colors of a map end at the 99 % quantile of its absolute values that
+            are not 0. With "common", those of all maps end at the quantile of the values of all.
         show_images : bool, default=True
             Whether each image is also shown without its map, to the left of it.
         n_columns : int, default=None
@@ -244,8 +244,7 @@ class ActivationMapDisplay:
         font_size : float, default=9.0
             Size of the text in points.
         cmap : str or matplotlib colormap, default=None
-            Colors of the maps. None is "inferno", or blue and orange for maps with
-            negative values.
+            Colors of the maps. None is "inferno", or blue and orange if there are negative values.
         alpha : float, default=0.8
             Opacity of the largest values, from 0 to 1.
 

@@ -1,4 +1,4 @@
-"""class_activation_map: where in an image a network finds its target."""
+"""class_activation_map: where in an image a network finds evidence for a class."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def class_activation_map(
     window: int | None = None,
     batch_size: int = 64,
 ) -> NDArray:
-    """Compute where in each image a network finds its target.
+    """Compute where in each image a network finds evidence for a class or another target.
 
-    The maps belong to the original images, before any resizing by the pipeline. The estimator is
-    not changed: maps are computed with a copy of its network in evaluation mode.
+    The maps have the height and width of the original images, before any resizing by the pipeline.
+    The estimator is not changed: maps are computed with a copy of its network in evaluation mode.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ def class_activation_map(
         Images in any form that the estimator takes.
     target : label, int, or array-like of shape (n_images,), default=None
         Output of the network to explain: a label in `classes_` of a classifier, or a column of the
-        targets of a regressor. One for all images, or one for each. None is the predicted class,
-        for indicators of labels that with the highest probability, and the first column of a
-        regressor.
+        targets of a regressor. One for all images, or one for each. None is the predicted class
+        (of a multilabel classifier, the label with the highest probability), or the first column
+        of a regressor.
     method : {"grad_cam", "grad_cam++", "cam", "score_cam", "occlusion", "saliency", \
             "integrated_gradients"}, default="grad_cam"
         Method, see the Notes.
     layer : str, default=None
-        Name of the layer whose feature maps are weighted by the first four methods, one of
-        ``estimator.module_.named_modules()``. None is the last layer with feature maps.
+        Name of the layer whose feature maps are weighted by the first four methods.
+        `network_summary` lists the names. None is the last layer with feature maps.
     window : int, default=None
         Side of the squares of "occlusion", in pixels of the input of the network. None is a fifth
         of the shorter side of this input.
@@ -104,11 +104,13 @@ def class_activation_map(
     Warns
     -----
     UserWarning
-        If maps are 0 everywhere, or the feature maps have a single cell.
+        If maps are 0 everywhere, the feature maps have a single cell, or the pixel values have
+        another scale than those of fit.
 
     Notes
     -----
-    The methods explain an output of the network: the logit of a class, or the standardized target.
+    The methods explain an output of the network: that of a class before the softmax (the logit), or
+    the standardized target.
 
     * "grad_cam" [1]_, "grad_cam++" [2]_, "cam" [3]_ and "score_cam" [4]_ are weighted sums of the
       feature maps of a layer, at the resolution of that layer, which is coarse. Negative values are
@@ -133,10 +135,11 @@ def class_activation_map(
 
     "grad_cam++" and "score_cam" depend little on the class: they show where features are. In a
     network that flattens its feature maps, such as "plain", the weights of "grad_cam" are means
-    over the image, which can all be negative; the map is then 0.
+    over the image, which can all be negative; the map is then 0. It means that the method finds no
+    evidence for the target in this layer, and not that the prediction is wrong: use "occlusion".
 
-    A map shows which parts of an image an output depends on, and not why. Other parts may serve as
-    well, and a network with random weights has maps, too.
+    A map shows which parts of an image an output depends on, and not why. The prediction may be the
+    same without these parts, and a network with random weights has maps, too.
 
     References
     ----------

@@ -92,7 +92,7 @@ class AugmentationDisplay:
         X : images of shape (n_images, ...) or paths of shape (n_images,)
             Images as `estimator` takes them. The first ones are shown. If they are the training
             images and the `random_state` of the augmenter is an int, the variants are those that a
-            network is trained on, otherwise variants of the same kind.
+            network is trained on. Otherwise, they are other variants of the same kind.
         n_images : int, default=4
             Number of images to show.
         n_epochs : int, default=6

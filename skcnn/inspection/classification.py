@@ -98,9 +98,10 @@ def classification_summary(
     and the accuracy of each bin are averaged, weighted by the number of images. The error is never
     negative, so that it is too large on average, and larger still in resamples: their percentiles
     would miss the true error of a well calibrated classifier. The interval is therefore from twice
-    the value minus the upper percentile, to twice the value minus the lower one. It is extended to
-    0 if the value is one that labels drawn from the predicted probabilities would give (below
-    their percentile of `confidence_level`) [4]_, and to the value.
+    the value minus the upper percentile, to twice the value minus the lower one. It always contains
+    the value. It also contains 0 if the value may be due to chance: if it is not larger than the
+    `confidence_level` quantile of the errors of labels that are drawn from the predicted
+    probabilities [4]_.
 
     References
     ----------

@@ -172,8 +172,8 @@ class FilterDisplay:
         ax : matplotlib axes, default=None
             Axes whose area is divided. None makes a new figure.
         contrast : {"each", "common"}, default="each"
-            Weights of 0 are shown in medium gray. The weight that is shown in black or white, or in
-            a saturated color, has the largest absolute value of each filter, or of all filters.
+            Weights of 0 are shown in medium gray. The weight with the largest absolute value, of
+            each filter or of all filters, is shown in black or white, or in a saturated color.
         n_columns : int, default=None
             Number of columns. None makes about as many as there are rows.
         cmap : str or matplotlib colormap, default="gray"

@@ -18,9 +18,10 @@ class HistoryDisplay:
     """Learning curves: the loss and the score of every epoch.
 
     It is recommended to use `from_estimator` to create a display. Training is drawn dashed and
-    validation solid, each estimator in its own color, and the best epoch is marked by a circle. Of
-    several fits of one estimator, such as the folds of a cross-validation, each is a thin line, and
-    a thick line is their mean over the epochs that all of them have.
+    validation solid, each estimator in its own color, and a circle marks the best epoch if there
+    are validation images. Of several fits of one estimator, such as the folds of a
+    cross-validation, each is a thin line, and a thick line is their mean over the epochs that all
+    of them have.
 
     Parameters
     ----------

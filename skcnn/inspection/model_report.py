@@ -59,9 +59,9 @@ class ModelReport:
     The page loads nothing from elsewhere. It has the metrics with confidence intervals, a table of
     the classes, the confusion matrix, ROC curves, the calibration, the most confident mistakes with
     activation maps, learning curves, the layers of the network, all parameters, the versions of the
-    packages and a fingerprint of the data, and it begins with what matters for a decision. What a
-    classifier does not have, such as learning curves of a decision tree, is left out, and the page
-    says so.
+    packages and a fingerprint of the data. It begins with a summary: the main numbers, warnings and
+    notes. What a classifier does not have, such as learning curves of a decision tree, is left out.
+    The page lists the sections that are left out.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ class ModelReport:
     integers from 0 to 255, or else the letter d and little-endian float64. The hash is the same for
     images in another order, of another dtype or in files that are decoded to the same pixels.
 
-    The page names the files of the mistakes, but not their folders. Parameters are shown as they
-    are.
+    The page names the files of the mistakes, but not their folders. The values of all parameters
+    are shown, paths among them.
 
     Examples
     --------

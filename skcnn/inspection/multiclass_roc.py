@@ -37,8 +37,9 @@ class MulticlassRocDisplay:
         Area under the curve of each class.
     micro, macro : dict
         Averages, with the keys "fpr", "tpr" and "roc_auc". The micro-average is the curve of
-        all pairs of an image and a class. The macro-average is the mean of the true positive rates
-        of the classes at each false positive rate, and its area is the mean of the areas.
+        all pairs of an image and a class together. The macro-average is the mean of the true
+        positive rates of the classes at each false positive rate, and its area is the mean of the
+        areas.
     name : str, default=None
         Name of the classifier, the title of the figure.
 
@@ -116,7 +117,7 @@ class MulticlassRocDisplay:
             Number of classes, at most 6, that are drawn in color: those of the smallest areas. The
             others are gray.
         log_scale : bool, default=False
-            Whether the axis of the false positive rate is logarithmic. It tells curves apart that
+            Whether the axis of the false positive rate is logarithmic, which separates curves that
             are close to the upper left corner.
 
         Returns

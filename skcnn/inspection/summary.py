@@ -49,7 +49,7 @@ def network_summary(
     -------
     summary : NetworkSummary
         Summary. ``print(summary)`` shows it as text, a notebook shows it as a table, and
-        ``summary.to_frame()`` is a frame of pandas.
+        ``summary.to_frame()`` returns a data frame of pandas.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def network_summary(
       earlier one or share its memory. Intermediate results within a layer are not counted.
       Predictions need less memory, because they do not keep the outputs of all layers.
 
-    Sums over the rows are the totals for each `depth`. The numbers are those of a copy of the
+    For every `depth`, the rows add up to the totals. The numbers are those of a copy of the
     network in evaluation mode, without hooks of the user.
 
     Examples

@@ -1,4 +1,4 @@
-"""NetworkSummary: a table of the layers of a network as text, HTML and a frame."""
+"""NetworkSummary: a table of the layers of a network as text, HTML and a data frame."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class NetworkSummary:
         return sum(layer.activation_bytes for layer in self.layers)
 
     def to_frame(self) -> DataFrame:
-        """Return the layers as a frame.
+        """Return the layers as a data frame.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class NetworkSummary:
             import pandas as pd
         except ImportError as error:
             raise ImportError(
-                'a frame needs pandas: install it with pip install "skcnn[plot]"'
+                'a data frame needs pandas: install it with pip install "skcnn[plot]"'
             ) from error
         index = pd.Index([layer.name for layer in self.layers], name="layer")
         columns = ("output_shape", "n_parameters", "n_trainable", "multiply_adds")

@@ -414,7 +414,7 @@ def test_arguments_that_a_method_does_not_use(plain):
 
 def test_other_estimators():
     forest = make_pipeline(ImageFlattener(), RandomForestClassifier(2)).fit(X, y)
-    with pytest.raises(TypeError, match="ends in an estimator of skcnn"):
+    with pytest.raises(TypeError, match="pass a fitted estimator of skcnn"):
         class_activation_map(forest, X)
 
 

@@ -329,7 +329,7 @@ def test_nothing_to_warn_about():
 @pytest.mark.parametrize(
     ("proba", "y", "expected"),
     [
-        (*chances(400, 0.52), "not shown to be better than 50.0%, that of always predicting"),
+        (*chances(400, 0.52), "may be no better than 50.0%, that of always predicting"),
         (*chances(60, 0.8), "There are few test images, 60: the interval of the accuracy is"),
         (*chances(1000, 0.8, confidence=0.97), "badly calibrated, and too high on average"),
         (*chances(1000, 0.95, confidence=0.7), "badly calibrated, and too low on average"),
