@@ -17,7 +17,7 @@ from skcnn.robustness import CORRUPTIONS
 from skcnn.robustness.corruptions import KINDS, blur, clutter, digital, noise, weather
 from skcnn.robustness.corruptions._filters import convolve, motion_kernel, zoom
 from skcnn.robustness.corruptions._textures import frost_texture, plasma
-from skcnn.robustness.corruptions.kinds import corrupt_image, generator
+from skcnn.robustness.corruptions.kinds import check_kinds, corrupt_image, generator
 from skcnn.robustness.corruptions.levels import Levels
 
 GRAY = np.full((224, 224, 3), 0.5)
@@ -345,3 +345,18 @@ def test_images_are_not_changed_in_place(photos):
         before = photos[32].copy()
         corrupt_image(photos[32], kind, 5, rng(), (0, 1))
         np.testing.assert_array_equal(photos[32], before)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "error", "message"),
+    [
+        (np.dtype("uint8"), TypeError, "must be the name of a corruption, or a sequence"),
+        ("fogg", ValueError, "'fogg', but the kinds are"),
+        ([["fog"]], ValueError, r"\['fog'\], but the kinds are"),
+        ([], ValueError, "at least one kind"),
+        (["fog", "fog"], ValueError, "none twice"),
+    ],
+)
+def test_kinds_that_do_not_exist(kinds, error, message):
+    with pytest.raises(error, match=message):
+        check_kinds(kinds, "kinds")

@@ -49,11 +49,19 @@ def check_kinds(kinds: Any, name: str) -> tuple[str, ...]:
 
     Raises
     ------
+    TypeError
+        If it is no collection.
     ValueError
         If there is none, or one is unknown or given twice.
     """
-    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
-    unknown = next((kind for kind in kinds if kind not in KINDS), None)
+    try:
+        kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    except TypeError:
+        raise TypeError(
+            f"{name}={kinds!r} must be the name of a corruption, or a sequence of names: "
+            f"{', '.join(KINDS)}"
+        ) from None
+    unknown = next((kind for kind in kinds if not (isinstance(kind, str) and kind in KINDS)), None)
     if unknown is not None:
         raise ValueError(f"{name} holds {unknown!r}, but the kinds are {', '.join(KINDS)}")
     if not kinds or len(set(kinds)) < len(kinds):
