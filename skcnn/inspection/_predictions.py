@@ -171,7 +171,8 @@ def check_classifier(estimator: Any, caller: str) -> str:
 def listed(labels: list, limit: int = 5) -> str:
     """Return labels as text for a message: the first ones, and how many others there are."""
     shown = ", ".join(map(repr, labels[:limit]))
-    return shown if len(labels) <= limit else f"{shown} and {len(labels) - limit} others"
+    n_others = len(labels) - limit
+    return shown if n_others <= 0 else f"{shown} and {n_others} other{'s' if n_others > 1 else ''}"
 
 
 def _check_labels(y, name):

@@ -66,12 +66,12 @@ def _about_classes(report):
     few = table.index[(table["images"] > 0) & (table["images"] < _FEW)].tolist()
     if few:
         yield (
-            f"Fewer than {_FEW} test images are of the class {listed(few)}: see the interval of "
-            "its recall."
+            f"Classes with fewer than {_FEW} test images: {listed(few)}. The intervals of their "
+            "recall are wide."
         )
     never = table.index[(table["images"] > 0) & (table["predicted"] == 0)].tolist()
     if never:
-        yield f"Never predicted, although there are images of it: the class {listed(never)}."
+        yield f"Classes with test images that are never predicted: {listed(never)}."
 
 
 def _about_data(report):
