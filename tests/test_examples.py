@@ -12,7 +12,12 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = sorted((ROOT / "examples").rglob("*.py"))
 
 # Packages whose distribution has another name than the module.
-DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "imblearn": "imbalanced-learn",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 
 # A notebook has no file, and the options of its kernel are in `sys.argv`.
 NOT_IN_NOTEBOOKS = {"__doc__", "__file__", "argv", "argparse"}
@@ -51,7 +56,7 @@ def declared():
     """Return the distributions that the examples may import: those of the package and of extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    requirements = [*project["dependencies"], *extras["plot"]]
+    requirements = [*project["dependencies"], *extras["plot"], *extras["imbalance"]]
     return {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements}
 
 

@@ -9,14 +9,14 @@ evidence is known. Two methods need the extra ``skcnn[explain]``, and the pretra
 ``skcnn[pretrained]``.
 """
 
-# sphinx_gallery_thumbnail_number = 2
-
 # %%
 # Images where the place of the evidence is known
 # -----------------------------------------------
 #
 # Each image has one digit from 0 to 3 in a random place, and four tiles with the same pixels in
 # random order. The class is the digit, and its place is stored as a mask.
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,20 +1,20 @@
 """
-Rare classes
-============
+Remedies for class imbalance
+============================
 
 If some classes have few training images, a network predicts them too seldom. This example compares
 remedies on the digits of scikit-learn: the most frequent digit has 120 training images, the rarest
 has 6. The test images are equally frequent, and the score is the balanced accuracy, which is the
-mean of the recalls of all classes.
+mean of the recalls of all classes. The samplers need the extra ``skcnn[imbalance]``.
 """
-
-# sphinx_gallery_thumbnail_number = 2
 
 # %%
 # The training images
 # -------------------
 #
 # The number of images decreases exponentially from the digit 0 to the digit 9.
+
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
