@@ -7,7 +7,6 @@ from functools import partial, reduce
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from skcnn.networks.layers import BatchNorm2d
 
@@ -171,11 +170,10 @@ class StochasticDepth(nn.Module):
 
 
 class PaddedConv2d(nn.Conv2d):
-    """Convolution whose stride is at most the size of the feature maps.
+    """Convolution that is computed in float32 if its stride reaches the size of the feature maps.
 
-    A larger stride has no effect, if the padding on both sides is smaller than the kernel. But the
-    gradients of the weights in bfloat16 would be undefined for it, because of an error in a kernel
-    of oneDNN.
+    Because of an error in a kernel of oneDNN, the gradients of such a convolution would be
+    undefined in bfloat16.
     """
 
     def forward(self, images: Tensor) -> Tensor:
@@ -191,16 +189,12 @@ class PaddedConv2d(nn.Conv2d):
         images : tensor of shape (n_images, n_out_channels, out_height, out_width)
             Feature maps.
         """
-        stride = [min(step, axis) for axis, step in zip(images.shape[2:], self.stride, strict=True)]
-        return functional.conv2d(
-            images,
-            self.weight,
-            self.bias,
-            stride,
-            self.padding,
-            self.dilation,
-            self.groups,
-        )
+        device = images.device.type
+        axes = zip(images.shape[2:], self.stride, strict=True)
+        if torch.is_autocast_enabled(device) and any(1 < step >= axis for axis, step in axes):
+            with torch.autocast(device, enabled=False):
+                return super().forward(images.float())
+        return super().forward(images)
 
 
 def apply_layers(layers: Iterable[nn.Module], features: Tensor) -> Tensor:

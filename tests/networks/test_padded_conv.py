@@ -1,4 +1,4 @@
-"""Gradients of convolutions whose stride is larger than the feature maps."""
+"""Gradients of convolutions whose stride reaches the size of the feature maps."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.nn import functional
 from skcnn.networks import PlainNetwork
 from skcnn.networks.blocks import PaddedConv2d
 
-SIZES = [(1, 1), (9, 1), (1, 9), (2, 2), (3, 3), (5, 4), (8, 8)]
+SIZES = [(1, 1), (9, 1), (1, 9), (2, 2), (6, 2), (2, 6), (3, 3), (5, 4), (8, 8)]
 
 
 def fill_freed_memory():
@@ -29,7 +29,7 @@ def gradient(weight, run, bfloat16):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stride", [2, 3, 50])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
-@pytest.mark.parametrize(("n_in", "n_out"), [(1, 32), (3, 2), (3, 8)])
+@pytest.mark.parametrize(("n_in", "n_out"), [(1, 32), (3, 2), (3, 8), (64, 64)])
 def test_gradients_in_bfloat16_are_those_in_float32(n_in, n_out, kernel_size, stride, size):
     images = torch.randint(0, 7, (8, n_in, *size)).float()
     images = images.contiguous(memory_format=torch.channels_last)
