@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_consistent_length, column_or_1d
 from torch import Tensor, nn
 
+from skcnn.networks.folding import fold_batch_norms
 from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.preprocessing.normalizer import Normalize
@@ -85,7 +86,9 @@ class Victim:
     @cached_property
     def network(self) -> nn.Module:
         """Copy of the network in evaluation mode, on the device of predictions."""
-        return self.pipeline.network().to(available_device(self.pipeline.final.device))
+        network = self.pipeline.network()
+        fold_batch_norms(network)
+        return network.to(available_device(self.pipeline.final.device)).requires_grad_(False)
 
     def model(self, shape: tuple[int, ...], dtype: np.dtype) -> Model:
         """Return the function from the pixel values of images of a shape and dtype to logits."""
