@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from skcnn.networks import PlainNetwork
+from skcnn.networks import BACKBONES, PlainNetwork
 from skcnn.networks.blocks import PaddedConv2d
 
 SIZES = [(1, 1), (9, 1), (1, 9), (2, 2), (6, 2), (2, 6), (3, 3), (5, 4), (8, 8)]
@@ -54,3 +54,13 @@ def test_gradients_in_bfloat16_are_those_in_float32(n_in, n_out, kernel_size, st
 def test_plain_networks_use_it_for_strides(stride):
     network = PlainNetwork(1, 8, 8, 2, channels=(4,), stride=stride)
     assert isinstance(network.blocks[0][0], PaddedConv2d) == (stride > 1)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "squeezenet1_0", "squeezenet1_1"])
+def test_backbones_that_are_trained_in_bfloat16_use_it_for_strides(name):
+    with torch.device("meta"):
+        network = BACKBONES[name].builder(3, 64, 64, 2)
+    convolutions = [part for part in network.modules() if isinstance(part, torch.nn.Conv2d)]
+    strided = [part for part in convolutions if max(part.stride) > 1]
+    assert strided
+    assert all(isinstance(part, PaddedConv2d) for part in strided)
