@@ -155,8 +155,8 @@ class FittedPipeline:
         *steps, (name, final) = pipeline_steps(estimator)
         if not hasattr(final, "net_"):
             raise TypeError(
-                f"{name} has no network: pass a fitted estimator of skcnn, or a pipeline or search "
-                "that ends in one"
+                f"{name} has no trained network: pass a fitted estimator of skcnn, or a pipeline "
+                "or search that ends in one"
             )
         reader = None
         if steps and isinstance(steps[0][1], ImageReader):

@@ -213,11 +213,15 @@ REFUSED = {
         ValueError,
         "HOGExtractor .* no torch form",
     ),
-    "transformer": (lambda: fitted(ImageNormalizer()), TypeError, "ImageNormalizer has no network"),
+    "transformer": (
+        lambda: fitted(ImageNormalizer()),
+        TypeError,
+        "ImageNormalizer has no trained network",
+    ),
     "embedder": (
         lambda: fitted(ImageEmbedder(weights=None, input_size=32)),
         TypeError,
-        "ImageEmbedder has no network: pass",
+        "ImageEmbedder has no trained network: pass",
     ),
     "embedder before a network": (
         lambda: fitted(ImageEmbedder(weights=None, input_size=32), cnn(image_shape=(32, 40))),

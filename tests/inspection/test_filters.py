@@ -142,5 +142,5 @@ def test_errors(cnn):
         FilterDisplay.from_estimator(cnn, contrast="map")
     with pytest.raises(ValueError, match="'max_filters' parameter"):
         FilterDisplay.from_estimator(cnn, max_filters=0)
-    with pytest.raises(TypeError, match="not in ImageEmbedder"):
+    with pytest.raises(TypeError, match="ImageEmbedder has no trained network"):
         FilterDisplay.from_estimator(ImageEmbedder(cnn).fit(X))

@@ -125,6 +125,8 @@ def test_layers_by_name():
 
 def test_recorded_outputs_are_not_changed_by_later_layers():
     module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(inplace=True), nn.Flatten())
+    with torch.no_grad():
+        module[0].weight.copy_(torch.linspace(-1, 1, 18).reshape(2, 1, 3, 3))  # negative, positive
     batch = as_tensor(images(2, 5, 5, 1), module)
     with recorded_outputs(module[0]) as outputs:
         found = module(batch)
