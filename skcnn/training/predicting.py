@@ -9,6 +9,7 @@ from itertools import chain
 import torch
 
 from skcnn.networks.inference import prediction_function
+from skcnn.settings import fixed_settings
 from skcnn.training.augmented_inference import average_over_variants
 from skcnn.training.compute_threads import compute_threads
 from skcnn.training.forks import computing
@@ -66,12 +67,13 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
     # A single batch does not reuse freed memory.
     memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
     with net.lock.module(net.module_) as module, memory:
-        with torch.no_grad(), compute_threads(work):
+        with fixed_settings(), torch.no_grad(), compute_threads(work):
             repeated = len(batches) > _FEW_BATCHES
             plain = _plain_function(prediction_module(module, device), repeated)
             function = average_over_variants(plain, test_time_augmentation)
         for images, _ in batches:
             with (
+                fixed_settings(),  # of a user who calls the net itself
                 torch.autocast(device.type, enabled=False),
                 torch.no_grad(),
                 compute_threads(work),
