@@ -69,7 +69,7 @@ plt.show()
 # The comparison
 # --------------
 #
-# Each model is trained three times with 1, 4 and 16 images of each class, each time with different
+# Each model is trained twice with 1, 4 and 16 images of each class, each time with different
 # images. The network that is trained from random weights is ``CNNClassifier("fast")`` with fewer
 # channels than by default, which saves time.
 #
@@ -83,10 +83,10 @@ models = {
 
 
 def splits(y, n_train):
-    """Return three splits, whose training images are in random order, the classes in turn."""
+    """Return two splits, whose training images are in random order, the classes in turn."""
     rng = np.random.default_rng(0)
     classes, test = np.unique(y), np.arange(n_train, len(y))
-    for _ in range(3):
+    for _ in range(2):
         of_class = [rng.permutation(np.flatnonzero(y[:n_train] == label))[:16] for label in classes]
         yield np.stack(of_class, axis=1).ravel(), test
 
