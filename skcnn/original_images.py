@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from skcnn.images import image_shape_of_rows, inspect_images, reshape_images
+from skcnn.lazy import LazyImages
 from skcnn.pipeline_graph import pipeline_steps
 from skcnn.preprocessing import ImageReader
 
@@ -48,3 +50,25 @@ def original_images(
     X = X if form == "lazy" else np.asarray(X)  # of a frame
     image_shape = image_shape_of_rows(X.shape[1], image_shape)
     return reshape_images(X, image_shape[:2] if image_shape[2] == 1 else image_shape)
+
+
+def original_batches(images: Any, batch_size: int) -> Iterator:
+    """Yield batches of images; of files, while threads read the next ones.
+
+    Parameters
+    ----------
+    images : array, object array or LazyImages of length n_images
+        Images, as `original_images` returns them.
+    batch_size : int
+        Number of images in a batch.
+
+    Yields
+    ------
+    batch : array or list of arrays
+        Consecutive images.
+    """
+    if isinstance(images, LazyImages):
+        yield from images.read_parts(batch_size)
+        return
+    for start in range(0, len(images), batch_size):
+        yield images[start : start + batch_size]

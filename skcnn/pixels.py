@@ -202,6 +202,16 @@ class ValueRange:
                 return low, high
         return None
 
+    def limits(self) -> tuple[float, float]:
+        """Return the usual range that the values are in, or else their minimum and maximum.
+
+        Returns
+        -------
+        low, high : float
+            Limits.
+        """
+        return self.usual() or (self.low, self.high)
+
 
 def dtype_range(dtype: Any) -> tuple[int, int] | None:
     """Return the limits of a dtype that is used for its whole range.

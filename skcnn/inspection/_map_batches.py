@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from skcnn.inspection._map_geometry import project_maps
 from skcnn.inspection._network import as_tensor
-from skcnn.lazy import LazyImages
 from skcnn.networks.inference import prediction_function
 from skcnn.operations import AffineMap
+from skcnn.original_images import original_batches
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.pixel_scale import ScaleMonitor
 from skcnn.training.augmented_inference import average_over_variants
@@ -68,7 +68,7 @@ def all_maps(
     batches = _Batches(pipeline, network, function, cells)
     explained = np.empty(len(images), np.intp)
     monitor, zeros, start = ScaleMonitor(), [], 0
-    for originals in _originals(images, batch_size):
+    for originals in original_batches(images, batch_size):
         stop = start + len(originals)
         inputs = np.asarray(pipeline.network_input(originals))
         monitor.add(inputs)
@@ -83,15 +83,6 @@ def all_maps(
     if not are_equal and len({one.shape for one in maps}) == 1:
         return np.stack(list(maps)), explained
     return maps, explained
-
-
-def _originals(images, batch_size) -> Iterator:
-    """Yield batches of the original images; of files, while threads read the next ones."""
-    if isinstance(images, LazyImages):
-        yield from images.read_parts(batch_size)
-        return
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]
 
 
 class _Batches:

@@ -239,4 +239,4 @@ def display_limits(images: Any) -> tuple[float, float]:
             values.add(finite)
     if values.low > values.high:  # there is no number
         return 0.0, 1.0
-    return values.usual() or (values.low, values.high)
+    return values.limits()

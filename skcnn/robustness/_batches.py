@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from functools import cache
 from math import inf
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from skcnn.lazy import LazyImages
+from skcnn.original_images import original_batches
 from skcnn.pixel_scale import ScaleMonitor
 from skcnn.pixels import ValueRange
 from skcnn.robustness._victim import Victim
@@ -116,15 +114,6 @@ class Attacker:
             warnings.warn(warning, UserWarning, stacklevel=2)
 
 
-def original_batches(images: Any, batch_size: int) -> Iterator:
-    """Yield batches of the original images; of files, while threads read the next ones."""
-    if isinstance(images, LazyImages):
-        yield from images.read_parts(batch_size)
-        return
-    for start in range(0, len(images), batch_size):
-        yield images[start : start + batch_size]
-
-
 def image_range(victim: Victim, batch_size: int) -> tuple[float, float]:
     """Return the range of the pixel values of the images that are attacked.
 
@@ -155,7 +144,7 @@ def image_range(victim: Victim, batch_size: int) -> tuple[float, float]:
     for batch in original_batches(victim.images, batch_size):
         for image in batch:
             values.add(image)
-    limits = values.usual() or (values.low, values.high)
+    limits = values.limits()
     if limits[0] == limits[1]:
         raise ValueError(
             f"all pixels of X have the value {limits[0]:g}, so their range is not known: pass "

@@ -144,7 +144,7 @@ def _find_range(images):
     for part in images.clean().read_parts(images_at_a_time(images.shape[1:])):
         for image in part if isinstance(part, list) else [part]:
             values.add(image)
-    limits = values.usual() or (values.low, values.high)
+    limits = values.limits()
     if limits[0] == limits[1]:
         raise ValueError(
             f"all pixels of X have the value {limits[0]:g}, so their range is not known: pass "

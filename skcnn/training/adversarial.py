@@ -85,7 +85,7 @@ def training_range(dataset):
         return limits
     values = ValueRange()
     channel_statistics(dataset.images, None, dataset.rows, _MAX_IMAGES, observe=values.add)
-    return values.usual() or (values.low, values.high)
+    return values.limits()
 
 
 def check_adversary(attack, limits, images, name):
