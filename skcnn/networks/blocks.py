@@ -169,34 +169,6 @@ class StochasticDepth(nn.Module):
         return f"p={self.p}"
 
 
-class PaddedConv2d(nn.Conv2d):
-    """Convolution that is computed in float32 if its stride reaches the size of the feature maps.
-
-    Because of an error in a kernel of oneDNN, the gradients of such a convolution would be
-    undefined in bfloat16.
-    """
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Convolve feature maps.
-
-        Parameters
-        ----------
-        images : tensor of shape (n_images, n_channels, height, width)
-            Feature maps.
-
-        Returns
-        -------
-        images : tensor of shape (n_images, n_out_channels, out_height, out_width)
-            Feature maps.
-        """
-        device = images.device.type
-        axes = zip(images.shape[2:], self.stride, strict=True)
-        if torch.is_autocast_enabled(device) and any(1 < step >= axis for axis, step in axes):
-            with torch.autocast(device, enabled=False):
-                return super().forward(images.float())
-        return super().forward(images)
-
-
 def apply_layers(layers: Iterable[nn.Module], features: Tensor) -> Tensor:
     """Apply layers one after the other.
 
@@ -233,7 +205,7 @@ def conv_norm(
         The layers.
     """
     pad = kernel_size // 2
-    conv = PaddedConv2d(n_in, n_out, kernel_size, stride, pad, groups=groups, bias=False)
+    conv = nn.Conv2d(n_in, n_out, kernel_size, stride, pad, groups=groups, bias=False)
     layers = [conv, BatchNorm2d(n_out, eps), *([activation()] if activation else [])]
     return nn.Sequential(*layers)
 

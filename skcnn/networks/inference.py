@@ -13,7 +13,7 @@ from torch.nn.modules import module as torch_module
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from skcnn.networks.backbone_network import BackboneNetwork
-from skcnn.networks.blocks import Block, PaddedConv2d, StochasticDepth
+from skcnn.networks.blocks import Block, StochasticDepth
 from skcnn.networks.fast import FastNetwork
 from skcnn.networks.layers import BatchNorm2d, ResizeInput, Standardize
 from skcnn.networks.plain import PlainNetwork
@@ -172,7 +172,7 @@ def _steps(layers, dtype, packs):
 
 
 def _is_convolution(layer):
-    kinds = (nn.Conv2d, PaddedConv2d, Whitening)
+    kinds = (nn.Conv2d, Whitening)
     return (
         type(layer) in kinds
         and layer.padding_mode == "zeros"

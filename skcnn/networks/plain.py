@@ -14,7 +14,6 @@ from torch import nn
 
 from skcnn._validation import LAYERS, SIZE_OF_AXIS, Fractions
 from skcnn.networks.activations import ACTIVATIONS, MONOTONE
-from skcnn.networks.blocks import PaddedConv2d
 from skcnn.networks.layers import BatchNorm2d, Dropout
 from skcnn.networks.pooling import FlattenChannelsLast
 
@@ -126,8 +125,7 @@ class PlainNetwork(nn.Module):
             # An even kernel needs one more zero on the far side, which nn.Conv2d cannot add.
             layers: list[nn.Module] = [nn.ZeroPad2d((0, 1, 0, 1))] if pad % 2 else []
             sizes = (in_channels, out_channels, kernel_size, stride, pad // 2)
-            convolution = nn.Conv2d if stride == 1 else PaddedConv2d
-            layers.append(convolution(*sizes, bias=not batch_norm))
+            layers.append(nn.Conv2d(*sizes, bias=not batch_norm))
             layers += [BatchNorm2d(out_channels)] if batch_norm else []
             layers += _pool_and_activate(activation, pooling, window)
             blocks.append(nn.Sequential(*layers))

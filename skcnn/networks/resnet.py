@@ -8,7 +8,7 @@ from itertools import chain
 from torch import Tensor, nn
 
 from skcnn.networks.backbone_network import BackboneNetwork, initialize
-from skcnn.networks.blocks import Block, PaddedConv2d, apply_layers
+from skcnn.networks.blocks import Block, apply_layers
 from skcnn.networks.layers import BatchNorm2d
 from skcnn.networks.pooling import GlobalAvgPool2d
 
@@ -60,7 +60,7 @@ class ResNet(BackboneNetwork):
         bottleneck: bool = False,
     ) -> None:
         super().__init__()
-        self.conv1 = PaddedConv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
+        self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = BatchNorm2d(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
@@ -150,4 +150,4 @@ class _ResidualBlock(Block):
 
 def _conv(n_in, n_out, kernel_size, stride):
     pad = kernel_size // 2
-    return PaddedConv2d(n_in, n_out, kernel_size, stride, pad, bias=False)
+    return nn.Conv2d(n_in, n_out, kernel_size, stride, pad, bias=False)

@@ -11,7 +11,7 @@ from skcnn.networks.backbone_network import (
     check_least_size,
     initialize,
 )
-from skcnn.networks.blocks import Block, PaddedConv2d
+from skcnn.networks.blocks import Block
 from skcnn.networks.layers import Dropout
 from skcnn.networks.pooling import GlobalAvgPool2d, MaxPool3x3
 
@@ -82,7 +82,7 @@ class SqueezeNet(BackboneNetwork):
         n_in, kernel_size = STEM[version]
         check_least_size(self, height, width, least=kernel_size)
         layers: list[nn.Module] = [
-            PaddedConv2d(in_channels, n_in, kernel_size, stride=2),
+            nn.Conv2d(in_channels, n_in, kernel_size, stride=2),
             nn.ReLU(),
         ]
         for number, (n_squeezed, n_out) in enumerate(FIRE):
