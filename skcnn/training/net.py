@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import EpochTimer
+from skorch.callbacks import Callback, EpochTimer
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
@@ -114,14 +114,14 @@ class ImageNeuralNet(NeuralNet):
         own_callbacks : sequence of Callback, default=()
             Callbacks of this training, which are removed afterwards.
         callbacks : list of Callback, default=None
-            Callbacks of the user, which are copied.
+            Callbacks of the user, whose shallow copies are used.
 
         Returns
         -------
         self : object
             The net.
         """
-        self.callbacks = [*own_callbacks, *copy.deepcopy(list(callbacks or []))]
+        self.callbacks = [*own_callbacks, *map(_copied, callbacks or [])]
         self.initialize_callbacks()
         self.train_split = predefined_split(valid) if valid is not None else None
         self.criterion_ = Criterion.of(self.options, self.target_type, dataset).to(self.device)
@@ -385,6 +385,17 @@ class ImageNeuralNet(NeuralNet):
             self.optimizer_ = None
         else:
             load_optimizer(self.optimizer_, state["optimizer"])
+
+
+def _copied(item):
+    """Return a shallow copy of a callback, or of the callback in a pair with its name.
+
+    A deep copy would report to a copy of the trial, of the file or of the run that it refers to.
+    """
+    if isinstance(item, Callback):
+        return copy.copy(item)
+    name, callback = item
+    return name, copy.copy(callback)
 
 
 def _optimizer_parameters(parameters, options):

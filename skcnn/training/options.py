@@ -101,8 +101,9 @@ class TrainingParameters:
         Whether `fit` continues from the weights of the previous call. The state of the optimizer
         is pickled only if this is True.
     callbacks : list of skorch.callbacks.Callback, default=None
-        Callbacks of skorch, or pairs (name, callback). They are copied before use. Callbacks of
-        scikit-learn are passed to `set_callbacks` instead.
+        Callbacks of skorch, or pairs (name, callback). Shallow copies of them are used, so that
+        objects that they refer to are shared. Callbacks of scikit-learn are passed to
+        `set_callbacks` instead.
     device : str or torch.device, default="auto"
         Device of the network. "auto" uses a GPU if there is one.
     precision : {"auto", "bfloat16", "float32"}, default="auto"

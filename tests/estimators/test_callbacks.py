@@ -101,6 +101,20 @@ class TestSkorchCallbacks:
         assert cnn.get_params()["callbacks"] == [stopping]
         assert cnn.fit(X, y).n_epochs_ == 2
 
+    @pytest.mark.parametrize("name", [None, "losses"])
+    def test_objects_of_callbacks_are_shared(self, digits, name):
+        class Losses(Callback):
+            def __init__(self, losses):
+                self.losses = losses
+
+            def on_epoch_end(self, net, **kwargs):
+                self.losses.append(net.history[-1, "train_loss"])
+
+        losses = []
+        callback = Losses(losses) if name is None else (name, Losses(losses))
+        cnn = quick_classifier(callbacks=[callback]).fit(*digits)
+        assert losses == [record["train_loss"] for record in cnn.history_]
+
     def test_epoch_scoring_equals_history(self, digits):
         X, y = digits
         scoring = [
