@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
@@ -47,13 +48,57 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     ValueError
         If it is empty, damaged, too large, not an image, or of a kind that is not supported.
     """
-    count = report_frames is not None
-    pixels, n_frames = _read_with_named_errors(
-        path, lambda: _decode(path, mode, max_pixels, count_frames=count)
-    )
+
+    def read():
+        decoded = _decode(path, max_pixels, count_frames=report_frames is not None)
+        return np.ascontiguousarray(to_mode(decoded.pixels, mode)), decoded.n_frames
+
+    pixels, n_frames = _read_with_named_errors(path, read)
     if n_frames > 1:
         report_frames(path, n_frames)
     return pixels
+
+
+@dataclass(frozen=True)
+class DecodedFile:
+    """The contents of an image file.
+
+    Parameters
+    ----------
+    pixels : array of shape (height, width) or (height, width, 3)
+        Pixels of the first frame, gray or RGB, of the depth of the file.
+    format : str
+        Format by the first bytes of the file, such as "JPEG".
+    n_frames : int
+        Number of pages or frames, 1 if they are not counted.
+    """
+
+    pixels: np.ndarray
+    format: str
+    n_frames: int
+
+
+def decode_file(path, max_pixels=MAX_PIXELS):
+    """Read one image file, and do not convert it to a color mode.
+
+    Parameters
+    ----------
+    path : str or Path
+        Image file.
+    max_pixels : int or None, default=MAX_PIXELS
+        Maximum number of pixels, checked before the image is decoded.
+
+    Returns
+    -------
+    decoded : DecodedFile
+        Pixels, format and number of frames.
+
+    Raises
+    ------
+    OSError, ValueError
+        As `read_image`.
+    """
+    return _read_with_named_errors(path, lambda: _decode(path, max_pixels, count_frames=True))
 
 
 def check_image(path, max_pixels=MAX_PIXELS):
@@ -108,16 +153,15 @@ def _read_with_named_errors(path, read):
         ) from error
 
 
-def _decode(path, mode, max_pixels, *, count_frames):
-    """Return the pixels of a file in a color mode, and its number of frames (1 if not counted)."""
+def _decode(path, max_pixels, *, count_frames):
+    """Return the contents of a file; its number of frames is 1 if not counted."""
     with open(path, "rb") as file:
         image, pixels = _open(file, max_pixels), None
         if isinstance(image, DeepTiff) and (pixels := _pixels_of_tiff(image)) is None:
             image = _open_in_pillow(file, max_pixels)
         if pixels is None:
             pixels = pixels_of(image, max_pixels)
-        pixels = np.ascontiguousarray(to_mode(pixels, mode))
-        return pixels, _count_frames(image) if count_frames else 1
+        return DecodedFile(pixels, image.format, _count_frames(image) if count_frames else 1)
 
 
 def _open(file, max_pixels):

@@ -39,6 +39,8 @@ class DeepTiff:
         Open file.
     """
 
+    format = "TIFF"
+
     def __init__(self, tiff):
         self.tiff = tiff
         self.page = tiff.pages.first
