@@ -20,6 +20,7 @@ ROOT = Path(skcnn.__file__).parent
 # pairs of PEERS. The longest matching prefix decides, so that `robustness` can have two levels.
 
 LEVELS = {
+    "skcnn._html": 1,
     "skcnn._lazy_arguments": 0,
     "skcnn._tensors": 0,
     "skcnn._plotting": 0,

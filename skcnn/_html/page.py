@@ -143,7 +143,7 @@ class Page:
         """Return the page as HTML. All texts are escaped."""
         jinja2 = import_jinja2()
         environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("skcnn.inspection"),
+            loader=jinja2.PackageLoader("skcnn._html"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -13,18 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.utils import _safe_indexing
 
+from skcnn._html.page import Gallery, Paragraph, Photo, Section, Table
+from skcnn._html.pictures import as_rgb, data_url
 from skcnn.images import inspect_images
 from skcnn.inspection._plotting import display_limits
 from skcnn.inspection._predictions import Predictions
-from skcnn.inspection._report_blocks import Gallery, Paragraph, Photo, Section, Table
 from skcnn.inspection._report_metrics import share
 from skcnn.inspection.activation_maps import class_activation_map
 from skcnn.pipeline_graph import pipeline_steps
 
 if TYPE_CHECKING:
     from skcnn.inspection.model_report import ModelReport
-
-_SIDE = 240  # pixels of the longer side of a picture
 
 
 def mistakes_section(report: ModelReport) -> Section | str:
@@ -120,37 +117,6 @@ def file_names(X: Any, rows: NDArray) -> list[str]:
     return [f": {os.path.basename(os.fspath(X[row]))}" for row in rows]
 
 
-def as_rgb(image: NDArray, limits: tuple[float, float]) -> NDArray[np.uint8]:
-    """Return an image as bytes with three channels, of a size to look at.
-
-    Parameters
-    ----------
-    image : array of shape (height, width) or (height, width, n_channels)
-        Image.
-    limits : tuple of (float, float)
-        Pixel values that are black and white.
-
-    Returns
-    -------
-    image : uint8 array of shape (new_height, new_width, 3)
-        Image whose longer side has about 240 pixels; small images are magnified by a whole number.
-    """
-    low, high = limits
-    values = (image.astype(np.float64) - low) / ((high - low) or 1.0)
-    values = values[..., None] if values.ndim == 2 else values
-    if values.shape[2] == 4:  # on white
-        values = 1 - values[..., 3:] * (1 - values[..., :3])
-    if values.shape[2] != 3:
-        values = np.repeat(values.mean(axis=2, keepdims=True), 3, axis=2)
-    shown = np.round(255 * np.clip(np.nan_to_num(values), 0, 1)).astype(np.uint8)
-    longest = max(shown.shape[:2])
-    if longest > _SIDE:
-        picture = Image.fromarray(shown)
-        picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-        return np.asarray(picture)
-    return shown.repeat(_SIDE // longest, axis=0).repeat(_SIDE // longest, axis=1)
-
-
 def overlay(shown: NDArray[np.uint8], map_: NDArray) -> NDArray[np.uint8]:
     """Return an image in gray below a map in color.
 
@@ -175,17 +141,6 @@ def overlay(shown: NDArray[np.uint8], map_: NDArray) -> NDArray[np.uint8]:
     color = colormaps["inferno"](scaled)[..., :3]
     gray = shown.mean(axis=2, keepdims=True) / 255
     return np.round(255 * (0.45 * gray + 0.55 * color)).astype(np.uint8)
-
-
-def data_url(picture: NDArray[np.uint8]) -> str:
-    """Return an image as a data URL: the smaller one of a PNG and a JPEG file."""
-    files = []
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88})):
-        file = io.BytesIO()
-        Image.fromarray(picture).save(file, kind, **options)
-        files.append((kind, file.getvalue()))
-    kind, contents = min(files, key=lambda one: len(one[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(contents).decode('ascii')}"
 
 
 def data_section(report: ModelReport) -> Section:

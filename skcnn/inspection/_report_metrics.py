@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from sklearn.metrics import precision_recall_fscore_support
 
+from skcnn._html.page import Figure, Paragraph, Section, Table
 from skcnn._plotting import import_pandas
 from skcnn.inspection._predictions import Predictions
-from skcnn.inspection._report_blocks import Figure, Paragraph, Section, Table
 from skcnn.inspection._report_figures import calibration_svg, confusion_svg, roc_svg
 from skcnn.inspection._roc_curves import roc_curves
 from skcnn.inspection._titles import percent

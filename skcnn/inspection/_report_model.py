@@ -7,9 +7,9 @@ import inspect
 import platform
 from typing import TYPE_CHECKING, Any
 
+from skcnn._html.page import Figure, Paragraph, Section, Table
 from skcnn.checksums import checksum
 from skcnn.inspection._predictions import classifier_name
-from skcnn.inspection._report_blocks import Figure, Paragraph, Section, Table
 from skcnn.inspection._report_figures import WIDTH, svg
 from skcnn.inspection._text import shorten
 from skcnn.inspection.history import HistoryDisplay

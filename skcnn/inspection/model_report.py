@@ -13,12 +13,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
+from skcnn._html.page import Page, Section
 from skcnn._plotting import import_jinja2, import_pandas, import_pyplot
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.inspection._bootstrap import chance_calibration_errors, summarize
 from skcnn.inspection._fingerprint import Fingerprint
 from skcnn.inspection._predictions import Predictions, check_classifier, classifier_name
-from skcnn.inspection._report_blocks import Page, Section
 from skcnn.inspection._report_findings import findings, tiles
 from skcnn.inspection._report_images import data_section, mistakes_section
 from skcnn.inspection._report_metrics import (

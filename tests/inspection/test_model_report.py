@@ -18,10 +18,11 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, ImageResizer
+from skcnn._html.pictures import as_rgb, data_url
 from skcnn.inspection import ModelReport, classification_summary
 from skcnn.inspection._predictions import Predictions
 from skcnn.inspection._report_figures import confusion_svg
-from skcnn.inspection._report_images import as_rgb, data_url, overlay
+from skcnn.inspection._report_images import overlay
 from skcnn.inspection._report_metrics import interval_name, share
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

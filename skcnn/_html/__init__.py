@@ -1,0 +1,1 @@
+"""Pages of reports: their parts, their template and their pictures."""
