@@ -20,7 +20,7 @@ class RaggedImages:
         shapes = [image.shape for image in self.images]
         self.dtype = np.result_type(*(image.dtype for image in self.images))
         for row, image in enumerate(self.images):
-            _check_image(row, image)
+            check_image(row, image)
         channels = [(*shape, 1)[2] for shape in shapes]
         other = next((row for row, n in enumerate(channels) if n != channels[0]), None)
         if other is not None:
@@ -43,7 +43,7 @@ class RaggedImages:
         return f"RaggedImages(n_images={len(self.images)}, dtype={self.dtype})"
 
 
-def _check_image(row, image):
+def check_image(row, image):
     """Raise an error if an image is empty, channels first, or does not hold pixel values."""
     if image.dtype.kind not in "buif":
         raise ValueError(f"X[{row}] has dtype {image.dtype}, but pixels must be real numbers")

@@ -1,0 +1,143 @@
+"""find_duplicates: exact and near duplicates in a collection of images, or across two."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, validate_params
+
+from skcnn._plotting import import_pandas
+from skcnn._validation import IMAGE_SHAPE, N_JOBS
+from skcnn.images import check_images, inspect_images
+from skcnn.preprocessing import ImageReader
+from skcnn.preprocessing._ragged import check_image
+from skcnn.quality._descriptors import describe
+from skcnn.quality._duplicate_pairs import match
+from skcnn.threads import read_ahead
+
+THRESHOLD = 0.85
+_READ = 1_000_000  # number of values that a thread reads at a time
+_READ_FILES = 8  # images, where their sizes are not known
+
+
+@validate_params(
+    {
+        "X": "no_validation",
+        "X_test": "no_validation",
+        "threshold": [Interval(Real, 0, 1, closed="right")],
+        "image_shape": [IMAGE_SHAPE, None],
+        "n_jobs": N_JOBS,
+    },
+    prefer_skip_nested_validation=True,
+)
+def find_duplicates(
+    X: Any,
+    X_test: Any = None,
+    *,
+    threshold: float = THRESHOLD,
+    image_shape: tuple[int, ...] | None = None,
+    n_jobs: int | str | None = "auto",
+) -> Any:
+    """Find exact and near duplicates in a collection of images, or across two.
+
+    Near duplicates are copies that were compressed, resized, flipped, cropped or shifted by a few
+    percent, or changed in brightness or contrast, and photos that are almost the same. A test image
+    with a duplicate among the training images makes the score on the test set too good.
+
+    Parameters
+    ----------
+    X : images of shape (n_images, ...) or paths of shape (n_images,)
+        Images in any form: array, flat rows, images of different sizes, `LazyImages`, or paths.
+        Each is read once.
+    X_test : images of shape (n_test_images, ...) or paths of shape (n_test_images,), default=None
+        Test images. Duplicates are then found within both collections and across them.
+    threshold : float, default=0.85
+        Smallest similarity of near duplicates, above 0 and at most 1.
+    image_shape : tuple of int, default=None
+        Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
+        number of features for a gray square.
+    n_jobs : int, "auto" or None, default="auto"
+        Number of threads. "auto" means all CPU cores, or one in a worker process of a parallel
+        computation. None means 1 unless in a `joblib.parallel_config` context, and -1 means all CPU
+        cores.
+
+    Returns
+    -------
+    duplicates : pandas.DataFrame of shape (n_pairs, 6)
+        One row for each pair, sorted by similarity, with exact duplicates first. `index` and
+        `other_index` are the positions of the two images, and `set` and `other_set` are "train" for
+        images of `X` and "test" for those of `X_test`. `kind` is "exact" if all pixels are the
+        same, otherwise "near". `similarity` is 1 for exact duplicates. In a pair of a training and
+        a test image, the training image is the first one.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    TypeError
+        If a collection does not hold images.
+    ValueError
+        If a parameter is not valid, or a collection cannot be used as images.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn.quality import find_duplicates
+    >>> images = load_digits().images[:100]
+    >>> copies = images[[3, 8]]
+    >>> find_duplicates(images, copies, threshold=1.0)[["index", "other_index", "kind"]]
+       index  other_index   kind
+    0      3            0  exact
+    1      8            1  exact
+    """
+    pandas = import_pandas()
+    sets = [
+        _describe_all(one, image_shape, n_jobs) for one in [X, X_test][: 1 if X_test is None else 2]
+    ]
+    pairs = match(*sets, threshold=threshold, n_jobs=n_jobs)
+    return pandas.DataFrame(
+        {
+            "index": pairs["index"],
+            "set": np.where(pairs["in_test"], "test", "train"),
+            "other_index": pairs["other_index"],
+            "other_set": np.where(pairs["other_in_test"], "test", "train"),
+            "kind": np.where(pairs["exact"], "exact", "near"),
+            "similarity": pairs["similarity"],
+        }
+    )
+
+
+def _describe_all(X, image_shape, n_jobs) -> NDArray:
+    """Return the descriptors of images of any form, which are read part by part."""
+    form, X = inspect_images(X)
+    if form == "paths":
+        X = ImageReader(n_jobs=n_jobs).fit_transform(X)
+    elif form == "ragged":
+        for row, image in enumerate(X):
+            check_image(row, image)
+    if form != "ragged" and None not in X.shape:
+        X = check_images(_Images(image_shape), X, reset=True)
+    if form in ("lazy", "paths"):
+        X = getattr(X, "clean", lambda: X)()
+    shape = np.shape(X)[1:]
+    step = max(1, _READ // int(np.prod(shape))) if shape and None not in shape else _READ_FILES
+    parts = [X[start : start + step] for start in range(0, len(X), step)]
+    return np.concatenate(list(read_ahead(_describe, parts, n_jobs)))
+
+
+def _describe(part):
+    return describe(part.read() if hasattr(part, "read") else part)
+
+
+class _Images(BaseEstimator):
+    """Stand-in for an estimator, whose name `check_images` uses in its messages."""
+
+    def __init__(self, image_shape=None):
+        self.image_shape = image_shape
+
+
+_Images.__name__ = "find_duplicates"
