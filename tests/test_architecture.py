@@ -80,6 +80,7 @@ PEERS = {
     ("skcnn.inspection", "skcnn.original_images"),
     ("skcnn.export", "skcnn.pipeline_graph"),
     ("skcnn.imbalance", "skcnn.pipeline_graph"),
+    ("skcnn.quality", "skcnn.preprocessing"),
     ("skcnn.robustness", "skcnn.original_images"),
     ("skcnn.robustness", "skcnn.pipeline_graph"),
 }
