@@ -4,6 +4,7 @@ from skcnn.datasets import load_image_folder
 from skcnn.estimators import (
     CNNClassifier,
     CNNRegressor,
+    ConvAutoencoder,
     ImageEmbedder,
     TransferClassifier,
     TransferRegressor,
@@ -25,6 +26,7 @@ __all__ = [
     "CNNClassifier",
     "CNNRegressor",
     "ColorHistogramExtractor",
+    "ConvAutoencoder",
     "HOGExtractor",
     "ImageAugmenter",
     "ImageEmbedder",

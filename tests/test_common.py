@@ -16,6 +16,7 @@ from skcnn import (
     CNNClassifier,
     CNNRegressor,
     ColorHistogramExtractor,
+    ConvAutoencoder,
     HOGExtractor,
     ImageAugmenter,
     ImageEmbedder,
@@ -39,11 +40,13 @@ ESTIMATORS = [
     ImageFlattener(),
     HOGExtractor(),
     ColorHistogramExtractor(),
+    ConvAutoencoder(),
     ImageEmbedder(input_size=None),
 ]
 # Frames of 512 columns instead of 1,280.
 TRANSFORMERS_OF_ROWS = [
-    *ESTIMATORS[5:-1],
+    *ESTIMATORS[5:-2],
+    ConvAutoencoder(4),
     ImageEmbedder("squeezenet1_1", weights=None, input_size=32),
 ]
 MINIBATCH_FAILURES = {

@@ -1,5 +1,6 @@
 """Convolutional networks as scikit-learn estimators."""
 
+from skcnn.estimators.autoencoder import ConvAutoencoder
 from skcnn.estimators.classifier import CNNClassifier
 from skcnn.estimators.embedder import ImageEmbedder
 from skcnn.estimators.regressor import CNNRegressor
@@ -9,6 +10,7 @@ from skcnn.estimators.transfer_regressor import TransferRegressor
 __all__ = [
     "CNNClassifier",
     "CNNRegressor",
+    "ConvAutoencoder",
     "ImageEmbedder",
     "TransferClassifier",
     "TransferRegressor",

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.callback import with_callbacks
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, check_consistent_length, check_random_state
+from sklearn.utils import Tags, check_consistent_length, check_random_state, get_tags
 
 from skcnn.checksums import ChecksumMixin
 from skcnn.estimators._callbacks import check_callbacks
@@ -94,6 +94,10 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
             If the input is not valid, or the loss diverges. The estimator keeps the results of
             the previous fit then.
         """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        """Train the network."""
         with fixed_settings(), all_or_nothing(self):
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
@@ -154,7 +158,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
         """Return checked images, encoded targets and the weights of the losses."""
         check_arguments(y=y, sample_weight=sample_weight, classes=classes)
         check_callbacks(self.callbacks, self.schedule if source == "fit" else None)
-        if y is None:
+        if y is None and get_tags(self).target_tags.required:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
@@ -163,9 +167,8 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
         n_min = 1 if source == "partial_fit" and net is not None else 2
         images = check_images(self, X, reset=net is None, min_samples=n_min)
         weights = check_weights(sample_weight, images)
-        check_consistent_length(images, y)
-        targets = self._encode(
-            y, reset=net is None, sample_weight=weights, classes=classes, source=source
+        targets = self._targets(
+            y, images, reset=net is None, sample_weight=weights, classes=classes, source=source
         )
         spec = self._network_spec(self.image_shape_, self._n_outputs())
         if net is not None:
@@ -183,9 +186,14 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
             weights = divide_weights(weights, self.weight_scale_)
         return images, targets, weights
 
+    def _targets(self, y, images, **how):
+        """Return encoded targets of the images."""
+        check_consistent_length(images, y)
+        return self._encode(y, **how)
+
     def _check_valid(self, X_val, y_val, sample_weight_val):
         """Return the validation dataset."""
-        if X_val is None or y_val is None:
+        if X_val is None or (y_val is None and get_tags(self).target_tags.required):
             raise ValueError(
                 "X_val and y_val belong together, also for sample_weight_val: one is missing"
             )
@@ -198,8 +206,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
             ) from None
         check_arguments(y_val=y_val, sample_weight_val=sample_weight_val)
         weights = check_weights(sample_weight_val, images)
-        check_consistent_length(images, y_val)
-        targets = self._encode(y_val, reset=False, source="validation")
+        targets = self._targets(y_val, images, reset=False, source="validation")
         weights = self._apply_class_weights(targets, weights)
         if weights is not None:
             weights = divide_weights(weights, mean_weight(weights))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -56,14 +57,7 @@ class FittedNetwork(NetworkHTML, BaseEstimator):
         device = available_device(self.device)
         with warn_of_other_scale(self.pixel_scale_, X=dataset):
             outputs = predict_outputs(self.net_, dataset, device, self.test_time_augmentation)
-        finite = outputs.isfinite().all(dim=1)
-        if not finite.all():
-            rows = (~finite).nonzero()[:, 0].tolist()
-            raise ValueError(
-                f"the outputs of the network are NaN or infinite for {len(rows)} of {len(finite)} "
-                f"images, first for image {rows[0]}: its pixel values are too far from those of "
-                "fit, or the network divides by zero"
-            )
+        check_finite(outputs.isfinite().all(dim=1).numpy())
         return outputs.double().numpy()
 
     @property
@@ -105,6 +99,28 @@ class FittedNetwork(NetworkHTML, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
+
+
+def check_finite(finite):
+    """Raise an error if the outputs of a network are not finite for all images.
+
+    Parameters
+    ----------
+    finite : bool array of shape (n_images,)
+        Whether the outputs of each image are finite.
+
+    Raises
+    ------
+    ValueError
+        If they are NaN or infinite for an image.
+    """
+    if not finite.all():
+        rows = np.flatnonzero(~finite)
+        raise ValueError(
+            f"the outputs of the network are NaN or infinite for {len(rows)} of {len(finite)} "
+            f"images, first for image {rows[0]}: its pixel values are too far from those of "
+            "fit, or the network divides by zero"
+        )
 
 
 def _record(epoch):

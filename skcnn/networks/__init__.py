@@ -1,5 +1,6 @@
 """Networks: pure PyTorch modules, and the table of their names."""
 
+from skcnn.networks.autoencoder import AutoencoderNetwork
 from skcnn.networks.backbone import Backbone, Statistics
 from skcnn.networks.backbones import BACKBONES, BackboneInfo
 from skcnn.networks.convnext import ConvNeXt
@@ -21,6 +22,7 @@ __all__ = [
     "BACKBONES",
     "NETWORKS",
     "VGG",
+    "AutoencoderNetwork",
     "Backbone",
     "BackboneInfo",
     "BatchNorm2d",

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch.nn.modules import module as torch_module
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from skcnn.networks.autoencoder import AutoencoderNetwork
 from skcnn.networks.backbone_network import BackboneNetwork
 from skcnn.networks.blocks import Block, StochasticDepth
 from skcnn.networks.fast import FastNetwork
@@ -20,6 +21,7 @@ from skcnn.networks.plain import PlainNetwork
 from skcnn.networks.pooling import MaxPool2x2
 from skcnn.networks.whitening import Whitening
 
+_NETWORKS = (AutoencoderNetwork, FastNetwork, PlainNetwork)
 Step = Callable[[Tensor], Tensor]
 _DTYPES = (torch.float32, torch.int64, torch.bool)  # the last two are those of counts and flags
 _SMALL = 2**14  # measured: arrays of fewer elements do not pay for further calls
@@ -103,6 +105,27 @@ def feature_function(module: nn.Sequential, dtype: torch.dtype = torch.float32) 
     return partial(_apply, [*input_steps, *network_steps, torch.Tensor.float])
 
 
+@torch.no_grad()
+def head_function(module: nn.Sequential) -> Step:
+    """Return a function that computes the outputs of a module from its features.
+
+    Parameters
+    ----------
+    module : torch.nn.Sequential
+        Module in evaluation mode, as for `feature_function`.
+
+    Returns
+    -------
+    function : callable
+        Called without gradients as ``function(features)``, with features of shape (n_images,
+        n_features). It returns the outputs.
+    """
+    head = module[-1].stages()[-1]  # type: ignore[operator, union-attr]
+    if not _is_supported(module):
+        return head
+    return partial(_apply, list(_steps(list(_layers(head)), torch.float32, packs=True)))
+
+
 def _is_supported(module):
     """Return whether steps of our own compute the same as the module's layers."""
     network = module
@@ -110,9 +133,7 @@ def _is_supported(module):
         *inputs, network = module
         if not all(isinstance(layer, (Standardize, ResizeInput)) for layer in inputs):
             return False
-    if type(network) not in (FastNetwork, PlainNetwork) and not isinstance(
-        network, BackboneNetwork
-    ):
+    if type(network) not in _NETWORKS and not isinstance(network, BackboneNetwork):
         return False
     if torch_module._global_forward_hooks or torch_module._global_forward_pre_hooks:
         return False
@@ -131,7 +152,7 @@ def _layers(module):
     """Yield the layers in the order in which they are called, without dropout."""
     if type(module) is nn.Sequential:
         parts = list(module)
-    elif isinstance(module, (FastNetwork, PlainNetwork, BackboneNetwork)):
+    elif isinstance(module, (*_NETWORKS, BackboneNetwork)):
         parts = module.stages()
     else:
         if not isinstance(module, (nn.Dropout, StochasticDepth)):

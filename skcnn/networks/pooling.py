@@ -143,3 +143,43 @@ class FlattenChannelsLast(nn.Module):
             Rows of features.
         """
         return features.permute(0, 2, 3, 1).flatten(1)
+
+
+class UnflattenChannelsLast(nn.Module):
+    """Reshape rows of features to feature maps, as the inverse of `FlattenChannelsLast`.
+
+    Parameters
+    ----------
+    height, width : int
+        Size of the maps.
+    n_channels : int
+        Number of maps.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skcnn.networks.pooling import UnflattenChannelsLast
+    >>> UnflattenChannelsLast(1, 2, 2)(torch.tensor([[1, 3, 2, 4]]))
+    tensor([[[[1, 2]],
+    <BLANKLINE>
+             [[3, 4]]]])
+    """
+
+    def __init__(self, height: int, width: int, n_channels: int) -> None:
+        super().__init__()
+        self.shape = (height, width, n_channels)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Reshape the features.
+
+        Parameters
+        ----------
+        features : tensor of shape (n_images, height * width * n_channels)
+            Rows of features.
+
+        Returns
+        -------
+        features : tensor of shape (n_images, n_channels, height, width)
+            Feature maps in channels-last memory format.
+        """
+        return features.unflatten(1, self.shape).permute(0, 3, 1, 2)

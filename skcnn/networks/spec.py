@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from skcnn._validation import MAX_SIZE
+from skcnn.networks.autoencoder import AutoencoderNetwork
 from skcnn.networks.backbones import BACKBONES, backbone_info
 from skcnn.networks.custom import check_network, copy_network
 from skcnn.networks.custom_backbone import as_backbone
@@ -31,6 +32,8 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "plain": PlainNetwork,
     **{name: info.builder for name, info in BACKBONES.items()},
 }
+# Also networks whose outputs are neither classes nor targets.
+_BUILDERS = {**NETWORKS, "autoencoder": AutoencoderNetwork}
 _SIZES = ("in_channels", "height", "width", "n_outputs")
 
 
@@ -44,14 +47,14 @@ class NetworkSpec:
     Parameters
     ----------
     name : str or callable
-        A name in `skcnn.networks.NETWORKS`, "timm/" and the name of a model of timm, or a callable
-        ``(in_channels, height, width, n_outputs) -> torch.nn.Module``.
+        A name in `skcnn.networks.NETWORKS`, "autoencoder", "timm/" and the name of a model of timm,
+        or a callable ``(in_channels, height, width, n_outputs) -> torch.nn.Module``.
     in_channels : int
         The number of channels of the images.
     height, width : int
         The size of the images in pixels.
     n_outputs : int
-        The number of outputs: classes, labels or regression targets.
+        The number of outputs: classes, labels or regression targets, or values of an image.
     options : mapping of {str: object}, default=None
         Further keyword arguments of the network. Lists and arrays are stored as tuples, and None as
         an empty mapping.
@@ -157,8 +160,8 @@ class NetworkSpec:
         return self.input_size or (self.height, self.width)
 
     def _build_named(self, in_channels):
-        if self.name in NETWORKS:
-            builder = NETWORKS[self.name]
+        if self.name in _BUILDERS:
+            builder = _BUILDERS[self.name]
         elif self.name.startswith(PREFIX):
             builder = backbone_info(self.name).builder
         else:

@@ -40,7 +40,7 @@ def run_epoch(net, batches, step, *, training, prefix):
     history = net.history
     calls_callbacks = net.any_callback_overrides("on_batch_begin", "on_batch_end")
     n_images = 0
-    for batch in batches:
+    for batch in map(net.with_targets, batches):
         if calls_callbacks:
             net.notify("on_batch_begin", batch=batch, training=training)
         result = step(batch)

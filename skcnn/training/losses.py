@@ -131,14 +131,12 @@ squared_error = partial(_per_image, functional.mse_loss)
 absolute_error = partial(_per_image, functional.l1_loss)
 huber = partial(_per_image, functional.huber_loss)
 
+_ERRORS = {"absolute_error": absolute_error, "huber": huber, "squared_error": squared_error}
 LOSSES: dict[str, dict[str, Callable]] = {
     "multiclass": {"cross_entropy": cross_entropy, "focal": focal},
     "multilabel": {"cross_entropy": binary_cross_entropy, "focal": binary_focal},
-    "continuous": {
-        "absolute_error": absolute_error,
-        "huber": huber,
-        "squared_error": squared_error,
-    },
+    "continuous": _ERRORS,
+    "images": _ERRORS,
 }
 
 
@@ -176,7 +174,7 @@ class Criterion(torch.nn.Module):
         ----------
         options : TrainingOptions
             Training options.
-        target_type : {"multiclass", "multilabel", "continuous"}
+        target_type : {"multiclass", "multilabel", "continuous", "images"}
             Type of the targets.
         dataset : ImageDataset, default=None
             Training data, whose classes have the frequencies of the logit adjustment. None adjusts
@@ -188,7 +186,7 @@ class Criterion(torch.nn.Module):
             Criterion.
         """
         loss = LOSSES[target_type][options.loss]
-        if target_type != "continuous":
+        if target_type in ("multiclass", "multilabel"):
             loss = partial(loss, label_smoothing=options.label_smoothing)
         if options.loss == "focal":
             loss = partial(loss, gamma=options.focal_gamma)

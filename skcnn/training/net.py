@@ -14,6 +14,7 @@ from skorch.utils import TeeGenerator
 
 from skcnn.checksums import verified, with_checksum
 from skcnn.networks.inference import prediction_function
+from skcnn.networks.pooling import FlattenChannelsLast
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides
 from skcnn.training.compute_threads import compute_threads
@@ -22,14 +23,14 @@ from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
 from skcnn.training.fine_tuning import frozen, trained_groups
 from skcnn.training.forks import computing
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
-from skcnn.training.loader import BatchLoader, ImageDataset
+from skcnn.training.loader import Batch, BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.net_lock import NetLock
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
-from skcnn.training.transforms import Progress, batch_transforms
+from skcnn.training.transforms import Noise, Progress, batch_transforms
 
 # Arguments of the constructor that are stored with a fitted net.
 _ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size", "multiply_adds")
@@ -48,8 +49,9 @@ class ImageNeuralNet(NeuralNet):
         Network, including the standardization of its input.
     options : TrainingOptions
         Training options.
-    target_type : {"multiclass", "multilabel", "continuous"}, default="multiclass"
-        Type of the targets, by the names of scikit-learn's `type_of_target`.
+    target_type : {"multiclass", "multilabel", "continuous", "images"}, default="multiclass"
+        Type of the targets, by the names of scikit-learn's `type_of_target`, or "images" for a
+        network that reconstructs its input.
     spec : NetworkSpec, default=None
         Specification from which the module is rebuilt when unpickled. If None, the pickle contains
         the module.
@@ -259,6 +261,26 @@ class ImageNeuralNet(NeuralNet):
             step = partial(step_fn, **fit_params)
             run_epoch(self, iterator, step, training=training, prefix=prefix)
 
+    def with_targets(self, batch):
+        """Make the standardized images the targets, if the network reconstructs its input.
+
+        Parameters
+        ----------
+        batch : Batch
+            Batch of the loader.
+
+        Returns
+        -------
+        batch : Batch
+            The batch itself for other networks.
+        """
+        if self.target_type != "images":
+            return batch
+        images = batch.images.to(torch.device(self.device))
+        with torch.no_grad():
+            targets = FlattenChannelsLast()(self.module_.standardize(images))
+        return Batch(images, targets, batch.weights)
+
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
         with computing(), self.lock.step():
@@ -293,6 +315,9 @@ class ImageNeuralNet(NeuralNet):
         if self.module_.training:
             self._set_training(False)
         batch = batch.to(torch.device(self.device))
+        if self.options.noise:  # the same in each epoch
+            generator = torch.Generator(batch.images.device).manual_seed(self.seed)
+            batch = Noise(self.options.noise).add(batch, generator)
         with computing(), torch.no_grad():
             infer = partial(self.infer, **fit_params)
             function = infer if fit_params else prediction_function(self.module_)
@@ -336,13 +361,14 @@ class ImageNeuralNet(NeuralNet):
         return concatenate_batches(batches, len(dataset)).to(device)
 
     def _get_predict_nonlinearity(self):
-        if self.predict_nonlinearity == "auto" and self.target_type != "continuous":
+        classes = ("multiclass", "multilabel")
+        if self.predict_nonlinearity == "auto" and self.target_type in classes:
             multiclass = self.target_type == "multiclass"
             return partial(torch.softmax, dim=1) if multiclass else torch.sigmoid
         return super()._get_predict_nonlinearity()
 
     def predict(self, X):
-        """Predict class indices, label indicators or numbers, as skorch's scoring expects them."""
+        """Predict class indices, label indicators, numbers or images, as skorch's scoring does."""
         outputs = self.forward(X).numpy()
         if self.target_type == "multiclass":
             return outputs.argmax(axis=1)

@@ -175,7 +175,9 @@ class TrainingOptions:
     `trained_stages` is the number of last stages of the network that are trained, including the
     head. It is infinity for all stages, and None for a network without pretrained weights.
     `stage_decay` is the learning rate of a stage divided by that of the next stage.
-    `adversary_range` is the smallest and the largest pixel value of adversarial images.
+    `adversary_range` is the smallest and the largest pixel value of adversarial images. `noise` is
+    the standard deviation of the noise that is added to the images, in the units of the pixel
+    values.
     """
 
     loss: str
@@ -199,6 +201,7 @@ class TrainingOptions:
     focal_gamma: float = FOCAL_GAMMA
     sampling: str | None = None
     logit_adjustment: float = 0.0
+    noise: float = 0.0
     adversary: Any = None
     adversary_range: tuple[float, float] | None = None
     trained_stages: float | None = None

@@ -8,7 +8,7 @@ from itertools import chain
 
 import torch
 
-from skcnn.networks.inference import prediction_function
+from skcnn.networks.inference import head_function, prediction_function
 from skcnn.settings import fixed_settings
 from skcnn.training.augmented_inference import average_over_variants
 from skcnn.training.compute_threads import compute_threads
@@ -61,7 +61,35 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
     outputs : float32 tensor of shape (n_images_in_batch, n_outputs)
         Logits, or standardized targets, on the device.
     """
+
+    def make(module, repeated):
+        return average_over_variants(_plain_function(module, repeated), test_time_augmentation)
+
+    for _, outputs in iterate_batches(net, dataset, device, make):
+        yield outputs
+
+
+def iterate_batches(net, dataset, device=None, make=None):
+    """Yield the images of a dataset and what a function computes from them, batch by batch.
+
+    Parameters
+    ----------
+    net, dataset, device
+        As for `predict_outputs`.
+    make : callable, default=None
+        ``make(module, repeated)`` returns the function, for a module in eval mode on the device.
+        `repeated` is whether there are many batches. None makes the function that computes the
+        outputs.
+
+    Yields
+    ------
+    images : tensor of shape (n_images_in_batch, n_channels, height, width)
+        Images, on the device.
+    outputs : tensor of shape (n_images_in_batch, ...)
+        What the function returns, on the device.
+    """
     device = torch.device(net.device) if device is None else device
+    make = make or _plain_function
     batches = BatchLoader(dataset, prediction_batch_size(device, net.predict_batch_size))
     work = net.multiply_adds * min(batches.batch_size, len(dataset))
     # A single batch does not reuse freed memory.
@@ -69,8 +97,7 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
     with net.lock.module(net.module_) as module, memory:
         with fixed_settings(), torch.no_grad(), compute_threads(work):
             repeated = len(batches) > _FEW_BATCHES
-            plain = _plain_function(prediction_module(module, device), repeated)
-            function = average_over_variants(plain, test_time_augmentation)
+            function = make(prediction_module(module, device), repeated)
         for images, _ in batches:
             with (
                 fixed_settings(),  # of a user who calls the net itself
@@ -79,7 +106,36 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
                 compute_threads(work),
                 computing(),
             ):
-                outputs = function(images.to(device))
+                images = images.to(device)
+                outputs = function(images)
+            yield images, outputs
+
+
+def iterate_decoded(net, features, device):
+    """Yield what the last stage of a network computes from features, batch by batch.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Fitted net, of a network of this package.
+    features : float32 array of shape (n_images, n_features)
+        Features, as the stages before compute them.
+    device : torch.device
+        Device to compute on.
+
+    Yields
+    ------
+    outputs : tensor of shape (n_images_in_batch, n_outputs)
+        Outputs, on the device.
+    """
+    batch_size = prediction_batch_size(device, net.predict_batch_size)
+    work = net.multiply_adds * min(batch_size, len(features))
+    with net.lock.module(net.module_) as module:
+        for start in range(0, len(features), batch_size):
+            batch = torch.from_numpy(features[start : start + batch_size])
+            with fixed_settings(), torch.no_grad(), compute_threads(work), computing():
+                function = head_function(prediction_module(module, device))
+                outputs = function(batch.to(device))
             yield outputs
 
 

@@ -81,7 +81,41 @@ class R2:
         return float(scores.mean())
 
 
-SCORES = {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy}
+class ImageR2:
+    """Coefficient of determination of all pixels together, relative to the mean in fit."""
+
+    def __init__(self):
+        self.n_images = 0
+        self.residual = 0
+        self.variation = 0
+
+    def update(self, outputs, y):
+        """Add images.
+
+        Parameters
+        ----------
+        outputs : tensor of shape (n_images, n_values)
+            Reconstructed images.
+        y : tensor of shape (n_images, n_values)
+            Standardized images.
+        """
+        self.n_images += len(y)
+        self.residual = self.residual + ((outputs - y) ** 2).sum()
+        self.variation = self.variation + (y**2).sum()
+
+    def value(self):
+        """Return the score of all images.
+
+        Returns
+        -------
+        score : float
+            At most 1.
+        """
+        residual, variation = float(self.residual), float(self.variation)
+        return 1 - residual / variation if variation else float(residual == 0)
+
+
+SCORES = {"continuous": R2, "images": ImageR2, "multiclass": Accuracy, "multilabel": Accuracy}
 
 
 class RunningScores:
@@ -89,7 +123,7 @@ class RunningScores:
 
     Parameters
     ----------
-    target_type : {"multiclass", "multilabel", "continuous"}
+    target_type : {"multiclass", "multilabel", "continuous", "images"}
         Type of the targets, which determines the score.
     """
 

@@ -134,6 +134,41 @@ class Cutmix:
         )
 
 
+class Noise:
+    """Add Gaussian noise to the images.
+
+    Parameters
+    ----------
+    scale : float
+        Standard deviation of the noise, in the units of the pixel values.
+    """
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __call__(self, batch, net, progress):  # noqa: D102
+        return self.add(batch)
+
+    def add(self, batch, generator=None):
+        """Add noise to the images of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            Batch.
+        generator : torch.Generator, default=None
+            Generator on the device of the images. None is the global one.
+
+        Returns
+        -------
+        batch : Batch
+            Batch with the same targets.
+        """
+        images = batch.images.float()
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        return batch.replace(images=images + self.scale * noise)
+
+
 class RandomChoice:
     """Apply one of several transforms, which is drawn for each batch.
 
@@ -226,6 +261,8 @@ def batch_transforms(options):
     mixing = [Mixup(options.mixup)] if options.mixup else []
     mixing += [Cutmix(options.cutmix)] if options.cutmix else []
     transforms += mixing if len(mixing) < 2 else [RandomChoice(mixing)]
+    if options.noise:
+        transforms.append(Noise(options.noise))
     if options.adversary is not None:  # last: it attacks the images that the network gets
         transforms.append(AdversarialTraining(options.adversary, options.adversary_range))
     return transforms
