@@ -94,7 +94,7 @@ class AutoencoderNetwork(nn.Module):
                 f"{height} x {width}"
             )
         n_maps = _channels(channels, n_components, height, width)
-        sizes = [(height, width)]
+        sizes: list[tuple[int, ...]] = [(height, width)]
         for _ in n_maps:
             sizes.append(tuple(-(-axis // 2) for axis in sizes[-1]))
         encoder: list[nn.Module] = [
