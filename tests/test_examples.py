@@ -56,7 +56,12 @@ def declared():
     """Return the distributions that the examples may import: those of the package and of extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    requirements = [*project["dependencies"], *extras["plot"], *extras["imbalance"]]
+    requirements = [
+        *project["dependencies"],
+        *extras["plot"],
+        *extras["imbalance"],
+        *extras["conformal"],
+    ]
     return {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements}
 
 
