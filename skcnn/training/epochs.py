@@ -9,6 +9,7 @@ import numpy as np
 
 from skcnn.training.loader import ImageDataset
 from skcnn.training.predicting import predict_outputs
+from skcnn.training.reconstruction import with_targets
 from skcnn.training.scores import RunningScores
 
 _N_CHECKED = 16  # images whose outputs are checked after training
@@ -40,7 +41,7 @@ def run_epoch(net, batches, step, *, training, prefix):
     history = net.history
     calls_callbacks = net.any_callback_overrides("on_batch_begin", "on_batch_end")
     n_images = 0
-    for batch in map(net.with_targets, batches):
+    for batch in (with_targets(batch, net) for batch in batches):
         if calls_callbacks:
             net.notify("on_batch_begin", batch=batch, training=training)
         result = step(batch)

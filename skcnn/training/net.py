@@ -14,7 +14,6 @@ from skorch.utils import TeeGenerator
 
 from skcnn.checksums import verified, with_checksum
 from skcnn.networks.inference import prediction_function
-from skcnn.networks.pooling import FlattenChannelsLast
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides
 from skcnn.training.compute_threads import compute_threads
@@ -23,14 +22,15 @@ from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
 from skcnn.training.fine_tuning import frozen, trained_groups
 from skcnn.training.forks import computing
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
-from skcnn.training.loader import Batch, BatchLoader, ImageDataset
+from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.net_lock import NetLock
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
+from skcnn.training.reconstruction import with_validation_noise
 from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
-from skcnn.training.transforms import Noise, Progress, batch_transforms
+from skcnn.training.transforms import Progress, batch_transforms
 
 # Arguments of the constructor that are stored with a fitted net.
 _ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size", "multiply_adds")
@@ -261,26 +261,6 @@ class ImageNeuralNet(NeuralNet):
             step = partial(step_fn, **fit_params)
             run_epoch(self, iterator, step, training=training, prefix=prefix)
 
-    def with_targets(self, batch):
-        """Make the standardized images the targets, if the network reconstructs its input.
-
-        Parameters
-        ----------
-        batch : Batch
-            Batch of the loader.
-
-        Returns
-        -------
-        batch : Batch
-            The batch itself for other networks.
-        """
-        if self.target_type != "images":
-            return batch
-        images = batch.images.to(torch.device(self.device))
-        with torch.no_grad():
-            targets = FlattenChannelsLast()(self.module_.standardize(images))
-        return Batch(images, targets, batch.weights)
-
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
         with computing(), self.lock.step():
@@ -314,10 +294,7 @@ class ImageNeuralNet(NeuralNet):
         """Compute the loss of a batch without gradients."""
         if self.module_.training:
             self._set_training(False)
-        batch = batch.to(torch.device(self.device))
-        if self.options.noise:  # the same in each epoch
-            generator = torch.Generator(batch.images.device).manual_seed(self.seed)
-            batch = Noise(self.options.noise).add(batch, generator)
+        batch = with_validation_noise(batch.to(torch.device(self.device)), self)
         with computing(), torch.no_grad():
             infer = partial(self.infer, **fit_params)
             function = infer if fit_params else prediction_function(self.module_)
@@ -361,10 +338,9 @@ class ImageNeuralNet(NeuralNet):
         return concatenate_batches(batches, len(dataset)).to(device)
 
     def _get_predict_nonlinearity(self):
-        classes = ("multiclass", "multilabel")
-        if self.predict_nonlinearity == "auto" and self.target_type in classes:
-            multiclass = self.target_type == "multiclass"
-            return partial(torch.softmax, dim=1) if multiclass else torch.sigmoid
+        functions = {"multiclass": partial(torch.softmax, dim=1), "multilabel": torch.sigmoid}
+        if self.predict_nonlinearity == "auto" and self.target_type in functions:
+            return functions[self.target_type]
         return super()._get_predict_nonlinearity()
 
     def predict(self, X):

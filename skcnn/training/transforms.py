@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from skcnn.training.adversarial import AdversarialTraining
 from skcnn.training.loader import Batch
+from skcnn.training.reconstruction import Noise
 
 _MIN_ALPHA, _MAX_ALPHA = 0.01, 1e6  # PyTorch samples the Beta distribution accurately in between
 _GROWTH_FRACTION = 0.75  # fraction of the epochs in which progressive resizing enlarges images
@@ -132,41 +133,6 @@ class Cutmix:
         return batch.replace(
             images=images, weighted_targets=_mixed_targets(batch, permutation, ratio)
         )
-
-
-class Noise:
-    """Add Gaussian noise to the images.
-
-    Parameters
-    ----------
-    scale : float
-        Standard deviation of the noise, in the units of the pixel values.
-    """
-
-    def __init__(self, scale):
-        self.scale = scale
-
-    def __call__(self, batch, net, progress):  # noqa: D102
-        return self.add(batch)
-
-    def add(self, batch, generator=None):
-        """Add noise to the images of a batch.
-
-        Parameters
-        ----------
-        batch : Batch
-            Batch.
-        generator : torch.Generator, default=None
-            Generator on the device of the images. None is the global one.
-
-        Returns
-        -------
-        batch : Batch
-            Batch with the same targets.
-        """
-        images = batch.images.float()
-        noise = torch.randn(images.shape, generator=generator, device=images.device)
-        return batch.replace(images=images + self.scale * noise)
 
 
 class RandomChoice:

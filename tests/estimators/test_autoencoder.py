@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 
 from skcnn import ConvAutoencoder, ImageAugmenter, ImageNormalizer, LazyImages
 from skcnn.training.loader import Batch
-from skcnn.training.transforms import Noise
+from skcnn.training.reconstruction import Noise
 
 QUICK = {"channels": (8,), "n_components": 6, "max_epochs": 2, "batch_size": 16, "random_state": 0}
 

@@ -8,7 +8,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.metrics import accuracy_score, r2_score
 
-from skcnn.training.scores import R2, SCORES, Accuracy, RunningScores
+from skcnn.training.scores import R2, SCORES, Accuracy, ImageR2, RunningScores
 
 RNG = np.random.default_rng(0)
 BATCH_LIMITS = [[0, 50], [0, 1, 50], [0, 16, 32, 48, 50]]
@@ -71,8 +71,25 @@ def test_r2_of_constant_targets(constant, error, limits):
     assert_allclose(accumulated_score(R2(), outputs, y, limits), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("limits", BATCH_LIMITS)
+def test_r2_of_images(limits):
+    y = RNG.normal(size=(50, 6)).astype(np.float32)
+    outputs = (y + RNG.normal(scale=0.5, size=y.shape)).astype(np.float32)
+    # Standardized values have the mean 0, so that the variation is that around 0.
+    expected = 1 - ((outputs - y) ** 2).sum() / (y**2).sum()
+    assert_allclose(accumulated_score(ImageR2(), outputs, y, limits), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("error", "expected"), [(0.0, 1.0), (0.5, 0.0)])
+def test_r2_of_constant_images(error, expected):
+    y = np.zeros((50, 6), np.float32)
+    assert accumulated_score(ImageR2(), y + error, y, BATCH_LIMITS[2]) == expected
+
+
 def test_scores_by_target_type():
-    assert {"continuous": R2, "multiclass": Accuracy, "multilabel": Accuracy} == SCORES
+    expected = {"continuous": R2, "images": ImageR2}
+    expected |= {"multiclass": Accuracy, "multilabel": Accuracy}
+    assert expected == SCORES
 
 
 # --- many batches ------------------------------------------------------------------------------
@@ -109,6 +126,7 @@ def test_running_scores_equal_scores_of_all_images(target_type, n_images, n_outp
         "multiclass": lambda: accuracy_score(y, outputs.argmax(axis=1)),
         "multilabel": lambda: accuracy_score(y, outputs > 0),
         "continuous": lambda: r2_score(y.astype(float), outputs.astype(float)),
+        "images": lambda: 1 - ((outputs - y) ** 2).sum() / (y**2).sum(),
     }
     if n_images > 1:
         assert_allclose(found, right[target_type](), atol=1e-6)
