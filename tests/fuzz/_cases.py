@@ -12,11 +12,18 @@ from _targets import LABELS, NUMBERS, draw_target, draw_weights
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skcnn import CNNClassifier, CNNRegressor, ImageReader, TransferClassifier, TransferRegressor
+from skcnn import (
+    CNNClassifier,
+    CNNRegressor,
+    ConvAutoencoder,
+    ImageReader,
+    TransferClassifier,
+    TransferRegressor,
+)
 
 CLASSIFIERS = (CNNClassifier, TransferClassifier)
 NETWORKS = (*CLASSIFIERS, CNNRegressor, TransferRegressor)
-TRANSFORMERS = [kind for kind in TABLES if kind not in (*NETWORKS, ImageReader)]
+TRANSFORMERS = [kind for kind in TABLES if kind not in (*NETWORKS, ConvAutoencoder, ImageReader)]
 NETWORK_METHODS = ["predict", "predict_proba", "predict_log_proba", "score"]
 
 

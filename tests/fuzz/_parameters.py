@@ -12,6 +12,7 @@ from skcnn import (
     CNNClassifier,
     CNNRegressor,
     ColorHistogramExtractor,
+    ConvAutoencoder,
     HOGExtractor,
     ImageAugmenter,
     ImageEmbedder,
@@ -44,6 +45,7 @@ HUGE_REQUESTS = {
     "max_epochs": 10,
     "patience": 10**9,
     "channels": 512,
+    "n_components": 512,
     "hidden_units": 512,
     "size": 512,
     "input_size": 64,
@@ -115,6 +117,7 @@ CLASSES = {
     "logit_adjustment": [0, 0.5, 1, 1e-300],
 }
 NUMBER_LOSSES = {"loss": ["squared_error", "absolute_error", "huber"]}
+MIXING = ("mixup", "cutmix", "progressive_resizing", "test_time_augmentation")
 FRACTION = [0, 0.1, 0.5, 1, 1.0, 1e-300]
 N_JOBS = ["auto", None, 1, 2, -1]
 SHAPE = [None, (8, 8), (8, 8, 1), (4, 16)]
@@ -123,6 +126,13 @@ TABLES = {
     CNNRegressor: {**TRAINING, **NETWORK, **NUMBER_LOSSES},
     TransferClassifier: {**TRAINING, **PRETRAINED, **FINE_TUNING, **CLASSES},
     TransferRegressor: {**TRAINING, **PRETRAINED, **FINE_TUNING, **NUMBER_LOSSES},
+    ConvAutoencoder: {
+        **{name: values for name, values in TRAINING.items() if name not in MIXING},
+        **NUMBER_LOSSES,
+        "n_components": [None, 1, 3, np.int64(4)],
+        "channels": [(2,), (2, 3), [2], (np.int64(2),)],
+        "denoise": [0, 0.0, 0.1, 1, np.float32(0.5), 1e-300],
+    },
     ImageEmbedder: {
         **PRETRAINED,
         "image_shape": [None, (8, 8), (8, 8, 1), (9, 8, 3)],
@@ -187,6 +197,7 @@ REQUIRED = {
     ImageResizer: {"size": (4, 4)},
     CNNClassifier: QUICK,
     CNNRegressor: QUICK,
+    ConvAutoencoder: {"n_components": 3, "channels": (2,), "max_epochs": 1, "random_state": 0},
     TransferClassifier: QUICK_TRANSFER,
     TransferRegressor: QUICK_TRANSFER,
     ImageEmbedder: {"backbone": Pooled},
@@ -204,7 +215,7 @@ def draw_parameters(rng, kind, *, junk=0.3):
     parameters = dict(REQUIRED.get(kind, {}))
     if "backbone" in table and rng.random() < 0.3:
         parameters.update(backbone=LITE, input_size=draw(rng, [None, 32]))
-    if "channels" in table and rng.random() < 0.2:  # what only networks for any size can do
+    if "network" in table and rng.random() < 0.2:  # what only networks for any size can do
         parameters["network"] = draw(rng, ["fast", Pooled])
         parameters["progressive_resizing"] = draw(rng, [1.0, 0.5, 0.7])
     names = list(table)

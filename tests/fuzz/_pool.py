@@ -11,6 +11,7 @@ import warnings
 from multiprocessing.connection import wait
 from pathlib import Path
 
+import _autoencoder
 import _cases
 import _equal
 import _files
@@ -28,7 +29,13 @@ MEMORY = 6 * 2**30  # bytes of address space of a worker
 GROWTH = 500  # MB, more than any case needs
 
 TABLES = {
-    "case": {**_cases.KINDS, **_equal.KINDS, **_objects.KINDS, **_paths.KINDS},
+    "case": {
+        **_autoencoder.KINDS,
+        **_cases.KINDS,
+        **_equal.KINDS,
+        **_objects.KINDS,
+        **_paths.KINDS,
+    },
     "file": _files.KINDS,
 }
 
