@@ -17,6 +17,7 @@ from skcnn import (
     CNNClassifier,
     CNNRegressor,
     ColorHistogramExtractor,
+    ConvAutoencoder,
     HOGExtractor,
     ImageAugmenter,
     ImageFlattener,
@@ -34,6 +35,7 @@ SMALL = {"channels": (3,), "hidden_units": (4,), "max_epochs": 1, "random_state"
 FITTED = {
     "classifier": CNNClassifier(**SMALL, test_time_augmentation="flip").fit(IMAGES, LABELS),
     "regressor": CNNRegressor(**SMALL, warm_start=True).fit(IMAGES, np.arange(24.0)),
+    "autoencoder": ConvAutoencoder(3, channels=(3,), max_epochs=1, random_state=0).fit(IMAGES),
     "pipeline": make_pipeline(ImageNormalizer(), CNNClassifier(**SMALL)).fit(IMAGES, LABELS),
     "normalizer": ImageNormalizer().fit(IMAGES),
     "resizer": ImageResizer((4, 4)).fit(IMAGES),

@@ -10,6 +10,7 @@ from skcnn import (
     CNNClassifier,
     CNNRegressor,
     ColorHistogramExtractor,
+    ConvAutoencoder,
     HOGExtractor,
     ImageAugmenter,
     ImageFlattener,
@@ -110,6 +111,15 @@ def test_regressor(form):
         return model.fit(images, Y * 1.5).predict(images)
 
     assert_array_equal(predict(FORMS[form](X)), predict(X))
+
+
+@pytest.mark.parametrize("form", [">u2", ">f8", "f2", "objects", "lazy, big-endian"])
+def test_autoencoder(form):
+    def reconstruct(images):
+        model = ConvAutoencoder(3, channels=(4,), max_epochs=1, random_state=0)
+        return model.fit(images).reconstruct(images)
+
+    assert_array_equal(reconstruct(FORMS[form](X)), reconstruct(X))
 
 
 @pytest.mark.parametrize("codes", [(">i8", "i8"), (">U2", "U2"), (">i2", "i2")])
