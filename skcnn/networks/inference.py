@@ -120,7 +120,7 @@ def head_function(module: nn.Sequential) -> Step:
         Called without gradients as ``function(features)``, with features of shape (n_images,
         n_features). It returns the outputs.
     """
-    head = module[-1].stages()[-1]  # type: ignore[operator, union-attr]
+    head = module[-1].stages()[-1]  # type: ignore[operator]
     if not _is_supported(module):
         return head
     return partial(_apply, list(_steps(list(_layers(head)), torch.float32, packs=True)))

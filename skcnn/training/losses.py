@@ -131,7 +131,11 @@ squared_error = partial(_per_image, functional.mse_loss)
 absolute_error = partial(_per_image, functional.l1_loss)
 huber = partial(_per_image, functional.huber_loss)
 
-_ERRORS = {"absolute_error": absolute_error, "huber": huber, "squared_error": squared_error}
+_ERRORS: dict[str, Callable] = {
+    "absolute_error": absolute_error,
+    "huber": huber,
+    "squared_error": squared_error,
+}
 LOSSES: dict[str, dict[str, Callable]] = {
     "multiclass": {"cross_entropy": cross_entropy, "focal": focal},
     "multilabel": {"cross_entropy": binary_cross_entropy, "focal": binary_focal},
