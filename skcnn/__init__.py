@@ -6,6 +6,7 @@ from skcnn.estimators import (
     CNNRegressor,
     ConvAutoencoder,
     ImageEmbedder,
+    ImageOutlierDetector,
     TransferClassifier,
     TransferRegressor,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ImageEmbedder",
     "ImageFlattener",
     "ImageNormalizer",
+    "ImageOutlierDetector",
     "ImageReader",
     "ImageResizer",
     "LazyImages",

@@ -1,0 +1,309 @@
+"""ImageOutlierDetector against naive references, and in the tools of scikit-learn."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from skimage.io import imsave
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer
+from torch import nn
+
+from skcnn import (
+    CNNClassifier,
+    HOGExtractor,
+    ImageAugmenter,
+    ImageEmbedder,
+    ImageFlattener,
+    ImageOutlierDetector,
+    ImageReader,
+    ImageResizer,
+    LazyImages,
+)
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (30, 6, 7, 3), dtype=np.uint8)
+NEW = np.concatenate([RNG.integers(0, 256, (8, 6, 7, 3), dtype=np.uint8), IMAGES[:2]])
+
+
+class ThreeMeans(nn.Module):
+    """Network with the mean of each channel as its features."""
+
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__()
+        self.output = nn.Linear(in_channels, n_outputs)
+
+    def features(self, images):
+        return images.mean(dim=(2, 3)) + 3
+
+    def forward(self, images):
+        return self.output(self.features(images))
+
+
+def naive_scores(train, rows, n_neighbors):
+    """Compute scores one by one, in float64."""
+    train, rows = train.astype(float), rows.astype(float)
+    scale = np.sqrt(train.var(axis=0) + train.var(axis=0).mean())
+    scores = []
+    for row in rows:
+        distances = sorted(np.sqrt((((row - other) / scale) ** 2).mean()) for other in train)
+        if distances[0] < 1e-9:  # the products of matrices depend on the number of rows
+            distances = distances[1:]
+        scores.append(-np.mean(distances[:n_neighbors]))
+    return np.array(scores)
+
+
+def flat(images):
+    return images.reshape(len(images), -1)
+
+
+# ------------------------------------------------------------------------------------------------
+# Scores
+
+
+@pytest.mark.parametrize("n_neighbors", [1, 3, 29])
+def test_scores_of_pixels_are_those_of_the_naive_reference(n_neighbors):
+    detector = ImageOutlierDetector(n_neighbors=n_neighbors).fit(IMAGES)
+    for images in (IMAGES, NEW):
+        found = detector.score_samples(images)
+        assert found.dtype == np.float64
+        assert_allclose(found, naive_scores(flat(IMAGES), flat(images), n_neighbors), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_features", [2, 200])  # found by a tree, and by comparing all
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_scores_of_any_transformer_are_those_of_the_naive_reference(n_features, offset):
+    matrix = RNG.normal(size=(6 * 7 * 3, n_features))
+
+    def project(images):
+        return flat(images) @ matrix + offset
+
+    detector = ImageOutlierDetector(FunctionTransformer(project), n_neighbors=2).fit(IMAGES)
+    for images in (IMAGES, NEW):
+        expected = naive_scores(project(IMAGES), project(images), 2)
+        assert_allclose(detector.score_samples(images), expected, rtol=1e-3)
+
+
+def test_features_of_an_embedder_are_divided_by_their_norms():
+    detector = ImageOutlierDetector(ImageEmbedder(ThreeMeans), n_neighbors=2).fit(IMAGES)
+    features = ImageEmbedder(ThreeMeans).fit(IMAGES)
+    rows = [Normalizer().fit_transform(features.transform(images)) for images in (IMAGES, NEW)]
+    assert_allclose(detector.score_samples(NEW), naive_scores(*rows, 2), rtol=1e-3)
+    frozen = ImageOutlierDetector(FrozenEstimator(features), n_neighbors=2).fit(IMAGES)
+    assert_array_equal(frozen.score_samples(NEW), detector.score_samples(NEW))
+    assert frozen.features_[0].estimator is features
+    plain = ImageOutlierDetector(make_pipeline(ImageEmbedder(ThreeMeans)), n_neighbors=2)
+    expected = naive_scores(features.transform(IMAGES), features.transform(NEW), 2)
+    assert_allclose(plain.fit(IMAGES).score_samples(NEW), expected, rtol=1e-3)
+
+
+def test_large_images_are_reduced():
+    images = RNG.integers(0, 256, (8, 70, 20), dtype=np.uint8)
+    detector = ImageOutlierDetector(n_neighbors=1).fit(images)
+    rows = flat(ImageResizer((32, 20)).fit_transform(images))
+    assert_allclose(detector.score_samples(images), naive_scores(rows, rows, 1), rtol=1e-5)
+    assert detector.scaler_.mean_.shape == (32 * 20,)
+
+
+def test_a_second_copy_is_a_neighbor():
+    images = np.concatenate([IMAGES, IMAGES[:1]])
+    scores = ImageOutlierDetector(n_neighbors=1).fit(images).score_samples(images)
+    assert_allclose(scores[[0, 30]], 0, atol=1e-6)
+    assert (scores[1:30] < -0.1).all()
+
+
+def test_constant_images():
+    images = np.full((7, 4, 4), 9)
+    detector = ImageOutlierDetector().fit(images)
+    assert_array_equal(detector.score_samples(images), np.zeros(7))
+    assert_array_equal(detector.predict(np.concatenate([images, images + 1])), [1] * 7 + [-1] * 7)
+
+
+def test_scores_do_not_depend_on_the_batch():
+    detector = ImageOutlierDetector(ImageEmbedder(ThreeMeans)).fit(IMAGES)
+    one_by_one = [detector.score_samples(IMAGES[[row]])[0] for row in range(len(IMAGES))]
+    assert_allclose(one_by_one, detector.score_samples(IMAGES), rtol=1e-3)
+
+
+@pytest.mark.parametrize("features", [None, HOGExtractor(pixels_per_cell=(2, 2))])
+def test_other_digits_are_outliers(digits, features):
+    X, y = digits
+    zeros = X[y == 0]
+    detector = ImageOutlierDetector(features).fit(zeros[::2])
+    test = np.concatenate([zeros[1::2], X[y != 0]])
+    is_zero = np.arange(len(test)) < len(zeros[1::2])
+    assert roc_auc_score(is_zero, detector.score_samples(test)) > 0.99
+    assert (detector.predict(X[y != 0]) == -1).mean() > 0.9
+
+
+# ------------------------------------------------------------------------------------------------
+# Threshold
+
+
+def test_the_automatic_threshold_is_that_of_boxplots():
+    detector = ImageOutlierDetector(n_neighbors=2).fit(IMAGES)
+    lower, upper = np.percentile(naive_scores(flat(IMAGES), flat(IMAGES), 2), [25, 75])
+    assert_allclose(detector.offset_, lower - 1.5 * (upper - lower), rtol=1e-5)
+    scores = detector.score_samples(NEW)
+    assert_array_equal(detector.decision_function(NEW), scores - detector.offset_)
+    assert_array_equal(detector.predict(NEW), np.where(scores >= detector.offset_, 1, -1))
+    assert detector.predict(NEW).dtype.kind == "i"
+
+
+@pytest.mark.parametrize("contamination", [0.1, 0.5])
+@pytest.mark.parametrize("features", [None, ImageEmbedder(ThreeMeans)])
+def test_contamination_is_the_fraction_of_outliers_in_fit(contamination, features):
+    detector = ImageOutlierDetector(features, contamination=contamination)
+    found = detector.fit_predict(IMAGES)
+    assert_array_equal(found, detector.predict(IMAGES))
+    assert (found == -1).sum() == 30 * contamination
+    scores = detector.score_samples(IMAGES)
+    assert scores[found == -1].max() < scores[found == 1].min()
+
+
+# ------------------------------------------------------------------------------------------------
+# Forms of images, pipelines, copies
+
+
+@pytest.mark.parametrize("form", ["int64", "float64", "lazy", "flat", "frame", "list", "memmap"])
+def test_every_form_of_images_gives_the_same_scores(form, tmp_path):
+    X, image_shape = IMAGES, None
+    if form in ("int64", "float64"):
+        X = IMAGES.astype(form)
+    elif form == "lazy":
+        X = LazyImages(IMAGES)
+    elif form in ("flat", "frame"):
+        X, image_shape = flat(IMAGES), (6, 7, 3)
+        X = pd.DataFrame(X).add_prefix("pixel") if form == "frame" else X
+    elif form == "list":
+        X = list(IMAGES)
+    else:
+        np.save(tmp_path / "images.npy", IMAGES)
+        X = np.load(tmp_path / "images.npy", mmap_mode="r")
+    detector = ImageOutlierDetector(image_shape=image_shape).fit(X)
+    expected = ImageOutlierDetector().fit(IMAGES).score_samples(IMAGES)
+    assert_array_equal(detector.score_samples(X), expected)
+
+
+def test_random_operations_are_not_applied():
+    augmented = ImageAugmenter(noise=0.5, random_state=0).fit_transform(IMAGES)
+    detector = ImageOutlierDetector().fit(augmented)
+    expected = ImageOutlierDetector().fit(IMAGES).score_samples(IMAGES)
+    assert_array_equal(detector.score_samples(IMAGES), expected)
+    assert_array_equal(detector.score_samples(augmented), expected)
+
+
+def test_features_may_be_frames():
+    embedder = ImageEmbedder(ThreeMeans).set_output(transform="pandas")
+    detector = ImageOutlierDetector(embedder).fit(IMAGES)
+    expected = ImageOutlierDetector(ImageEmbedder(ThreeMeans)).fit(IMAGES)
+    assert_array_equal(detector.score_samples(NEW), expected.score_samples(NEW))
+
+
+def test_a_pipeline_reads_paths_and_keeps_no_images(tmp_path):
+    images = RNG.integers(0, 256, (12, 40, 50, 3), dtype=np.uint8)
+    paths = [str(tmp_path / f"{row}.png") for row in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        imsave(path, image, check_contrast=False)
+    detector = ImageOutlierDetector(ImageEmbedder(ThreeMeans), contamination=0.25)
+    pipe = make_pipeline(ImageReader(), ImageResizer((40, 50), lazy=True), detector)
+    found = pipe.fit_predict(paths)
+    assert (found == -1).sum() == 3
+    assert_array_equal(pipe.predict(paths), found)
+    expected = clone(detector).fit(images)
+    assert_array_equal(pipe.score_samples(paths), expected.score_samples(images))
+    assert len(pickle.dumps(pipe)) < 20_000 < images.nbytes
+
+
+def test_a_loaded_detector_gives_the_same_scores():
+    detector = ImageOutlierDetector(ImageEmbedder(ThreeMeans)).fit(IMAGES)
+    loaded = pickle.loads(pickle.dumps(detector))
+    assert_array_equal(loaded.decision_function(NEW), detector.decision_function(NEW))
+    again = clone(loaded).fit(IMAGES)
+    assert_array_equal(again.score_samples(NEW), detector.score_samples(NEW))
+
+
+def test_a_search_selects_the_features():
+    y = np.arange(30) % 2
+    grid = {"features": [None, HOGExtractor(pixels_per_cell=(3, 3))], "n_neighbors": [1, 2]}
+
+    def score(detector, X, y):
+        return roc_auc_score(y, detector.score_samples(X))
+
+    search = GridSearchCV(ImageOutlierDetector(), grid, scoring=score, cv=2, error_score="raise")
+    assert len(search.fit(IMAGES, y).cv_results_["params"]) == 4
+
+
+# ------------------------------------------------------------------------------------------------
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("detector", "kind", "message"),
+    [
+        (ImageOutlierDetector(n_neighbors=0), ValueError, "The 'n_neighbors' parameter"),
+        (ImageOutlierDetector(n_neighbors=True), ValueError, "n_neighbors must be a number"),
+        (
+            ImageOutlierDetector(n_neighbors=30),
+            ValueError,
+            "n_neighbors=30 must be less than the number of training images, but X holds 30: set "
+            "n_neighbors to at most 29",
+        ),
+        (ImageOutlierDetector(contamination=0.0), ValueError, "The 'contamination' parameter"),
+        (ImageOutlierDetector(contamination=0.6), ValueError, "The 'contamination' parameter"),
+        (ImageOutlierDetector("resnet18"), ValueError, "The 'features' parameter"),
+        (ImageOutlierDetector(LogisticRegression()), ValueError, "The 'features' parameter"),
+        (
+            ImageOutlierDetector(ImageResizer((3, 3))),
+            ValueError,
+            r"ImageResizer.transform returns an array of shape \(30, 3, 3, 3\) for 30 images, .* "
+            "put an ImageFlattener after it",
+        ),
+        (
+            ImageOutlierDetector(FunctionTransformer(lambda images: flat(images)[1:])),
+            ValueError,
+            r"returns an array of shape \(29, 126\) for 30 images",
+        ),
+        (
+            ImageOutlierDetector(FunctionTransformer(lambda images: flat(images) + np.inf)),
+            ValueError,
+            "the features of image 0 that FunctionTransformer.transform returns are NaN",
+        ),
+        (ImageOutlierDetector(ImageEmbedder(CNNClassifier())), ValueError, "that is not fitted"),
+    ],
+)
+def test_bad_parameters_are_one_sentence(detector, kind, message):
+    with pytest.raises(kind, match=message) as error:
+        detector.fit(IMAGES)
+    assert "\n" not in str(error.value)
+    assert not hasattr(detector, "features_")
+
+
+def test_bad_images_are_one_sentence():
+    detector = ImageOutlierDetector().fit(IMAGES)
+    with pytest.raises(ValueError, match=r"5 x 7 pixels with 3 channel.* is expecting 6 x 7"):
+        detector.predict(IMAGES[:, :5])
+    with pytest.raises(ValueError, match=r"Found 1 image.* minimum of 2 is required"):
+        ImageOutlierDetector().fit(IMAGES[:1])
+    with pytest.raises(ValueError, match="put an ImageReader and an ImageResizer before it"):
+        detector.predict(["a.png"])
+    with pytest.raises(NotFittedError):
+        ImageOutlierDetector().predict(IMAGES)
+
+
+def test_a_failed_fit_changes_nothing():
+    detector = ImageOutlierDetector().fit(IMAGES)
+    expected = detector.score_samples(NEW)
+    detector.set_params(features=make_pipeline(ImageFlattener(), PCA(500)))
+    with pytest.raises(ValueError, match="n_components=500"):
+        detector.fit(IMAGES[:, :4])
+    assert_array_equal(detector.score_samples(NEW), expected)
