@@ -12,6 +12,7 @@ from _machine import describe_machine
 
 _PLACEHOLDERS = {
     "--before": "CHECKOUT",
+    "--cache": "DIR",
     "--csv": "FILE",
     "--data": "DIR",
     "--embetter-python": "PYTHON",
