@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.checksums import ChecksumMixin
+from skcnn.estimators.autoencoder import ConvAutoencoder
 from skcnn.estimators.embedder import ImageEmbedder
 from skcnn.images import check_images
 from skcnn.lazy import LazyImages
@@ -30,25 +31,29 @@ _THUMBNAIL = 32  # maximum height and width in pixels of the images that are com
 _FENCE = 1.5  # interquartile ranges below the lower quartile
 _SAME = 1e-5  # distance relative to the norm of the features, which are float32
 _PART = 4096  # rows whose statistics are computed at a time
+_VALUES = 2**22  # pixel values that are reconstructed at a time
 
 
 class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     """Detect images that are unlike the training images.
 
     The score of an image is its distance to the most similar training images, in a space of
-    features: those of a pretrained network [1]_ [2]_, or of any other transformer.
+    features: those of a pretrained network [1]_ [2]_, or of any other transformer. Alternatively,
+    it is the error of its reconstruction by an autoencoder.
 
     Parameters
     ----------
     features : transformer, default=None
-        What images are compared by: a transformer from images to rows of features, such as an
-        `ImageEmbedder`, a `HOGExtractor`, or a pipeline of `ImageFlattener` and
-        `sklearn.decomposition.PCA`. A clone of it is fitted. To use one that is already fitted,
-        wrap it in a `sklearn.frozen.FrozenEstimator`. None compares the pixel values of images that
-        are reduced to at most 32 x 32 pixels, which needs no network, and is meant for images that
-        show the same kind of object in the same position. For photos, use an `ImageEmbedder`.
+        Determines the score. With a `ConvAutoencoder`, it is the error of the reconstruction. With
+        any other transformer from images to rows of features, such as an `ImageEmbedder`, a
+        `HOGExtractor`, or a pipeline of `ImageFlattener` and `sklearn.decomposition.PCA`, it is the
+        distance to the nearest training images. A clone of the transformer is fitted. To use one
+        that is already fitted, wrap it in a `sklearn.frozen.FrozenEstimator`. None compares the
+        pixel values of images that are reduced to at most 32 x 32 pixels. This needs no network,
+        and is meant for images that show the same kind of object in the same position. For photos,
+        use an `ImageEmbedder`.
     n_neighbors : int, default=5
-        Number of training images to which an image is compared.
+        Number of training images to which an image is compared. Not used with a `ConvAutoencoder`.
     contamination : "auto" or float, default="auto"
         Fraction of the training images that `predict` calls outliers, in (0, 0.5]. "auto" places
         the threshold 1.5 interquartile ranges below the lower quartile of the scores of the
@@ -61,11 +66,13 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     Attributes
     ----------
     features_ : transformer
-        The fitted transformer.
+        The fitted transformer. An `ImageEmbedder` is followed by a
+        `sklearn.preprocessing.Normalizer`.
     scaler_ : sklearn.preprocessing.StandardScaler
-        Mean and scale of each feature.
+        Mean and scale of each feature, or of the difference between each pixel value and its
+        reconstruction.
     neighbors_ : sklearn.neighbors.NearestNeighbors
-        The standardized features of the training images.
+        The standardized features of the training images. Not defined with a `ConvAutoencoder`.
     offset_ : float
         Threshold: images with lower scores are outliers.
     n_features_in_ : int
@@ -82,19 +89,27 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    Features are standardized, with the variance of each feature increased by the mean variance of
-    all features. A feature that hardly varies in the training images, such as a pixel of the
-    background, then counts more than others, but within limits. Distances are divided by the square
-    root of the number of features.
+    The features of an `ImageEmbedder` are divided by their norm [2]_. For other norms, pass a
+    pipeline. Features are then standardized, with the variance of each feature increased by the
+    mean variance of all features: one that hardly varies in the training images, such as a pixel of
+    the background, counts more than others, but within limits. Distances are divided by the square
+    root of the number of features. The score is the negative mean of the distances to the
+    `n_neighbors` nearest training images.
 
-    A training image is not its own neighbor: an identical image is left out, once. The scores of
-    the training images, and the threshold, are therefore comparable with those of new images.
+    A training image is not its own neighbor: of the training images, one that is identical is left
+    out. The scores of the training images, and the threshold, are therefore comparable with those
+    of new images.
 
-    Train on normal images only if possible. Some outliers among the training images do little harm
-    if they are not similar to each other: otherwise, use more neighbors.
+    The differences between images and their reconstructions are standardized in the same way. The
+    score is the negative root mean square over the pixel values. An autoencoder reconstructs
+    training images slightly better than others, so that `predict` calls more of the new images
+    outliers than of the training images.
+
+    Train on normal images only if possible. A few outliers among the training images do little
+    harm. If they are similar to each other, use more neighbors than there are of a kind.
 
     Features are kept in memory, 4 bytes for each value, and images are not: `LazyImages` are read
-    in batches. Their random operations are not applied.
+    in batches. Their random operations are not applied, except in the training of an autoencoder.
 
     References
     ----------
@@ -154,8 +169,8 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there are too few images for `n_neighbors`, or the transformer returns no rows of
-            finite features.
+            If there are too few images for `n_neighbors`, or the transformer does not return a row
+            of finite features for each image.
         """
         self._fit_and_score(X)
         return self
@@ -189,7 +204,8 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
         Returns
         -------
         scores : float64 array of shape (n_images,)
-            Negative mean distances to the nearest training images.
+            Negative mean distances to the nearest training images, or negative errors of the
+            reconstruction by an autoencoder.
         """
         return self._score(X)[0]
 
@@ -228,19 +244,12 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     def _fit_and_score(self, X):
         """Fit, and return the scores of the training images."""
         with fixed_settings(), all_or_nothing(self):
-            images = _clean(check_images(self, X, reset=True, min_samples=2))
-            if self.n_neighbors >= len(images):
-                raise ValueError(
-                    f"n_neighbors={self.n_neighbors} must be less than the number of training "
-                    f"images, but X holds {len(images)}: set n_neighbors to at most "
-                    f"{len(images) - 1}, or pass more images"
-                )
+            vars(self).pop("neighbors_", None)
+            images = check_images(self, X, reset=True, min_samples=2)
             self.features_ = self._transformer()
-            rows = _as_rows(self.features_.fit(images).transform(images), images, self.features_)
-            self.scaler_ = _fit_scaler(rows)
-            rows = self._standardized(rows)
-            self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(rows)
-            scores = self._score_rows(rows)
+            scores = (
+                self._fit_errors(images) if self._has_autoencoder() else self._fit_neighbors(images)
+            )
             self.offset_ = _threshold(scores, self.contamination)
         return scores
 
@@ -250,10 +259,13 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
             size = tuple(min(axis, _THUMBNAIL) for axis in self.image_shape_[:2])
             return make_pipeline(ImageResizer(size), ImageFlattener())
         features = clone(self.features)
-        is_frozen = isinstance(features, FrozenEstimator)
-        if isinstance(features.estimator if is_frozen else features, ImageEmbedder):
+        if isinstance(_unfrozen(features), ImageEmbedder):
             return make_pipeline(features, Normalizer())
         return features
+
+    def _has_autoencoder(self):
+        """Return whether the score is the error of the reconstruction by an autoencoder."""
+        return isinstance(_unfrozen(self.features_), ConvAutoencoder)
 
     def _score(self, X):
         """Return the scores of images, and the threshold of the same fit."""
@@ -261,13 +273,54 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
         check_is_fitted(fitted)
         with fixed_settings():
             images = _clean(check_images(fitted, X, reset=False))
-            rows = _as_rows(fitted.features_.transform(images), images, fitted.features_)
-            return fitted._score_rows(fitted._standardized(rows)), fitted.offset_
+            if fitted._has_autoencoder():
+                return fitted._score_errors(images), fitted.offset_
+            return fitted._score_rows(fitted._standardized(fitted._rows(images))), fitted.offset_
 
     def _standardized(self, rows):
-        """Standardize features, so that distances are root mean squares over features."""
+        """Standardize rows in place, and divide them by the root of the number of columns."""
         rows = self.scaler_.transform(rows)
         rows /= np.sqrt(rows.shape[1])
+        return rows
+
+    # --------------------------------------------------------------------------------------------
+    # Distances
+
+    def _fit_neighbors(self, images):
+        """Fit the distances, and return the scores of the training images."""
+        if self.n_neighbors >= len(images):
+            raise ValueError(
+                f"n_neighbors={self.n_neighbors} must be less than the number of training images, "
+                f"but X holds {len(images)}: set n_neighbors to at most {len(images) - 1}, or pass "
+                "more images"
+            )
+        images = _clean(images)
+        self.features_.fit(images, None)
+        rows = self._rows(images)
+        self.scaler_ = _fit_scaler(rows[part] for part in gen_batches(len(rows), _PART))
+        rows = self._standardized(rows)
+        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(rows)
+        return self._score_rows(rows)
+
+    def _rows(self, images):
+        """Return the features of images as float32 rows."""
+        rows = self.features_.transform(images)
+        name = type(_unfrozen(self.features_)).__name__
+        if not isinstance(rows, LazyImages):
+            rows = np.asarray(rows)
+        if rows.ndim != 2 or len(rows) != len(images):
+            raise ValueError(
+                f"{name}.transform returns an array of shape {rows.shape} for {len(images)} "
+                "images, but features must be of shape (n_images, n_features): put an "
+                "ImageFlattener after it"
+            )
+        rows = np.asarray(rows).astype(np.float32)
+        finite = np.isfinite(rows).all(axis=1)
+        if not finite.all():
+            raise ValueError(
+                f"the features of image {finite.argmin()} that {name}.transform returns are NaN, "
+                "infinite or too large for float32"
+            )
         return rows
 
     def _score_rows(self, rows):
@@ -275,6 +328,35 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
         distances, _ = self.neighbors_.kneighbors(rows)
         same = distances[:, :1] <= _SAME * np.linalg.norm(rows, axis=1, keepdims=True)
         return -np.where(same, distances[:, 1:], distances[:, :-1]).mean(axis=1, dtype=np.float64)
+
+    # --------------------------------------------------------------------------------------------
+    # Errors of an autoencoder
+
+    def _fit_errors(self, images):
+        """Train the autoencoder, and return the scores of the training images."""
+        self.features_.fit(images, None)
+        images = _clean(images)
+        self.scaler_ = _fit_scaler(self._errors(images))
+        return self._score_errors(images)
+
+    def _errors(self, images):
+        """Yield the differences between images and their reconstructions, in parts."""
+        step = max(1, _VALUES // self.n_features_in_)
+        if isinstance(images, LazyImages):
+            parts = images.read_parts(step)
+        else:
+            parts = (images[rows] for rows in gen_batches(len(images), step))
+        for part in parts:
+            errors = part.astype(np.float32) - self.features_.reconstruct(part)
+            yield errors.reshape(len(errors), -1)
+
+    def _score_errors(self, images):
+        """Return the negative root mean squares of the standardized errors."""
+        norms = [
+            np.linalg.norm(self._standardized(errors).astype(np.float64), axis=1)
+            for errors in self._errors(images)
+        ]
+        return -np.concatenate(norms)
 
     def _validate_params(self):
         check_numbers(self)
@@ -291,31 +373,16 @@ def _clean(images):
     return images.clean() if isinstance(images, LazyImages) else images
 
 
-def _as_rows(rows, images, features):
-    """Return the output of a transformer as float32 rows, one for each image."""
-    name = type(features).__name__
-    if not isinstance(rows, LazyImages):
-        rows = np.asarray(rows)
-    if rows.ndim != 2 or len(rows) != len(images):
-        raise ValueError(
-            f"{name}.transform returns an array of shape {rows.shape} for {len(images)} images, "
-            "but features must be of shape (n_images, n_features): put an ImageFlattener after it"
-        )
-    rows = np.asarray(rows).astype(np.float32)
-    finite = np.isfinite(rows).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"the features of image {finite.argmin()} that {name}.transform returns are NaN, "
-            "infinite or too large for float32"
-        )
-    return rows
+def _unfrozen(transformer):
+    """Return the transformer itself, without a FrozenEstimator around it."""
+    return transformer.estimator if isinstance(transformer, FrozenEstimator) else transformer
 
 
-def _fit_scaler(rows):
+def _fit_scaler(parts):
     """Fit the standardization, in which a variance is increased by the mean of the variances."""
     scaler = StandardScaler(copy=False)
-    for part in gen_batches(len(rows), _PART):
-        scaler.partial_fit(rows[part])
+    for part in parts:
+        scaler.partial_fit(part)
     variance = scaler.var_ + scaler.var_.mean()
     scaler.scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
     return scaler

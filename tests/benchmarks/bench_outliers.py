@@ -31,14 +31,20 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import OneClassSVM
 
-from skcnn import HOGExtractor, ImageEmbedder, ImageFlattener, ImageOutlierDetector
+from skcnn import (
+    ConvAutoencoder,
+    HOGExtractor,
+    ImageEmbedder,
+    ImageFlattener,
+    ImageOutlierDetector,
+)
 
 HEADINGS = ["detector", "images", "class", "auc", "seconds"]
 N_COMPONENTS = 64
 
 
-def neighbors(*steps):
-    """Return a function that makes a detector by nearest neighbors, given a cache of features."""
+def ours(*steps):
+    """Return a function that makes an `ImageOutlierDetector`, given a cache of features."""
 
     def make(memory):
         made = [step(memory=memory) if isinstance(step, partial) else step for step in steps]
@@ -65,16 +71,15 @@ COMPRESSED = (ImageFlattener(), PCA(N_COMPONENTS, random_state=0))
 SCALED = (LITE[0], Normalizer(), StandardScaler())
 DETECTORS = {
     "ImageOutlierDetector()": lambda memory: ImageOutlierDetector(),
-    "ImageOutlierDetector(ImageEmbedder())": neighbors(LITE[0]),
-    'ImageOutlierDetector(ImageEmbedder("efficientnet_lite1"))': neighbors(LITE[1]),
-    'ImageOutlierDetector(ImageEmbedder("efficientnet_lite2"))': neighbors(LITE[2]),
-    "ImageOutlierDetector(ImageEmbedder(input_size=84))": neighbors(
-        partial(LITE[0], input_size=84)
-    ),
-    "ImageOutlierDetector(HOGExtractor(pixels_per_cell=(7, 7)))": neighbors(
+    "ImageOutlierDetector(ImageEmbedder())": ours(LITE[0]),
+    'ImageOutlierDetector(ImageEmbedder("efficientnet_lite1"))': ours(LITE[1]),
+    'ImageOutlierDetector(ImageEmbedder("efficientnet_lite2"))': ours(LITE[2]),
+    "ImageOutlierDetector(ImageEmbedder(input_size=84))": ours(partial(LITE[0], input_size=84)),
+    "ImageOutlierDetector(HOGExtractor(pixels_per_cell=(7, 7)))": ours(
         HOGExtractor(pixels_per_cell=(7, 7))
     ),
-    "ImageOutlierDetector, PCA": neighbors(*COMPRESSED),
+    "ImageOutlierDetector(ConvAutoencoder())": ours(ConvAutoencoder(random_state=0)),
+    "ImageOutlierDetector, PCA": ours(*COMPRESSED),
     "IsolationForest, pixels": peer(ISOLATION),
     "IsolationForest, PCA": peer(ISOLATION, *COMPRESSED),
     "IsolationForest, ImageEmbedder()": peer(ISOLATION, *SCALED),

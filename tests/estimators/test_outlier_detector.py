@@ -20,6 +20,7 @@ from torch import nn
 
 from skcnn import (
     CNNClassifier,
+    ConvAutoencoder,
     HOGExtractor,
     ImageAugmenter,
     ImageEmbedder,
@@ -29,10 +30,13 @@ from skcnn import (
     ImageResizer,
     LazyImages,
 )
+from skcnn.estimators import outlier_detector
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (30, 6, 7, 3), dtype=np.uint8)
 NEW = np.concatenate([RNG.integers(0, 256, (8, 6, 7, 3), dtype=np.uint8), IMAGES[:2]])
+
+AUTOENCODER = ConvAutoencoder(3, channels=(4,), max_epochs=2, random_state=0)
 
 
 class ThreeMeans(nn.Module):
@@ -106,6 +110,44 @@ def test_features_of_an_embedder_are_divided_by_their_norms():
     assert_allclose(plain.fit(IMAGES).score_samples(NEW), expected, rtol=1e-3)
 
 
+def naive_errors(autoencoder, train, images):
+    """Compute the scores of reconstructions in float64."""
+    errors, own = (flat(part - autoencoder.reconstruct(part)) for part in (images, train))
+    scale = np.sqrt(own.var(axis=0) + own.var(axis=0).mean())
+    return -np.sqrt((((errors - own.mean(axis=0)) / scale) ** 2).mean(axis=1))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("lazy", [np.asarray, LazyImages])
+def test_scores_of_an_autoencoder_are_those_of_the_naive_reference(frozen, lazy, monkeypatch):
+    monkeypatch.setattr(outlier_detector, "_VALUES", 6 * 7 * 3 * 4)  # 4 images at a time
+    autoencoder = AUTOENCODER.fit(IMAGES)
+    features = FrozenEstimator(autoencoder) if frozen else clone(autoencoder)
+    detector = ImageOutlierDetector(features).fit(lazy(IMAGES))
+    assert not hasattr(detector, "neighbors_")
+    for images in (IMAGES, NEW):
+        found = detector.score_samples(lazy(images))
+        assert found.dtype == np.float64
+        assert_allclose(found, naive_errors(autoencoder, IMAGES, images), rtol=1e-4)
+
+
+def test_another_fit_forgets_the_neighbors():
+    detector = ImageOutlierDetector().fit(IMAGES)
+    detector.set_params(features=AUTOENCODER).fit(IMAGES)
+    assert not hasattr(detector, "neighbors_")
+    expected = ImageOutlierDetector(AUTOENCODER).fit(IMAGES).decision_function(NEW)
+    assert_array_equal(detector.decision_function(NEW), expected)
+
+
+def test_an_autoencoder_is_trained_on_random_operations():
+    augmented = ImageAugmenter(shift=2, random_state=0).fit_transform(IMAGES)
+    detector = ImageOutlierDetector(AUTOENCODER).fit(augmented)
+    autoencoder = clone(AUTOENCODER).fit(augmented)
+    assert_allclose(
+        detector.score_samples(augmented), naive_errors(autoencoder, IMAGES, IMAGES), rtol=1e-4
+    )
+
+
 def test_large_images_are_reduced():
     images = RNG.integers(0, 256, (8, 70, 20), dtype=np.uint8)
     detector = ImageOutlierDetector(n_neighbors=1).fit(images)
@@ -134,7 +176,14 @@ def test_scores_do_not_depend_on_the_batch():
     assert_allclose(one_by_one, detector.score_samples(IMAGES), rtol=1e-3)
 
 
-@pytest.mark.parametrize("features", [None, HOGExtractor(pixels_per_cell=(2, 2))])
+@pytest.mark.parametrize(
+    "features",
+    [
+        None,
+        HOGExtractor(pixels_per_cell=(2, 2)),
+        ConvAutoencoder(4, channels=(16,), max_epochs=20, random_state=0),
+    ],
+)
 def test_other_digits_are_outliers(digits, features):
     X, y = digits
     zeros = X[y == 0]
@@ -160,7 +209,7 @@ def test_the_automatic_threshold_is_that_of_boxplots():
 
 
 @pytest.mark.parametrize("contamination", [0.1, 0.5])
-@pytest.mark.parametrize("features", [None, ImageEmbedder(ThreeMeans)])
+@pytest.mark.parametrize("features", [None, ImageEmbedder(ThreeMeans), AUTOENCODER])
 def test_contamination_is_the_fraction_of_outliers_in_fit(contamination, features):
     detector = ImageOutlierDetector(features, contamination=contamination)
     found = detector.fit_predict(IMAGES)
@@ -224,8 +273,9 @@ def test_a_pipeline_reads_paths_and_keeps_no_images(tmp_path):
     assert len(pickle.dumps(pipe)) < 20_000 < images.nbytes
 
 
-def test_a_loaded_detector_gives_the_same_scores():
-    detector = ImageOutlierDetector(ImageEmbedder(ThreeMeans)).fit(IMAGES)
+@pytest.mark.parametrize("features", [None, ImageEmbedder(ThreeMeans), AUTOENCODER])
+def test_a_loaded_detector_gives_the_same_scores(features):
+    detector = ImageOutlierDetector(features).fit(IMAGES)
     loaded = pickle.loads(pickle.dumps(detector))
     assert_array_equal(loaded.decision_function(NEW), detector.decision_function(NEW))
     again = clone(loaded).fit(IMAGES)
