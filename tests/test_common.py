@@ -22,6 +22,7 @@ from skcnn import (
     ImageEmbedder,
     ImageFlattener,
     ImageNormalizer,
+    ImageOutlierDetector,
     ImageResizer,
     TransferClassifier,
     TransferRegressor,
@@ -33,6 +34,8 @@ ESTIMATORS = [
     # A few pixels are no photo: they are enlarged, and the head is trained for longer.
     TransferClassifier(input_size=32, learning_rate=0.005, max_epochs=40),
     TransferRegressor(input_size=48, learning_rate=0.005, max_epochs=40),
+    ImageOutlierDetector(),
+    ImageOutlierDetector(ConvAutoencoder(max_epochs=2, random_state=0)),
     ImageResizer((8, 8)),
     ImageNormalizer(),
     ImageAugmenter(),
@@ -45,7 +48,7 @@ ESTIMATORS = [
 ]
 # Frames of 512 columns instead of 1,280.
 TRANSFORMERS_OF_ROWS = [
-    *ESTIMATORS[5:-2],
+    *ESTIMATORS[7:-2],
     ConvAutoencoder(4),
     ImageEmbedder("squeezenet1_1", weights=None, input_size=32),
 ]
