@@ -14,6 +14,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from torch import Tensor, nn
 
 from skcnn.networks.folding import fold_batch_norms
+from skcnn.networks.input_gradients import speed_up_input_gradients
 from skcnn.original_images import original_images
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.preprocessing.normalizer import Normalize
@@ -88,7 +89,9 @@ class Victim:
         """Copy of the network in evaluation mode, on the device of predictions."""
         network = self.pipeline.network()
         fold_batch_norms(network)
-        return network.to(available_device(self.pipeline.final.device)).requires_grad_(False)
+        network.to(available_device(self.pipeline.final.device)).requires_grad_(False)
+        speed_up_input_gradients(network)
+        return network
 
     def model(self, shape: tuple[int, ...], dtype: np.dtype) -> Model:
         """Return the function from the pixel values of images of a shape and dtype to logits."""
