@@ -70,14 +70,13 @@ def test_stronger_attacks_reach_higher_losses(classifier, held_out, norm):
         PGD(epsilon, norm=norm, n_steps=20, random_start=False),
         APGD(epsilon, norm=norm, n_steps=60, random_start=False),
     )
-    clean, fgsm, pgd, apgd = (
-        losses(classifier, images, y)
-        for images in (X, *(adversarial_examples(classifier, X, y, a) for a in attacks))
-    )
+    found = [X, *(adversarial_examples(classifier, X, y, attack) for attack in attacks)]
+    clean, fgsm, pgd, apgd = (losses(classifier, images, y) for images in found)
     assert (fgsm > clean).all()
-    assert (pgd >= fgsm - 1e-3).mean() > 0.95
-    assert (apgd >= pgd - 1e-2).mean() > 0.95
+    assert (pgd >= fgsm - 1e-5).all()  # the step of FGSM is one of those that it tries
     assert (apgd >= fgsm - 1e-5).all()  # its first step is that of FGSM
+    assert (apgd >= pgd - 2e-2).all()  # they may find different maxima, which are as high
+    assert (apgd >= pgd - 1e-5).mean() > 0.75
     assert apgd.mean() > pgd.mean() > fgsm.mean()
 
 
@@ -100,18 +99,20 @@ def test_pgd_follows_the_definition(classifier, held_out):
     targets = torch.from_numpy(np.searchsorted(classifier.classes_, y))
     start = images = torch.from_numpy(X[:, None])
     best, best_key = images, None
-    for step in range(6):
+    for step in range(7):
         images.requires_grad_()
         logits = graph.module(images)
         loss = functional.cross_entropy(logits, targets, reduction="none")
         key = loss.detach() + 1000 * (logits.argmax(dim=1) != targets)
-        (gradient,) = torch.autograd.grad(loss.sum(), images)
+        if step != 1:  # which is that of FGSM
+            (gradient,) = torch.autograd.grad(loss.sum(), images)
         better = torch.ones(len(X), dtype=bool) if best_key is None else key > best_key
         best = torch.where(better[:, None, None, None], images.detach(), best)
         best_key = key if best_key is None else torch.maximum(key, best_key)
-        if step < 5:
-            images = images.detach() + 3 * gradient.sign()
-            images = torch.clamp(images, start - 8, start + 8).clamp(0, 255)
+        images = (start if step == 1 else images.detach()) + (
+            8 if step == 0 else 3
+        ) * gradient.sign()
+        images = torch.clamp(images, start - 8, start + 8).clamp(0, 255)
     attack = PGD(8, n_steps=5, step_size=3, random_start=False)
     found = adversarial_examples(classifier, X, y, attack, pixel_range=(0, 255))
     assert_allclose(found, best[:, 0].detach().numpy(), atol=1e-4)

@@ -18,7 +18,8 @@ class PGD(Attack):
     """Projected gradient descent: steps along the gradient, within a distance of the image [1]_.
 
     Of the images of all steps and restarts, one that fools the network is returned, and among those
-    the one with the highest cross-entropy.
+    the one with the highest cross-entropy. Without a random start, the image of `FGSM` is one of
+    them, so that no image is weaker than it.
 
     Parameters
     ----------
@@ -110,9 +111,13 @@ class PGD(Attack):
             strongest.update(rows, found)
             if is_last:
                 return
-            images = ball.project(images + self._step() * ball.direction(found.gradient))
-            if until_fooled and found.fooled.any():
-                left = ~found.fooled
+            direction = ball.direction(found.gradient)
+            if step == 0 and not self.random_start:
+                whole = ball.project(images + ball.epsilon * direction)  # the step of FGSM
+                strongest.update(rows, problem.evaluate(whole, ball, differentiate=False))
+            images = ball.project(images + self._step() * direction)
+            if until_fooled and strongest.fooled[rows].any():
+                left = ~strongest.fooled[rows]
                 if not left.any():
                     return
                 rows, images = rows[left], images[left]
