@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "matplotlib.sphinxext.plot_directive",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "backbone_table",
@@ -29,6 +30,10 @@ autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections give the types
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_xref_param_type = False
+
+plot_formats = ["svg"]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
