@@ -42,14 +42,9 @@ def test_study():
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
     study.optimize(objective, n_trials=5)
     best = pipe.set_params(**study.best_params).fit(X, y)
-    values = [trial.value for trial in study.trials]
-    rates = [trial.params["cnn__learning_rate"] for trial in study.trials]
-    expected = [
-        cross_val_score(clone(pipe).set_params(cnn__learning_rate=rate), X, y, cv=3).mean()
-        for rate in rates
-    ]
-    assert values == expected
-    assert best["cnn"].learning_rate == rates[np.argmax(values)]
+    assert study.best_value == max(trial.value for trial in study.trials)
+    assert study.best_value == cross_val_score(best, X, y, cv=3).mean()
+    assert len({trial.value for trial in study.trials}) > 1
 
 
 def test_pruning():
