@@ -68,6 +68,27 @@ def overrides(callback, method):
     return own or method in vars(callback)
 
 
+def shallow_copies(callbacks):
+    """Return shallow copies of callbacks, which share the objects that the callbacks refer to.
+
+    With deep copies, a callback would report to a copy of its trial or of its log.
+
+    Parameters
+    ----------
+    callbacks : iterable of Callback, or of pairs (str, Callback)
+        Callbacks, with or without names.
+
+    Returns
+    -------
+    copies : list
+        Copies, with the same names.
+    """
+    return [
+        copy.copy(item) if isinstance(item, Callback) else (item[0], copy.copy(item[1]))
+        for item in callbacks
+    ]
+
+
 class Lookahead(Callback):
     """Replace the weights with their exponential moving average after every fifth step.
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from functools import partial
 
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer
+from skorch.callbacks import EpochTimer
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
 from skcnn.checksums import verified, with_checksum
 from skcnn.networks.inference import prediction_function
 from skcnn.settings import fixed_settings
-from skcnn.training.callbacks import overrides
+from skcnn.training.callbacks import overrides, shallow_copies
 from skcnn.training.compute_threads import compute_threads
 from skcnn.training.device import autocast
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
@@ -123,7 +122,7 @@ class ImageNeuralNet(NeuralNet):
         self : object
             The net.
         """
-        self.callbacks = [*own_callbacks, *map(_copied, callbacks or [])]
+        self.callbacks = [*own_callbacks, *shallow_copies(callbacks or [])]
         self.initialize_callbacks()
         self.train_split = predefined_split(valid) if valid is not None else None
         self.criterion_ = Criterion.of(self.options, self.target_type, dataset).to(self.device)
@@ -387,17 +386,6 @@ class ImageNeuralNet(NeuralNet):
             self.optimizer_ = None
         else:
             load_optimizer(self.optimizer_, state["optimizer"])
-
-
-def _copied(item):
-    """Return a shallow copy of a callback, or of the callback in a pair with its name.
-
-    A deep copy would report to a copy of the trial, of the file or of the run that it refers to.
-    """
-    if isinstance(item, Callback):
-        return copy.copy(item)
-    name, callback = item
-    return name, copy.copy(callback)
 
 
 def _optimizer_parameters(parameters, options):
