@@ -34,6 +34,11 @@ def original_images(
     images : array, object array or LazyImages of length n_images
         Each item is an image of shape (height, width) or (height, width, n_channels). Files are
         read when they are indexed. Augmentation is left out.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not a collection of images.
     """
     form, X = inspect_images(X)
     steps = [] if estimator is None else [step for _, step in pipeline_steps(estimator)]
@@ -42,6 +47,12 @@ def original_images(
         return reader.transform(X)
     if form == "lazy":
         X = X.clean()
+    if form == "flat" and X.ndim < 2:
+        found = "one value" if X.ndim == 0 else "one axis"
+        raise ValueError(
+            f"X has {found}, but images of shape (n_images, height, width), or paths in a list, "
+            "were expected: pass [X] for one path or image"
+        )
     if X.ndim != 2:
         return X
     if image_shape is None:

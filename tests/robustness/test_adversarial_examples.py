@@ -241,6 +241,14 @@ def test_epsilon_in_the_units_of_integers_for_values_from_0_to_1(digits):
         attacked(cnn, X, y, FGSM(1e-5))
 
 
+@pytest.mark.parametrize(
+    ("X", "found"), [("cat.png", "one value"), (3.0, "one value"), (np.zeros(64), "one axis")]
+)
+def test_what_is_no_collection_of_images(classifier, X, found):
+    with pytest.raises(ValueError, match=f"X has {found}, but images of shape"):
+        attacked(classifier, X, ["one"])
+
+
 def test_other_estimators(digits):
     X, y = digits[0][:60], digits[1][:60]
     regressor = CNNRegressor(channels=(4,), max_epochs=1, random_state=0).fit(X, np.arange(60.0))
