@@ -15,6 +15,7 @@ import _autoencoder
 import _cases
 import _equal
 import _files
+import _functions
 import _objects
 import _paths
 import numpy as np
@@ -30,11 +31,9 @@ GROWTH = 500  # MB, more than any case needs
 
 TABLES = {
     "case": {
-        **_autoencoder.KINDS,
-        **_cases.KINDS,
-        **_equal.KINDS,
-        **_objects.KINDS,
-        **_paths.KINDS,
+        kind: share
+        for module in (_cases, _equal, _objects, _paths, _functions, _autoencoder)
+        for kind, share in module.KINDS.items()
     },
     "file": _files.KINDS,
 }
