@@ -173,7 +173,10 @@ def restore_dtype(found: NDArray, images: NDArray, epsilon: float, norm: str) ->
         Adversarial images. Their distances, computed in float64, are at most `epsilon`.
     """
     if images.dtype.kind in "bui":
-        return found.astype(images.dtype)
+        restored = images.copy()  # integers above 2**24 are not exact in float32
+        changed = found != images.astype(np.float32)
+        restored[changed] = found[changed].astype(images.dtype)
+        return restored
     originals = images.astype(np.float64)
     change = found - originals
     change[found == images.astype(np.float32)] = 0  # of float64 images

@@ -26,6 +26,7 @@ from skcnn import (
     TransferClassifier,
 )
 from skcnn.robustness import FGSM, PGD, adversarial_examples, robust_score
+from skcnn.robustness._batches import restore_dtype
 from tests.robustness._classifiers import small_classifier
 
 ATTACK = PGD(10, n_steps=3)
@@ -239,6 +240,13 @@ def test_epsilon_in_the_units_of_integers_for_values_from_0_to_1(digits):
         attacked(cnn, X, y, FGSM(8))
     with pytest.warns(UserWarning, match="this is a very small change"):
         attacked(cnn, X, y, FGSM(1e-5))
+
+
+@pytest.mark.parametrize("value", [2**24 + 1, 2**64 - 1])
+def test_unchanged_integers_are_exact(value):
+    images = np.full((1, 2, 2), value, np.uint64)
+    found = images.astype(np.float32)
+    assert_array_equal(restore_dtype(found, images, 9.5, "l2"), images)
 
 
 @pytest.mark.parametrize(
