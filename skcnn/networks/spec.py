@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from skcnn._validation import MAX_SIZE
 from skcnn.networks.autoencoder import AutoencoderNetwork
@@ -143,13 +144,34 @@ class NetworkSpec:
             the images are too small for a backbone; if the pretrained weights cannot be read or are
             those of another network, or the number of channels is neither 1 nor 3 with them.
         """
+        return self._build(load=pretrained, progress=progress)
+
+    @fixed_settings()
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the weights of the module, without memory for their values.
+
+        Returns
+        -------
+        shapes : dict of {str: tuple of int}
+            The names are those of the state dict of the module.
+
+        Raises
+        ------
+        ValueError
+            If the name of the network is unknown, or the images are too small for a backbone.
+        """
+        with torch.device("meta"), _NoRandomValues():
+            state = self._build().state_dict()
+        return {name: tuple(value.shape) for name, value in state.items()}
+
+    def _build(self, *, load=False, progress=False):
         standardize = Standardize([0.0] * self.in_channels, [1.0] * self.in_channels)
         if not isinstance(self.name, str):
             network = self._build_custom()
         elif self.weights is None:
             network = self._build_named(self.in_channels)
         else:
-            standardize, network = self._build_with_weights(load=pretrained, progress=progress)
+            standardize, network = self._build_with_weights(load=load, progress=progress)
         resize = {} if self.input_size is None else {"resize": ResizeInput(*self.input_size)}
         layers = OrderedDict(standardize=standardize, **resize, network=network)
         module = nn.Sequential(layers)
@@ -215,6 +237,21 @@ class NetworkSpec:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{call} failed: {error}") from error
         return network
+
+
+class _NoRandomValues(TorchFunctionMode):
+    """Leave tensors as they are where they would get random values.
+
+    On the device "meta", there are no values, and the first random one takes PyTorch a second.
+    """
+
+    _RANDOM = ("normal_", "uniform_")
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func.__name__ in self._RANDOM:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def option_names(network: str | Callable[..., nn.Module]) -> tuple[str, ...]:

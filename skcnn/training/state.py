@@ -9,10 +9,15 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 
+from skcnn.networks.timm_models import PREFIX
 from skcnn.training.device import seeded
 from skcnn.training.forks import computing
 from skcnn.training.loader import ImageDataset
 
+_OTHER_WEIGHTS = (
+    "the saved weights do not fit the network: its class or the function that builds it has "
+    "changed since the estimator was saved"
+)
 _NOT_STORED = ("module", "criterion", "callbacks", "train_split", "device")
 
 
@@ -58,19 +63,25 @@ def module_and_spec(state):
         Module with its weights, on the CPU.
     spec : NetworkSpec or None
         Specification of the module. None if the module itself was pickled.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not those of the network.
     """
     if state["weights"] is None:
         return state["module"], None
-    spec = state["module"]
+    spec, weights = state["module"], to_tensors(state["weights"])
+    # A manipulated file must not allocate memory for weights that it does not hold.
+    is_own = isinstance(spec.name, str) and not spec.name.startswith(PREFIX)
+    if is_own and spec.shapes() != {name: tuple(part.shape) for name, part in weights.items()}:
+        raise ValueError(f"{_OTHER_WEIGHTS} (their names or shapes differ)")
     with seeded(0, torch.device("cpu")), computing():  # the initial weights are replaced
         module = spec.build()
     try:
-        module.load_state_dict(to_tensors(state["weights"]))
+        module.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(
-            "the saved weights do not fit the network: its class or the function that builds it "
-            f"has changed since the estimator was saved ({error})"
-        ) from error
+        raise ValueError(f"{_OTHER_WEIGHTS} ({error})") from error
     return module, spec
 
 
