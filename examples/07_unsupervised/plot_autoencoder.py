@@ -71,8 +71,8 @@ for name, transformer in {"autoencoder": autoencoder, "PCA": pca}.items():
 # Images between images
 # ---------------------
 #
-# Codes between those of two images give images between them. The means of the pixels, in the lower
-# rows, show both images at once.
+# Codes between those of two images give images between them, in the first and the third row. The
+# means of the pixels, in the rows below, show both images at once.
 
 steps = np.linspace(0, 1, 9)[:, np.newaxis]
 figure, axes = plt.subplots(4, 9, figsize=(7, 3.3), layout="constrained")

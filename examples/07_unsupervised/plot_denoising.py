@@ -43,14 +43,14 @@ X_restored = autoencoder.reconstruct(X_noisy)
 # %%
 # Other methods need no training images. Total variation denoising prefers images with few edges,
 # and non-local means averages similar parts of the image. Their parameters are those with the best
-# results among a few values.
+# results for these images among five values.
 
 results = {
     "noisy": X_noisy,
-    "total variation": [denoise_tv_chambolle(image, weight=0.1) for image in X_noisy],
+    "total variation": [denoise_tv_chambolle(image, weight=0.05) for image in X_noisy],
     "non-local means": [
         denoise_nl_means(
-            image, patch_size=3, patch_distance=5, h=0.6 * noise_level, sigma=noise_level
+            image, patch_size=3, patch_distance=5, h=0.4 * noise_level, sigma=noise_level
         )
         for image in X_noisy
     ],
