@@ -34,7 +34,7 @@ SMALL = {
     "ImageResizer": {"size": (4, 4)},
     "CNNClassifier": {"max_epochs": 1, "random_state": 0},
     "CNNRegressor": {"max_epochs": 1, "random_state": 0},
-    "ConvAutoencoder": {"max_epochs": 1, "random_state": 0},
+    "ConvAutoencoder": {"denoise": 0.1, "max_epochs": 1, "random_state": 0},
     "ImageEmbedder": {"weights": None},
     "ImageSampler": {"sampler": RandomOverSampler(random_state=0)},
     "LogitAdjustedClassifier": {"estimator": skcnn.CNNClassifier(max_epochs=1, random_state=0)},
