@@ -1,6 +1,12 @@
 """Fixtures for all tests."""
 
 import copy
+import os
+
+# The worker processes of pytest-xdist share the cores. NumPy and torch read this when imported.
+if n_workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    n_threads = max(1, (os.cpu_count() or 1) // int(n_workers))
+    os.environ.setdefault("OMP_NUM_THREADS", str(n_threads))
 
 import numpy as np
 import pytest

@@ -175,7 +175,7 @@ class NetworkSpec:
         resize = {} if self.input_size is None else {"resize": ResizeInput(*self.input_size)}
         layers = OrderedDict(standardize=standardize, **resize, network=network)
         module = nn.Sequential(layers)
-        return module.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return module.float().to(memory_format=torch.channels_last)
 
     def _network_size(self):
         """Return the height and width of the images that enter the network."""
