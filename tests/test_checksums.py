@@ -22,6 +22,7 @@ from skcnn import (
     ImageAugmenter,
     ImageFlattener,
     ImageNormalizer,
+    ImageOutlierDetector,
     ImageReader,
     ImageResizer,
 )
@@ -36,6 +37,7 @@ FITTED = {
     "classifier": CNNClassifier(**SMALL, test_time_augmentation="flip").fit(IMAGES, LABELS),
     "regressor": CNNRegressor(**SMALL, warm_start=True).fit(IMAGES, np.arange(24.0)),
     "autoencoder": ConvAutoencoder(3, channels=(3,), max_epochs=1, random_state=0).fit(IMAGES),
+    "outlier detector": ImageOutlierDetector().fit(IMAGES),
     "pipeline": make_pipeline(ImageNormalizer(), CNNClassifier(**SMALL)).fit(IMAGES, LABELS),
     "normalizer": ImageNormalizer().fit(IMAGES),
     "resizer": ImageResizer((4, 4)).fit(IMAGES),

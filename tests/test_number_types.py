@@ -15,6 +15,7 @@ from skcnn import (
     ImageAugmenter,
     ImageFlattener,
     ImageNormalizer,
+    ImageOutlierDetector,
     ImageResizer,
     LazyImages,
 )
@@ -120,6 +121,14 @@ def test_autoencoder(form):
         return model.fit(images).reconstruct(images)
 
     assert_array_equal(reconstruct(FORMS[form](X)), reconstruct(X))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_outlier_detector(form):
+    def score(images):
+        return ImageOutlierDetector().fit(images).score_samples(images)
+
+    assert_array_equal(score(FORMS[form](X)), score(X))
 
 
 @pytest.mark.parametrize("codes", [(">i8", "i8"), (">U2", "U2"), (">i2", "i2")])

@@ -29,7 +29,7 @@ from skcnn.values import check_numbers
 
 _THUMBNAIL = 32  # maximum height and width in pixels of the images that are compared by default
 _FENCE = 1.5  # interquartile ranges below the lower quartile
-_SAME = 1e-5  # distance relative to the norm of the features, which are float32
+_SAME = 1e-4  # distance relative to the norm, for features that depend on the batch
 _PART = 4096  # rows whose statistics are computed at a time
 _VALUES = 2**22  # pixel values that are reconstructed at a time
 
@@ -68,11 +68,14 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     features_ : transformer
         The fitted transformer. An `ImageEmbedder` is followed by a
         `sklearn.preprocessing.Normalizer`.
-    scaler_ : sklearn.preprocessing.StandardScaler
-        Mean and scale of each feature, or of the difference between each pixel value and its
-        reconstruction.
-    neighbors_ : sklearn.neighbors.NearestNeighbors
-        The standardized features of the training images. Not defined with a `ConvAutoencoder`.
+    mean_ : float64 array of shape (n_features_out,)
+        Mean of each feature, or of the difference between each pixel value and its reconstruction.
+    scale_ : float64 array of shape (n_features_out,)
+        Value by which each of them is divided.
+    training_features_ : float32 array of shape (n_images, n_features_out)
+        Standardized features of the training images. Not defined with a `ConvAutoencoder`.
+    n_neighbors_ : int
+        The value of `n_neighbors` in fit. Not defined with a `ConvAutoencoder`.
     offset_ : float
         Threshold: images with lower scores are outliers.
     n_features_in_ : int
@@ -85,6 +88,7 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     See Also
     --------
     ImageEmbedder : Features of a pretrained network.
+    ConvAutoencoder : Network that reconstructs images.
     sklearn.neighbors.LocalOutlierFactor : Outliers among rows of features.
 
     Notes
@@ -244,7 +248,8 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     def _fit_and_score(self, X):
         """Fit, and return the scores of the training images."""
         with fixed_settings(), all_or_nothing(self):
-            vars(self).pop("neighbors_", None)
+            for name in ("training_features_", "n_neighbors_"):
+                vars(self).pop(name, None)
             images = check_images(self, X, reset=True, min_samples=2)
             self.features_ = self._transformer()
             scores = (
@@ -275,13 +280,25 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
             images = _clean(check_images(fitted, X, reset=False))
             if fitted._has_autoencoder():
                 return fitted._score_errors(images), fitted.offset_
-            return fitted._score_rows(fitted._standardized(fitted._rows(images))), fitted.offset_
+            rows = fitted._check_rows(fitted.features_.transform(images), images)
+            return fitted._score_rows(fitted._standardized(rows)), fitted.offset_
+
+    def _fit_scale(self, parts):
+        """Learn the standardization, in which the mean variance is added to each variance."""
+        statistics = StandardScaler()
+        for part in parts:
+            statistics.partial_fit(part)
+        variance = statistics.var_ + statistics.var_.mean()
+        self.mean_ = statistics.mean_
+        self.scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
 
     def _standardized(self, rows):
-        """Standardize rows in place, and divide them by the root of the number of columns."""
-        rows = self.scaler_.transform(rows)
-        rows /= np.sqrt(rows.shape[1])
-        return rows
+        """Standardize rows, and divide them by the root of the number of columns."""
+        standardized = np.empty(rows.shape, np.float32)
+        scale = self.scale_ * np.sqrt(len(self.scale_))
+        for part in gen_batches(len(rows), _PART):
+            standardized[part] = (rows[part] - self.mean_) / scale  # float64
+        return standardized
 
     # --------------------------------------------------------------------------------------------
     # Distances
@@ -295,37 +312,40 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
                 "more images"
             )
         images = _clean(images)
-        self.features_.fit(images, None)
-        rows = self._rows(images)
-        self.scaler_ = _fit_scaler(rows[part] for part in gen_batches(len(rows), _PART))
-        rows = self._standardized(rows)
-        self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors + 1).fit(rows)
-        return self._score_rows(rows)
+        if hasattr(self.features_, "fit_transform"):  # reads and computes once
+            rows = self._check_rows(self.features_.fit_transform(images), images)
+        else:
+            self.features_.fit(images, None)
+            rows = self._check_rows(self.features_.transform(images), images)
+        self._fit_scale(rows[part] for part in gen_batches(len(rows), _PART))
+        self.training_features_ = self._standardized(rows)
+        self.n_neighbors_ = int(self.n_neighbors)
+        return self._score_rows(self.training_features_)
 
-    def _rows(self, images):
-        """Return the features of images as float32 rows."""
-        rows = self.features_.transform(images)
+    def _check_rows(self, rows, images):
+        """Return features as an array, if there is a row of finite numbers for each image."""
         name = type(_unfrozen(self.features_)).__name__
         if not isinstance(rows, LazyImages):
             rows = np.asarray(rows)
         if rows.ndim != 2 or len(rows) != len(images):
             raise ValueError(
-                f"{name}.transform returns an array of shape {rows.shape} for {len(images)} "
-                "images, but features must be of shape (n_images, n_features): put an "
-                "ImageFlattener after it"
+                f"{name} returns an array of shape {rows.shape} for {len(images)} images, but "
+                "features must be of shape (n_images, n_features): put an ImageFlattener after it"
             )
-        rows = np.asarray(rows).astype(np.float32)
+        rows = np.asarray(rows)
+        if rows.dtype.kind not in "buif":
+            raise ValueError(f"{name} returns values of dtype {rows.dtype}: they must be numbers")
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             raise ValueError(
-                f"the features of image {finite.argmin()} that {name}.transform returns are NaN, "
-                "infinite or too large for float32"
+                f"the features of image {finite.argmin()} that {name} returns are NaN or infinite"
             )
         return rows
 
     def _score_rows(self, rows):
         """Return the negative mean distances to the nearest rows, except for an identical one."""
-        distances, _ = self.neighbors_.kneighbors(rows)
+        neighbors = NearestNeighbors(n_neighbors=self.n_neighbors_ + 1).fit(self.training_features_)
+        distances, _ = neighbors.kneighbors(rows)
         same = distances[:, :1] <= _SAME * np.linalg.norm(rows, axis=1, keepdims=True)
         return -np.where(same, distances[:, 1:], distances[:, :-1]).mean(axis=1, dtype=np.float64)
 
@@ -336,7 +356,7 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
         """Train the autoencoder, and return the scores of the training images."""
         self.features_.fit(images, None)
         images = _clean(images)
-        self.scaler_ = _fit_scaler(self._errors(images))
+        self._fit_scale(self._errors(images))
         return self._score_errors(images)
 
     def _errors(self, images):
@@ -353,10 +373,9 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
     def _score_errors(self, images):
         """Return the negative root mean squares of the standardized errors."""
         norms = [
-            np.linalg.norm(self._standardized(errors).astype(np.float64), axis=1)
-            for errors in self._errors(images)
+            np.linalg.norm(self._standardized(errors), axis=1) for errors in self._errors(images)
         ]
-        return -np.concatenate(norms)
+        return -np.concatenate(norms).astype(np.float64)
 
     def _validate_params(self):
         check_numbers(self)
@@ -376,16 +395,6 @@ def _clean(images):
 def _unfrozen(transformer):
     """Return the transformer itself, without a FrozenEstimator around it."""
     return transformer.estimator if isinstance(transformer, FrozenEstimator) else transformer
-
-
-def _fit_scaler(parts):
-    """Fit the standardization, in which a variance is increased by the mean of the variances."""
-    scaler = StandardScaler(copy=False)
-    for part in parts:
-        scaler.partial_fit(part)
-    variance = scaler.var_ + scaler.var_.mean()
-    scaler.scale_ = np.where(variance > 0, np.sqrt(variance), 1.0)
-    return scaler
 
 
 def _threshold(scores, contamination):
