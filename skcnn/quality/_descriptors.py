@@ -11,22 +11,19 @@ from numpy.typing import NDArray
 from skcnn.preprocessing._resize import resize_images
 
 SIDE = 32  # pixels of the luminance
-COLOR_SIDE = 8  # pixels of each color difference
 MIN_SIZE = 8  # pixels; a smaller image has too few of them to tell a copy from another image
 
-# About 1.2 kB for an image, whatever its size.
+# About 1 kB for an image, whatever its size.
 DESCRIPTOR = np.dtype(
     [
         ("digest", np.uint64, 2),  # of the shape and of the values of all pixels
         ("low", np.float32),  # smallest value of the luminance
         ("span", np.float32),  # largest value minus smallest; 0 without structure
         ("luminance", np.uint8, (SIDE, SIDE)),  # relative to `low` and `span`
-        ("color", np.int8, (2, COLOR_SIDE, COLOR_SIDE)),  # blue and red minus luminance
     ]
 )
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2, as in Pillow
-_COLOR_STEPS = 63  # steps per span of the luminance
 
 
 def describe(images: Any) -> NDArray:
@@ -95,25 +92,6 @@ def luminance(rows: NDArray, span: float) -> NDArray[np.float32]:
     return rows["luminance"] * scale
 
 
-def color(rows: NDArray, span: float) -> NDArray[np.float32]:
-    """Return the color differences of images.
-
-    Parameters
-    ----------
-    rows : array of shape (n_images,) of dtype `DESCRIPTOR`
-        Descriptors.
-    span : float
-        Values that become 1: the `value_span` of the collection.
-
-    Returns
-    -------
-    color : float32 array of shape (n_images, 2, COLOR_SIDE, COLOR_SIDE)
-        Blue and red minus luminance.
-    """
-    scale = (rows["span"] / np.float32(_COLOR_STEPS * span))[:, np.newaxis, np.newaxis, np.newaxis]
-    return rows["color"] * scale
-
-
 def _digest(image):
     """Return 128 bits that differ for images that differ in shape or in any value."""
     with np.errstate(invalid="ignore"):  # values that uint8 cannot represent
@@ -130,18 +108,10 @@ def _describe(images, rows):
     if not len(images) or min(images.shape[1:3]) < MIN_SIZE:
         return
     small = resize_images(images, (SIDE, SIDE)).astype(np.float32)
-    n_channels = small.shape[3]
-    is_color = n_channels in (3, 4)
+    is_color = small.shape[3] in (3, 4)
     gray = small[..., :3] @ _LUMA if is_color else small.mean(axis=3)
     rows["low"] = gray.min(axis=(1, 2))
     rows["span"] = gray.max(axis=(1, 2)) - rows["low"]
     scale = np.where(rows["span"] > 0, rows["span"], np.float32(1))[:, np.newaxis, np.newaxis]
     low = rows["low"][:, np.newaxis, np.newaxis]
     rows["luminance"] = np.rint((gray - low) * (255 / scale))
-    if is_color:
-        step = SIDE // COLOR_SIDE
-        means = (small[..., [2, 0]] - gray[..., np.newaxis]).reshape(
-            len(small), COLOR_SIDE, step, COLOR_SIDE, step, 2
-        )
-        means = means.mean(axis=(2, 4)).transpose(0, 3, 1, 2) * (_COLOR_STEPS / scale[..., None])
-        rows["color"] = np.rint(means.clip(-127, 127))

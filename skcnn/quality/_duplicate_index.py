@@ -1,4 +1,4 @@
-"""Search for the most similar images, flipped ones included, by the cosine transform."""
+"""Search for the most similar images of a collection, flipped ones included."""
 
 from __future__ import annotations
 
@@ -11,49 +11,15 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.utils import gen_batches
 
 from skcnn.preprocessing._blas import one_blas_thread
-from skcnn.quality._descriptors import COLOR_SIDE, SIDE, color, luminance
+from skcnn.quality._duplicate_vectors import GROUP
 from skcnn.threads import count_threads
 
-_FREQUENCIES = 8  # of the luminance, in half periods per image
-_COLOR_FREQUENCIES = 4
-_COLOR_WEIGHT = 1.5
-_POWER = 0.7  # weights grow with the frequency, as the spectrum of photos falls
-_NOISE = 1 / 255  # standard deviation of a pixel in which no structure is expected
 _BATCH = 4096
 _QUERIES, _COLUMNS = 256, 2048  # of a block of similarities: 2 MB, which stay in the cache
 _CELL = 8192  # images of a cell, on average
 _PROBES = 4  # cells that are searched for each image
 _SAMPLE = 50  # images per cell from which the cells are learned
-
-
-def unit_vectors(rows: NDArray, span: float) -> NDArray[np.float32]:
-    """Return vectors whose inner product is the similarity of two images.
-
-    A flip of the image changes the sign of the cosines with an odd number of half periods along
-    the axis. The columns are sorted by the axes with an odd number, so that the similarities of all
-    four flips are sums and differences of the same four products.
-
-    Parameters
-    ----------
-    rows : array of shape (n_images,) of dtype `DESCRIPTOR`
-        Descriptors.
-    span : float
-        The `value_span` of the collection.
-
-    Returns
-    -------
-    vectors : float32 array of shape (n_images, n_columns)
-        Vectors of length 1, and shorter ones for images with little structure.
-    """
-    vectors = np.empty((len(rows), len(_COLUMN_ORDER)), np.float32)
-    for part in gen_batches(len(rows), _BATCH):
-        gray = _BASIS @ luminance(rows[part], span) @ _BASIS.T
-        colors = _COLOR_BASIS @ color(rows[part], span) @ _COLOR_BASIS.T
-        flat = np.hstack([gray.reshape(len(gray), -1), colors.reshape(len(gray), -1)])
-        values = flat[:, _COLUMN_ORDER] * _WEIGHTS
-        length = np.sqrt(np.einsum("ij,ij->i", values, values) + _NOISE_LENGTH**2)
-        vectors[part] = values / length[:, np.newaxis]
-    return vectors
+_GROUPS = [slice(start, start + GROUP) for start in range(0, 4 * GROUP, GROUP)]
 
 
 def nearest_pairs(
@@ -192,37 +158,3 @@ def _flips(first, second):
         -odd_x - odd_y + odd_both,
     ]
     return np.argmax(similarities, axis=0).astype(np.int8)
-
-
-def _cosines(n_frequencies, n_pixels):
-    """Return the orthonormal basis of the cosine transform: an array (n_frequencies, n_pixels)."""
-    angles = np.outer(np.arange(n_frequencies), np.arange(n_pixels) + 0.5) * (np.pi / n_pixels)
-    basis = np.cos(angles) * np.sqrt(2 / n_pixels)
-    basis[0] /= np.sqrt(2)
-    return basis.astype(np.float32)
-
-
-def _columns():
-    """Return the order, the weights and the four groups of the columns."""
-    y, x, weights = [], [], []
-    for n_frequencies, scale in (
-        (_FREQUENCIES, 1.0),
-        (_COLOR_FREQUENCIES, _COLOR_WEIGHT * SIDE / COLOR_SIDE),
-        (_COLOR_FREQUENCIES, _COLOR_WEIGHT * SIDE / COLOR_SIDE),
-    ):
-        grid_y, grid_x = np.indices((n_frequencies, n_frequencies)).reshape(2, -1)
-        radius = np.hypot(grid_y, grid_x)
-        y, x = np.append(y, grid_y), np.append(x, grid_x)
-        weights = np.append(weights, scale * radius**_POWER * (radius <= n_frequencies))
-    group = y % 2 * 2 + x % 2
-    order = np.argsort(group, kind="stable")
-    order = order[weights[order] > 0]
-    ends = np.cumsum(np.bincount(group[order].astype(int), minlength=4))
-    groups = [slice(end - n, end) for end, n in zip(ends, np.diff(ends, prepend=0), strict=True)]
-    return order, weights[order].astype(np.float32), groups
-
-
-_BASIS = _cosines(_FREQUENCIES, SIDE)
-_COLOR_BASIS = _cosines(_COLOR_FREQUENCIES, COLOR_SIDE)
-_COLUMN_ORDER, _WEIGHTS, _GROUPS = _columns()
-_NOISE_LENGTH = _NOISE * float(np.linalg.norm(_WEIGHTS))

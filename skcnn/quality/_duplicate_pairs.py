@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from skcnn.quality._descriptors import value_span
 from skcnn.quality._duplicate_alignment import aligned_similarities
-from skcnn.quality._duplicate_index import nearest_pairs, unit_vectors
+from skcnn.quality._duplicate_index import nearest_pairs
+from skcnn.quality._duplicate_vectors import unit_vectors
 
 N_NEIGHBORS = 5  # pairs of an image that are compared
-_LEAST = 0.6  # similarity of vectors from which images are compared
+_LEAST = 0.35  # similarity of vectors from which images are compared
 
 PAIR = np.dtype(
     [
@@ -50,9 +51,7 @@ def match(
     sets = [rows] if rows_test is None else [rows, rows_test]
     exact, firsts = _exact_pairs(sets)
     spans = [value_span(one) for one in sets]
-    vectors = [
-        unit_vectors(one[kept], span) for one, kept, span in zip(sets, firsts, spans, strict=True)
-    ]
+    vectors = unit_vectors([one[kept] for one, kept in zip(sets, firsts, strict=True)], spans)
     found = [exact]
     for one, other in [(0, 0), (1, 1), (1, 0)][: 3 if len(sets) == 2 else 1]:
         same = one == other
