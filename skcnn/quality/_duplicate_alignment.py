@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from sklearn.utils import gen_batches
@@ -17,6 +18,9 @@ from skcnn.threads import count_threads
 _WINDOW = 24  # pixels of the part that is compared, so that shifts of up to 4 pixels are tried
 _SCALES = (0.88, 0.94, 1.0, 1.065, 1.135)
 _MAX_STRETCH = 1.1  # ratio of the scales of the two axes
+_FINE_SCALES = (0.97, 1.0, 1.03)  # relative to the best of them
+_FINE_SHIFTS = (-0.6, -0.3, 0.0, 0.3, 0.6)  # pixels
+_REFINED = 0.6  # similarity from which finer scales and shifts are tried
 _SMOOTHING = 1.5  # pixels, of the low frequencies that are removed from details
 _NOISE = 1 / 255  # standard deviation of a pixel in which no structure is expected
 _PAIRS = 32  # pairs at a time: few enough for the cache of a CPU core
@@ -59,14 +63,22 @@ def aligned_similarities(
     def compare(part):
         gray = _flipped(luminance(first_rows[first[part]], spans[0]), flips[part])
         other = luminance(second_rows[second[part]], spans[1])
-        scores = _correlations(gray, other) + _correlations(_details(gray), _details(other))
-        return scores.max(axis=(1, 2), initial=0) / 2
+        firsts, seconds = (gray, _details(gray)), (other, _details(other))
+        scores = sum(map(_correlations, firsts, seconds)) / 2
+        flat = scores.reshape(len(gray), -1)
+        best = flat.argmax(axis=1)
+        similarities = flat[np.arange(len(flat)), best]
+        for pair in np.flatnonzero(similarities > _REFINED):
+            scale, shift = divmod(int(best[pair]), _SHIFTS**2)
+            images = [(one[pair], two[pair]) for one, two in zip(firsts, seconds, strict=True)]
+            similarities[pair] = _refined(images, _SCALINGS[scale], divmod(shift, _SHIFTS))
+        return similarities.clip(0, 1)
 
     with one_blas_thread():
         parts = Parallel(n_jobs=count_threads(n_jobs), require="sharedmem")(
             delayed(compare)(part) for part in gen_batches(len(first), _PAIRS)
         )
-    return np.minimum(np.concatenate([np.zeros(0, np.float32), *parts]), 1)
+    return np.concatenate([np.zeros(0, np.float32), *parts])
 
 
 def _flipped(images, flips):
@@ -89,12 +101,12 @@ def _correlations(first, second):
     The result has the shape (n_pairs, n_scales, n_shifts).
     """
     n_pairs, n_pixels = len(first), _WINDOW**2
-    parts = np.stack([rows @ first @ columns.T for rows, columns in _SCALINGS], axis=1)
-    parts = parts.reshape(n_pairs, len(_SCALINGS), n_pixels)
+    parts = np.stack([_ROUGH[y] @ first @ _ROUGH[x].T for y, x in _SCALINGS], axis=1).reshape(
+        n_pairs, len(_SCALINGS), n_pixels
+    )
     parts -= parts.mean(axis=2, keepdims=True)
-    windows = np.lib.stride_tricks.sliding_window_view(second, (_WINDOW, _WINDOW), axis=(1, 2))
-    windows = windows.reshape(n_pairs, -1, n_pixels)
-    products = parts @ windows.transpose(0, 2, 1)
+    windows = sliding_window_view(second, (_WINDOW, _WINDOW), axis=(1, 2))
+    products = parts @ windows.reshape(n_pairs, -1, n_pixels).transpose(0, 2, 1)
     # Sums over all windows, as products with a matrix of ones and zeros
     sums = (_BOXES @ second @ _BOXES.T).reshape(n_pairs, -1)
     squares = (_BOXES @ second**2 @ _BOXES.T).reshape(n_pairs, -1)
@@ -104,15 +116,51 @@ def _correlations(first, second):
     return products
 
 
-def _scaling(scale):
-    """Return the matrix (_WINDOW, SIDE) that scales an axis about its middle."""
-    centers = (SIDE - 1) / 2 + (np.arange(_WINDOW) - (_WINDOW - 1) / 2) * scale
+def _refined(images, scaling, shift):
+    """Return the similarity for the best of finer scales and shifts, of one axis after the other.
+
+    `images` are the two pairs that are correlated, `scaling` are the numbers of the rough scales of
+    both axes, and `shift` is the place of the window in the second image.
+    """
+    (y, x), (top, left) = scaling, shift
+    window = slice(top, top + _WINDOW), slice(left, left + _WINDOW)
+    rows = _FINE[y]
+    scores = sum(_correlate(rows @ (one @ _ROUGH[x].T), two[window]) for one, two in images)
+    row = rows[scores.argmax()]
+    scores = sum(
+        _correlate((row @ one) @ _FINE[x].transpose(0, 2, 1), two[window]) for one, two in images
+    )
+    return scores.max() / 2
+
+
+def _correlate(parts, window):
+    """Return the normalized correlations of parts of shape (n_parts, ...) with one window."""
+    parts = parts.reshape(len(parts), -1)
+    parts = parts - parts.mean(axis=1, keepdims=True)
+    window = window.ravel() - window.mean()
+    lengths = np.sqrt(np.einsum("pi,pi->p", parts, parts)) * np.linalg.norm(window)
+    return parts @ window / (lengths + window.size * _NOISE**2)
+
+
+def _scaling(scale, shift=0.0):
+    """Return the matrix (_WINDOW, SIDE) that scales an axis about its middle, and shifts it."""
+    centers = (SIDE - 1) / 2 + (np.arange(_WINDOW) - (_WINDOW - 1) / 2) * scale + shift
     return np.maximum(0, 1 - np.abs(centers[:, np.newaxis] - np.arange(SIDE))).astype(np.float32)
 
 
 _SCALINGS = [
-    (_scaling(y), _scaling(x)) for y in _SCALES for x in _SCALES if max(x / y, y / x) < _MAX_STRETCH
+    (y, x)
+    for y, scale_y in enumerate(_SCALES)
+    for x, scale_x in enumerate(_SCALES)
+    if max(scale_x / scale_y, scale_y / scale_x) < _MAX_STRETCH
 ]
+_ROUGH = np.stack([_scaling(scale) for scale in _SCALES])
+_FINE = np.stack(
+    [
+        np.stack([_scaling(scale * fine, shift) for fine in _FINE_SCALES for shift in _FINE_SHIFTS])
+        for scale in _SCALES
+    ]
+)
 _SMOOTH = gaussian_filter1d(np.eye(SIDE), _SMOOTHING, axis=0, mode="nearest").astype(np.float32)
 _SHIFTS = SIDE - _WINDOW + 1
 _BOXES = np.array([np.arange(SIDE) - shift for shift in range(_SHIFTS)])

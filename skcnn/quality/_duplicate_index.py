@@ -15,10 +15,11 @@ from skcnn.quality._duplicate_vectors import GROUP
 from skcnn.threads import count_threads
 
 _BATCH = 4096
-_QUERIES, _COLUMNS = 256, 2048  # of a block of similarities: 2 MB, which stay in the cache
-_CELL = 8192  # images of a cell, on average
-_PROBES = 4  # cells that are searched for each image
+_QUERIES, _COLUMNS = 256, 512  # of a block of similarities, which stays in the cache
+_CELL = 16_384  # images of a cell, on average
+_PROBES = 8  # cells that are searched for each image
 _SAMPLE = 50  # images per cell from which the cells are learned
+_NOTHING = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.float32)
 _GROUPS = [slice(start, start + GROUP) for start in range(0, 4 * GROUP, GROUP)]
 
 
@@ -31,8 +32,8 @@ def nearest_pairs(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int8]]:
     """Return the pairs of a query and one of the most similar images of a database.
 
-    A database of more than about 16,000 images is cut into cells of similar images, of which the
-    four nearest ones are searched for each query. A smaller one is searched completely.
+    A database of more than 260,000 images is cut into cells of similar images, of which the eight
+    nearest ones are searched for each query. A smaller one is searched completely.
 
     Parameters
     ----------
@@ -58,75 +59,70 @@ def nearest_pairs(
         3 for both.
     """
     same = database is None
-    database = queries if same else database
-    tasks = _cells(queries, database)
+    images = queries if database is None else database
     with one_blas_thread():
         parts = Parallel(n_jobs=count_threads(n_jobs), require="sharedmem")(
-            delayed(_search)(queries, asking[part], database, cell, n_neighbors, least, same)
-            for asking, cell in tasks
+            delayed(_search)(queries, asking[part], images, cell, n_neighbors, least, same)
+            for asking, cell in _cells(queries, images)
             for part in gen_batches(len(asking), _QUERIES)
         )
-    rows, columns, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-    rows, columns, _ = _largest(rows, columns, values, n_neighbors)
+    rows, columns, _ = _largest([_NOTHING, *parts], n_neighbors)
     if same:
         pairs = np.unique(np.sort(np.stack([rows, columns], axis=1), axis=1), axis=0)
         rows, columns = pairs[:, 0], pairs[:, 1]
     flips = [
-        _flips(queries[rows[part]], database[columns[part]])
+        _flips(queries[rows[part]], images[columns[part]])
         for part in gen_batches(len(rows), _BATCH)
     ]
     return rows, columns, np.concatenate([np.zeros(0, np.int8), *flips])
 
 
-def _cells(queries, database):
-    """Return the pairs of the rows of the queries that search a cell, and the rows of the cell."""
-    n_cells = len(database) // _CELL
-    if n_cells < 2:
-        return [(np.arange(len(queries)), np.arange(len(database)))]
-    sample = database[:: max(1, len(database) // (n_cells * _SAMPLE))]
-    # Absolute values are the same for all flips.
-    cells = MiniBatchKMeans(n_cells, n_init=1, random_state=0).fit(np.abs(sample))
-    probes = min(_PROBES, n_cells)
-    nearest = [
-        np.argpartition(cells.transform(np.abs(queries[part])), probes - 1)[:, :probes]
+def _cells(queries, images):
+    """Return for each cell the rows of the queries that search it, and the rows of its images."""
+    n_cells = len(images) // _CELL
+    if n_cells < 2 * _PROBES:
+        return [(np.arange(len(queries)), np.arange(len(images)))]
+    queries, images = queries[:, _GROUPS[0]], images[:, _GROUPS[0]]  # the same for all flips
+    sample = images[:: len(images) // (n_cells * _SAMPLE)]
+    model = MiniBatchKMeans(n_cells, n_init=1, random_state=0).fit(sample)
+    searched = [
+        np.argpartition(model.transform(queries[part]), _PROBES - 1)[:, :_PROBES]
         for part in gen_batches(len(queries), _BATCH)
     ]
-    nearest = np.concatenate(nearest)
-    own = np.concatenate(
-        [cells.predict(np.abs(database[part])) for part in gen_batches(len(database), _BATCH)]
-    )
+    searched, own = np.concatenate(searched), model.predict(images)
     return [
-        (np.flatnonzero((nearest == cell).any(axis=1)), np.flatnonzero(own == cell))
+        (np.flatnonzero((searched == cell).any(axis=1)), np.flatnonzero(own == cell))
         for cell in range(n_cells)
     ]
 
 
-def _search(queries, asking, database, cell, n_neighbors, least, same):
+def _search(queries, asking, images, cell, n_neighbors, least, same):
     """Return the most similar images of a cell for some of the queries: rows, columns, values."""
-    found = np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0, np.float32)
     limits = np.full(len(asking), least, np.float32)
+    found, waiting = _NOTHING, []
     vectors = queries[asking]
     for part in gen_batches(len(cell), _COLUMNS):
-        similarities = _similarities(vectors, database[cell[part]])
+        similarities = _similarities(vectors, images[cell[part]])
         hits = np.flatnonzero(similarities > limits[:, np.newaxis])
         rows, columns = np.divmod(hits, similarities.shape[1])
-        new = rows, cell[part][columns], similarities.ravel()[hits]
+        columns, values = cell[part][columns], similarities.ravel()[hits]
         if same:
-            others = asking[rows] != new[1]
-            new = tuple(one[others] for one in new)
-        if not len(new[0]):
-            continue
-        found = _largest(*map(np.concatenate, zip(found, new, strict=True)), n_neighbors)
-        is_full = np.bincount(found[0], minlength=len(asking)) == n_neighbors
-        last = np.append(found[0][1:] != found[0][:-1], True)  # the smallest value of each row
-        smallest = np.full(len(asking), least, np.float32)
-        smallest[found[0][last]] = found[2][last]
-        limits = np.where(is_full, smallest, limits)
-    return asking[found[0]], found[1], found[2]
+            others = asking[rows] != columns
+            rows, columns, values = rows[others], columns[others], values[others]
+        waiting.append((rows, columns, values))
+        if sum(len(rows) for rows, _, _ in waiting) > len(asking) * n_neighbors:
+            found, waiting = _largest([found, *waiting], n_neighbors), []
+            rows, _, values = found
+            # A row that is full ends `n_neighbors - 1` places after its start.
+            full = rows[n_neighbors - 1 :] == rows[: len(rows) - n_neighbors + 1]
+            limits[rows[n_neighbors - 1 :][full]] = values[n_neighbors - 1 :][full]
+    rows, columns, values = _largest([found, *waiting], n_neighbors)
+    return asking[rows], columns, values
 
 
-def _largest(rows, columns, values, n_largest):
+def _largest(parts, n_largest):
     """Return the largest values of each row, sorted by row and value, with rows and columns."""
+    rows, columns, values = map(np.concatenate, zip(*parts, strict=True))
     order = np.lexsort((columns, -values, rows))
     starts = np.flatnonzero(np.append(True, np.diff(rows[order]) != 0)[: len(rows)])
     rank = np.arange(len(rows)) - np.repeat(starts, np.diff(np.append(starts, len(rows))))

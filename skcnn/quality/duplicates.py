@@ -19,7 +19,7 @@ from skcnn.quality._descriptors import describe
 from skcnn.quality._duplicate_pairs import match
 from skcnn.threads import read_ahead
 
-THRESHOLD = 0.85
+THRESHOLD = 0.9
 _READ = 1_000_000  # number of values that a thread reads at a time
 _READ_FILES = 8  # images, where their sizes are not known
 
@@ -55,7 +55,7 @@ def find_duplicates(
         Each is read once.
     X_test : images of shape (n_test_images, ...) or paths of shape (n_test_images,), default=None
         Test images. Duplicates are then found within both collections and across them.
-    threshold : float, default=0.85
+    threshold : float, default=0.9
         Smallest similarity of near duplicates, above 0 and at most 1.
     image_shape : tuple of int, default=None
         Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
