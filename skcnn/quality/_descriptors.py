@@ -17,13 +17,13 @@ MIN_SIZE = 8  # pixels; a smaller image has too few of them to tell a copy from 
 DESCRIPTOR = np.dtype(
     [
         ("digest", np.uint64, 2),  # of the shape and of the values of all pixels
-        ("low", np.float32),  # smallest value of the luminance
-        ("span", np.float32),  # largest value minus smallest; 0 without structure
+        ("low", np.float64),  # smallest value of the luminance
+        ("span", np.float64),  # largest value minus smallest; 0 without structure
         ("luminance", np.uint8, (SIDE, SIDE)),  # relative to `low` and `span`
     ]
 )
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601-2, as in Pillow
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R 601-2, as in Pillow
 
 
 def describe(images: Any) -> NDArray:
@@ -88,8 +88,26 @@ def luminance(rows: NDArray, span: float) -> NDArray[np.float32]:
     luminance : float32 array of shape (n_images, SIDE, SIDE)
         Luminance.
     """
-    scale = (rows["span"] / np.float32(255 * span))[:, np.newaxis, np.newaxis]
-    return rows["luminance"] * scale
+    scale = (rows["span"] / (255 * span)).astype(np.float32)
+    return rows["luminance"] * scale[:, np.newaxis, np.newaxis]
+
+
+def batches(n_rows: int, size: int) -> list[slice]:
+    """Return consecutive slices of rows; none for no rows.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows.
+    size : int
+        Largest number of rows of a slice.
+
+    Returns
+    -------
+    batches : list of slice
+        Slices.
+    """
+    return [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
 
 
 def _digest(image):
@@ -107,11 +125,11 @@ def _describe(images, rows):
     """Fill rows for images of shape (n_images, height, width, n_channels)."""
     if not len(images) or min(images.shape[1:3]) < MIN_SIZE:
         return
-    small = resize_images(images, (SIDE, SIDE)).astype(np.float32)
+    small = resize_images(images, (SIDE, SIDE)).astype(np.float64)
     is_color = small.shape[3] in (3, 4)
     gray = small[..., :3] @ _LUMA if is_color else small.mean(axis=3)
     rows["low"] = gray.min(axis=(1, 2))
     rows["span"] = gray.max(axis=(1, 2)) - rows["low"]
-    scale = np.where(rows["span"] > 0, rows["span"], np.float32(1))[:, np.newaxis, np.newaxis]
+    scale = np.where(rows["span"] > 0, rows["span"], 1)[:, np.newaxis, np.newaxis]
     low = rows["low"][:, np.newaxis, np.newaxis]
     rows["luminance"] = np.rint((gray - low) * (255 / scale))

@@ -9,18 +9,16 @@ from joblib import Parallel, delayed
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from sklearn.utils import gen_batches
 
 from skcnn.preprocessing._blas import one_blas_thread
-from skcnn.quality._descriptors import SIDE, luminance
+from skcnn.quality._descriptors import SIDE, batches, luminance
 from skcnn.threads import count_threads
 
 _WINDOW = 24  # pixels of the part that is compared, so that shifts of up to 4 pixels are tried
-_SCALES = (0.88, 0.94, 1.0, 1.065, 1.135)
-_MAX_STRETCH = 1.1  # ratio of the scales of the two axes
-_FINE_SCALES = (0.97, 1.0, 1.03)  # relative to the best of them
-_FINE_SHIFTS = (-0.6, -0.3, 0.0, 0.3, 0.6)  # pixels
-_REFINED = 0.6  # similarity from which finer scales and shifts are tried
+_SCALES = (0.88, 0.94, 1.0, 1.065, 1.135)  # of both axes
+_FINE_SCALES = (0.95, 1.0, 1.05)  # relative to the best of them
+_FINE_SHIFTS = (-0.5, 0.0, 0.5)  # pixels
+_GAIN = 0.2  # increase of the similarity by finer scales and shifts, at most
 _SMOOTHING = 1.5  # pixels, of the low frequencies that are removed from details
 _NOISE = 1 / 255  # standard deviation of a pixel in which no structure is expected
 _PAIRS = 32  # pairs at a time: few enough for the cache of a CPU core
@@ -33,6 +31,7 @@ def aligned_similarities(
     second: NDArray[np.intp],
     flips: NDArray[np.int8],
     spans: tuple[float, float],
+    least: float = 0.0,
     n_jobs: Any = "auto",
 ) -> NDArray[np.float32]:
     """Return how similar two images of each pair are where they match best.
@@ -51,6 +50,8 @@ def aligned_similarities(
         Flip of each pair, as `nearest_pairs` returns it.
     spans : tuple of (float, float)
         The `value_span` of the collections of the first and of the second images.
+    least : float, default=0.0
+        Similarity of interest. Of pairs that cannot reach it, the result is less exact.
     n_jobs : int, "auto" or None
         Number of threads.
 
@@ -68,15 +69,14 @@ def aligned_similarities(
         flat = scores.reshape(len(gray), -1)
         best = flat.argmax(axis=1)
         similarities = flat[np.arange(len(flat)), best]
-        for pair in np.flatnonzero(similarities > _REFINED):
-            scale, shift = divmod(int(best[pair]), _SHIFTS**2)
-            images = [(one[pair], two[pair]) for one, two in zip(firsts, seconds, strict=True)]
-            similarities[pair] = _refined(images, _SCALINGS[scale], divmod(shift, _SHIFTS))
+        near = np.flatnonzero(similarities > least - _GAIN)
+        images = [(one[near], two[near]) for one, two in zip(firsts, seconds, strict=True)]
+        similarities[near] = _refined(images, best[near])
         return similarities.clip(0, 1)
 
     with one_blas_thread():
         parts = Parallel(n_jobs=count_threads(n_jobs), require="sharedmem")(
-            delayed(compare)(part) for part in gen_batches(len(first), _PAIRS)
+            delayed(compare)(part) for part in batches(len(first), _PAIRS)
         )
     return np.concatenate([np.zeros(0, np.float32), *parts])
 
@@ -101,8 +101,8 @@ def _correlations(first, second):
     The result has the shape (n_pairs, n_scales, n_shifts).
     """
     n_pairs, n_pixels = len(first), _WINDOW**2
-    parts = np.stack([_ROUGH[y] @ first @ _ROUGH[x].T for y, x in _SCALINGS], axis=1).reshape(
-        n_pairs, len(_SCALINGS), n_pixels
+    parts = np.stack([scaling @ first @ scaling.T for scaling in _ROUGH], axis=1).reshape(
+        n_pairs, len(_ROUGH), n_pixels
     )
     parts -= parts.mean(axis=2, keepdims=True)
     windows = sliding_window_view(second, (_WINDOW, _WINDOW), axis=(1, 2))
@@ -116,30 +116,41 @@ def _correlations(first, second):
     return products
 
 
-def _refined(images, scaling, shift):
-    """Return the similarity for the best of finer scales and shifts, of one axis after the other.
+def _refined(images, best):
+    """Return the similarities for the best of finer scales and shifts.
 
-    `images` are the two pairs that are correlated, `scaling` are the numbers of the rough scales of
-    both axes, and `shift` is the place of the window in the second image.
+    They are tried for one axis after the other. `images` are the first and the second images of
+    both kinds, and `best` are the positions of the best rough scales and shifts.
     """
-    (y, x), (top, left) = scaling, shift
-    window = slice(top, top + _WINDOW), slice(left, left + _WINDOW)
-    rows = _FINE[y]
-    scores = sum(_correlate(rows @ (one @ _ROUGH[x].T), two[window]) for one, two in images)
-    row = rows[scores.argmax()]
+    pairs = np.arange(len(best))
+    scales, shifts = np.divmod(best, _SHIFTS**2)
+    tops, lefts = np.divmod(shifts, _SHIFTS)
+    seconds = [
+        sliding_window_view(two, (_WINDOW, _WINDOW), axis=(1, 2))[pairs, tops, lefts]
+        for _, two in images
+    ]
+    columns = _ROUGH[scales].transpose(0, 2, 1)
     scores = sum(
-        _correlate((row @ one) @ _FINE[x].transpose(0, 2, 1), two[window]) for one, two in images
+        _correlate(_FINE[scales] @ (one @ columns)[:, np.newaxis], two)
+        for (one, _), two in zip(images, seconds, strict=True)
     )
-    return scores.max() / 2
+    rows = _FINE[scales, scores.argmax(axis=1)]
+    scores = sum(
+        _correlate((rows @ one)[:, np.newaxis] @ _FINE[scales].transpose(0, 1, 3, 2), two)
+        for (one, _), two in zip(images, seconds, strict=True)
+    )
+    return scores.max(axis=1) / 2
 
 
-def _correlate(parts, window):
-    """Return the normalized correlations of parts of shape (n_parts, ...) with one window."""
-    parts = parts.reshape(len(parts), -1)
-    parts = parts - parts.mean(axis=1, keepdims=True)
-    window = window.ravel() - window.mean()
-    lengths = np.sqrt(np.einsum("pi,pi->p", parts, parts)) * np.linalg.norm(window)
-    return parts @ window / (lengths + window.size * _NOISE**2)
+def _correlate(parts, windows):
+    """Return the normalized correlations of parts (n_pairs, n_parts, ...) with one window each."""
+    parts = parts.reshape(*parts.shape[:2], _WINDOW**2)
+    parts = parts - parts.mean(axis=2, keepdims=True)
+    windows = windows.reshape(len(windows), _WINDOW**2, 1)
+    windows = windows - windows.mean(axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("psi,psi->ps", parts, parts))
+    lengths = lengths * np.linalg.norm(windows, axis=1)
+    return (parts @ windows)[:, :, 0] / (lengths + windows.shape[1] * _NOISE**2)
 
 
 def _scaling(scale, shift=0.0):
@@ -148,12 +159,6 @@ def _scaling(scale, shift=0.0):
     return np.maximum(0, 1 - np.abs(centers[:, np.newaxis] - np.arange(SIDE))).astype(np.float32)
 
 
-_SCALINGS = [
-    (y, x)
-    for y, scale_y in enumerate(_SCALES)
-    for x, scale_x in enumerate(_SCALES)
-    if max(scale_x / scale_y, scale_y / scale_x) < _MAX_STRETCH
-]
 _ROUGH = np.stack([_scaling(scale) for scale in _SCALES])
 _FINE = np.stack(
     [

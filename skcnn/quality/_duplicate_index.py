@@ -8,9 +8,9 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.cluster import MiniBatchKMeans
-from sklearn.utils import gen_batches
 
 from skcnn.preprocessing._blas import one_blas_thread
+from skcnn.quality._descriptors import batches
 from skcnn.quality._duplicate_vectors import GROUP
 from skcnn.threads import count_threads
 
@@ -64,15 +64,14 @@ def nearest_pairs(
         parts = Parallel(n_jobs=count_threads(n_jobs), require="sharedmem")(
             delayed(_search)(queries, asking[part], images, cell, n_neighbors, least, same)
             for asking, cell in _cells(queries, images)
-            for part in gen_batches(len(asking), _QUERIES)
+            for part in batches(len(asking), _QUERIES)
         )
     rows, columns, _ = _largest([_NOTHING, *parts], n_neighbors)
     if same:
         pairs = np.unique(np.sort(np.stack([rows, columns], axis=1), axis=1), axis=0)
         rows, columns = pairs[:, 0], pairs[:, 1]
     flips = [
-        _flips(queries[rows[part]], images[columns[part]])
-        for part in gen_batches(len(rows), _BATCH)
+        _flips(queries[rows[part]], images[columns[part]]) for part in batches(len(rows), _BATCH)
     ]
     return rows, columns, np.concatenate([np.zeros(0, np.int8), *flips])
 
@@ -87,7 +86,7 @@ def _cells(queries, images):
     model = MiniBatchKMeans(n_cells, n_init=1, random_state=0).fit(sample)
     searched = [
         np.argpartition(model.transform(queries[part]), _PROBES - 1)[:, :_PROBES]
-        for part in gen_batches(len(queries), _BATCH)
+        for part in batches(len(queries), _BATCH)
     ]
     searched, own = np.concatenate(searched), model.predict(images)
     return [
@@ -101,7 +100,7 @@ def _search(queries, asking, images, cell, n_neighbors, least, same):
     limits = np.full(len(asking), least, np.float32)
     found, waiting = _NOTHING, []
     vectors = queries[asking]
-    for part in gen_batches(len(cell), _COLUMNS):
+    for part in batches(len(cell), _COLUMNS):
         similarities = _similarities(vectors, images[cell[part]])
         hits = np.flatnonzero(similarities > limits[:, np.newaxis])
         rows, columns = np.divmod(hits, similarities.shape[1])

@@ -60,7 +60,14 @@ def match(
         )
         index, other_index = firsts[one][queries], firsts[other][columns]
         similarities = aligned_similarities(
-            sets[one], index, sets[other], other_index, flips, (spans[one], spans[other]), n_jobs
+            sets[one],
+            index,
+            sets[other],
+            other_index,
+            flips,
+            (spans[one], spans[other]),
+            threshold,
+            n_jobs,
         )
         near = similarities >= threshold
         pairs = np.zeros(np.count_nonzero(near), PAIR)

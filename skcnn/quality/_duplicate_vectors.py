@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import gen_batches
 
-from skcnn.quality._descriptors import SIDE, luminance
+from skcnn.quality._descriptors import SIDE, batches, luminance
 
 GROUP = 24  # columns of each of the four groups
 _DIRECTIONS = 6
@@ -61,13 +60,13 @@ def unit_vectors(
 
 def _vectors(rows, span, mean, whitening):
     vectors = np.empty((len(rows), 4, GROUP), np.float32)
-    for part in gen_batches(len(rows), _BATCH):
+    for part in batches(len(rows), _BATCH):
         features, structure = _features(luminance(rows[part], span))
         features[:, 0] -= mean
         values = np.einsum("ngi,gij->ngj", features, whitening, optimize=True)
         length = np.sqrt(np.einsum("ngj,ngj->n", values, values))
         vectors[part] = values * (structure / np.maximum(length, 1e-6))[:, np.newaxis, np.newaxis]
-    return vectors.reshape(len(rows), -1)
+    return vectors.reshape(len(rows), 4 * GROUP)
 
 
 def _features(images):
