@@ -45,14 +45,15 @@ def find_duplicates(
     """Find exact and near duplicates in a collection of images, or across two.
 
     Near duplicates are copies that were compressed, resized, flipped, cropped or shifted by a few
-    percent, or changed in brightness or contrast, and photos that are almost the same. A test image
-    with a duplicate among the training images makes the score on the test set too good.
+    percent, or changed in color, brightness or contrast, and photos of the same scene that are
+    almost the same. A test image with a duplicate among the training images makes the score on the
+    test set too high.
 
     Parameters
     ----------
     X : images of shape (n_images, ...) or paths of shape (n_images,)
         Images in any form: array, flat rows, images of different sizes, `LazyImages`, or paths.
-        Each is read once.
+        Images in a list may differ in the number of channels. Each image is read once.
     X_test : images of shape (n_test_images, ...) or paths of shape (n_test_images,), default=None
         Test images. Duplicates are then found within both collections and across them.
     threshold : float, default=0.9
@@ -68,11 +69,11 @@ def find_duplicates(
     Returns
     -------
     duplicates : pandas.DataFrame of shape (n_pairs, 6)
-        One row for each pair, sorted by similarity, with exact duplicates first. `index` and
-        `other_index` are the positions of the two images, and `set` and `other_set` are "train" for
-        images of `X` and "test" for those of `X_test`. `kind` is "exact" if all pixels are the
-        same, otherwise "near". `similarity` is 1 for exact duplicates. In a pair of a training and
-        a test image, the training image is the first one.
+        One row for each pair, exact duplicates first, then by decreasing similarity. `index` and
+        `other_index` are the positions of the two images. `set` and `other_set` are "train" for
+        images of `X` and "test" for those of `X_test`; in a pair of both, the training image is the
+        first one. `kind` is "exact" if all pixels have the same values, otherwise "near".
+        `similarity` is 1 for exact duplicates.
 
     Raises
     ------
@@ -83,16 +84,48 @@ def find_duplicates(
     ValueError
         If a parameter is not valid, or a collection cannot be used as images.
 
+    Notes
+    -----
+    Of several equal images, the first one is in a pair with each of the others, and only the first
+    one is compared with images that are not equal.
+
+    Every image is resized to 32 x 32 gray pixels. Histograms of oriented gradients [1]_, whitened
+    by their covariance over the images, find up to five candidates for each image in each set, in
+    any flip. The similarity of two candidates is the mean of two normalized correlations, of the
+    gray pixels and of their details, where flip, shift and scale match best. In a group of more
+    than six near duplicates, not every pair is found. A collection of more than 260,000 images is
+    searched in parts, so that some pairs may be missed.
+
+    The default threshold was chosen for the CIFAR-10 data set, where 96 % of the test images that
+    have a near duplicate among the training images according to it do have one, as judged by eye.
+    It was checked with changed copies of photos. Images of similar objects before an empty
+    background, such as clothes of Fashion-MNIST, are similar without being copies: use a higher
+    threshold for them, such as 0.98.
+
+    Images with fewer than 8 pixels along an axis, and images without structure such as a constant
+    one, are only found as exact duplicates.
+
+    References
+    ----------
+    .. [1] N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR,
+       2005.
+
+    .. [2] B. Barz and J. Denzler, "Do We Train on Test Data? Purging CIFAR of Near-Duplicates",
+       Journal of Imaging 6(6), 2020. https://arxiv.org/abs/1902.00423
+
     Examples
     --------
-    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.datasets import load_sample_images
     >>> from skcnn.quality import find_duplicates
-    >>> images = load_digits().images[:100]
-    >>> copies = images[[3, 8]]
-    >>> find_duplicates(images, copies, threshold=1.0)[["index", "other_index", "kind"]]
-       index  other_index   kind
-    0      3            0  exact
-    1      8            1  exact
+    >>> china, flower = load_sample_images().images
+    >>> train = [china, flower]
+    >>> test = [flower[:, ::-1], china[10:-10, 10:-20], china]
+    >>> duplicates = find_duplicates(train, test)
+    >>> duplicates[["index", "set", "other_index", "other_set", "kind"]]
+       index    set  other_index other_set   kind
+    0      0  train            2      test  exact
+    1      1  train            0      test   near
+    2      0  train            1      test   near
     """
     pandas = import_pandas()
     sets = [

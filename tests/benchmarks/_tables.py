@@ -18,6 +18,7 @@ _PLACEHOLDERS = {
     "--embetter-python": "PYTHON",
     "--fits": "FILE",
     "--keras-python": "PYTHON",
+    "--pairs": "FILE",
 }
 _PAUSE = 0.3  # seconds, until the threads of the previous contender are idle
 
