@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from numbers import Real
 from typing import Any
 
@@ -13,9 +14,10 @@ from sklearn.utils._param_validation import Interval, validate_params
 from skcnn._plotting import import_pandas
 from skcnn._validation import IMAGE_SHAPE, N_JOBS
 from skcnn.images import check_images, inspect_images
+from skcnn.lazy import LazyImages
 from skcnn.preprocessing import ImageReader
 from skcnn.preprocessing._ragged import check_image
-from skcnn.quality._descriptors import describe
+from skcnn.quality._descriptors import batches, describe
 from skcnn.quality._duplicate_pairs import match
 from skcnn.threads import read_ahead
 
@@ -147,23 +149,23 @@ def find_duplicates(
 def _describe_all(X, image_shape, n_jobs) -> NDArray:
     """Return the descriptors of images of any form, which are read part by part."""
     form, X = inspect_images(X)
+    size = _READ_FILES
     if form == "paths":
         X = ImageReader(n_jobs=n_jobs).fit_transform(X)
     elif form == "ragged":
         for row, image in enumerate(X):
             check_image(row, image)
-    if form != "ragged" and None not in X.shape:
+    elif None not in X.shape:
         X = check_images(_Images(image_shape), X, reset=True)
-    if form in ("lazy", "paths"):
-        X = getattr(X, "clean", lambda: X)()
-    shape = np.shape(X)[1:]
-    step = max(1, _READ // int(np.prod(shape))) if shape and None not in shape else _READ_FILES
-    parts = [X[start : start + step] for start in range(0, len(X), step)]
+        size = max(1, _READ // prod(X.shape[1:]))
+    if isinstance(X, LazyImages):
+        X = X.clean()
+    parts = [X[batch] for batch in batches(len(X), size)]
     return np.concatenate(list(read_ahead(_describe, parts, n_jobs)))
 
 
 def _describe(part):
-    return describe(part.read() if hasattr(part, "read") else part)
+    return describe(part.read() if isinstance(part, LazyImages) else part)
 
 
 class _Images(BaseEstimator):
