@@ -101,6 +101,28 @@ def decode_file(path, max_pixels=MAX_PIXELS):
     return _read_with_named_errors(path, lambda: _decode(path, max_pixels, count_frames=True))
 
 
+def format_of_file(path):
+    """Return the format of an image file by its first bytes.
+
+    Parameters
+    ----------
+    path : str or Path
+        File.
+
+    Returns
+    -------
+    format : str or None
+        Such as "JPEG"; None if it is not an image of a supported format, or cannot be opened.
+    """
+    if find_problem(path)[0] is not None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            return _image_class(_start(file)).format
+    except (OSError, UnreadableImageError):
+        return None
+
+
 def check_image(path, max_pixels=MAX_PIXELS):
     """Raise the error of `read_image` if the header of the file already shows it.
 
