@@ -129,12 +129,27 @@ def find_duplicates(
     1      1  train            0      test   near
     2      0  train            1      test   near
     """
-    pandas = import_pandas()
+    import_pandas()
     sets = [
         _describe_all(one, image_shape, n_jobs) for one in [X, X_test][: 1 if X_test is None else 2]
     ]
-    pairs = match(*sets, threshold=threshold, n_jobs=n_jobs)
-    return pandas.DataFrame(
+    return pair_frame(match(*sets, threshold=threshold, n_jobs=n_jobs))
+
+
+def pair_frame(pairs: NDArray) -> Any:
+    """Return pairs as a frame.
+
+    Parameters
+    ----------
+    pairs : array of shape (n_pairs,) of dtype `PAIR`
+        Pairs, as `match` returns them.
+
+    Returns
+    -------
+    frame : pandas.DataFrame of shape (n_pairs, 6)
+        The pairs, see `find_duplicates`.
+    """
+    return import_pandas().DataFrame(
         {
             "index": pairs["index"],
             "set": np.where(pairs["in_test"], "test", "train"),

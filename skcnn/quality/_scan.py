@@ -1,0 +1,103 @@
+"""One pass over all images: their statistics, and what is wrong with their files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+from skcnn.quality._descriptors import DESCRIPTOR, describe
+from skcnn.quality._image_set import ImageSet, to_bytes
+from skcnn.quality._statistics import FACTS, measure
+from skcnn.threads import read_ahead
+
+_PART = 32  # images that a thread reads at a time
+
+
+@dataclass
+class Scan:
+    """What is known of the images of one set.
+
+    Parameters
+    ----------
+    facts : structured array of shape (n_images,)
+        Statistics, see `FACTS`. "readable" is False for images that cannot be read.
+    problems : list of tuples of (int, str, float, str)
+        Row, kind, value and description of issues of the files.
+    descriptors : structured array of shape (n_images,)
+        What `describe` returns for each image, zeros for images that cannot be read.
+    """
+
+    facts: NDArray
+    problems: list[tuple[int, str, float, str]]
+    descriptors: NDArray
+
+
+class ImageCheck(CallbackSupportMixin, BaseEstimator):
+    """A scan that reports its progress to scikit-learn's callbacks, as an estimator does.
+
+    Parameters
+    ----------
+    pixel_range : tuple of (float, float)
+        Pixel values that are black and white.
+    n_jobs : int, "auto" or None
+        Number of threads.
+    """
+
+    def __init__(self, pixel_range, n_jobs):
+        self.pixel_range = pixel_range
+        self.n_jobs = n_jobs
+
+    @with_callbacks
+    def fit(self, sets: list[ImageSet]) -> ImageCheck:
+        """Read all images once.
+
+        Parameters
+        ----------
+        sets : list of ImageSet
+            Sets of images.
+
+        Returns
+        -------
+        check : ImageCheck
+            This object, with the list `scans_`.
+        """
+        tasks = [
+            (number, range(start, min(start + _PART, len(images))))
+            for number, images in enumerate(sets)
+            for start in range(0, len(images), _PART)
+        ]
+        self.scans_ = [
+            Scan(np.zeros(len(images), FACTS), [], np.zeros(len(images), DESCRIPTOR))
+            for images in sets
+        ]
+        context = self._init_callback_context(max_subtasks=len(tasks))
+        context.call_on_fit_task_begin(estimator=self)
+        parts = read_ahead(lambda task: self._measure(sets, *task), tasks, self.n_jobs)
+        for (number, rows), (facts, problems, descriptors) in zip(tasks, parts, strict=True):
+            part = context.subcontext(task_name="images")
+            part.call_on_fit_task_begin(estimator=self)
+            scan, where = self.scans_[number], slice(rows.start, rows.stop)
+            scan.facts[where], scan.descriptors[where] = facts, descriptors
+            scan.problems += problems
+            part.call_on_fit_task_end(estimator=self)
+        context.call_on_fit_task_end(estimator=self)
+        return self
+
+    def _measure(self, sets, number, rows):
+        """Return the statistics, the problems and the descriptors of some images."""
+        facts, problems = np.zeros(len(rows), FACTS), []
+        descriptors = np.zeros(len(rows), DESCRIPTOR)
+        readings = sets[number].read(rows)
+        for position, (row, reading) in enumerate(zip(rows, readings, strict=True)):
+            problems += [(row, *problem) for problem in reading.problems]
+            if reading.pixels is not None:
+                facts[position] = measure(to_bytes(reading.pixels, self.pixel_range))
+        pixels = [reading.pixels for reading in readings if reading.pixels is not None]
+        if pixels:
+            of_one_shape = len({image.shape for image in pixels}) == 1
+            descriptors[facts["readable"]] = describe(np.stack(pixels) if of_one_shape else pixels)
+        return facts, problems, descriptors
