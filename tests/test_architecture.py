@@ -80,6 +80,8 @@ PEERS = {
     ("skcnn.inspection", "skcnn.original_images"),
     ("skcnn.export", "skcnn.pipeline_graph"),
     ("skcnn.imbalance", "skcnn.pipeline_graph"),
+    ("skcnn.quality", "skcnn._html"),
+    ("skcnn.quality", "skcnn.datasets"),
     ("skcnn.quality", "skcnn.preprocessing"),
     ("skcnn.robustness", "skcnn.original_images"),
     ("skcnn.robustness", "skcnn.pipeline_graph"),
