@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "leak": "training image equal to a test image",
     "near_leak": "training image almost equal to a test image",
     "conflicting_labels": "equal images with different labels",
+    "wrong_label": "the classifier is sure of another class",
     "no_label": "the label is missing",
     "rare_class": "class of few images",
     "empty_class": "class without images",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.callback import FitCallback
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from skcnn._plotting import import_pandas
 from skcnn._validation import IMAGE_SHAPE, N_JOBS
@@ -20,6 +21,7 @@ from skcnn.quality._labels import check_labels, class_issues, unlike_class_issue
 from skcnn.quality._pictures import picture_issues
 from skcnn.quality._repeats import repeat_issues, to_original_rows
 from skcnn.quality._scan import ImageCheck
+from skcnn.quality._wrong_labels import wrong_label_issues
 from skcnn.quality.duplicates import THRESHOLD, pair_frame
 from skcnn.quality.report import QualityReport
 
@@ -29,6 +31,7 @@ _POSITIVE = [Interval(Real, 0, None, closed="left")]
 
 @validate_params(
     {
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "image_shape": [IMAGE_SHAPE, None],
         "pixel_range": [tuple, list, None],
         "near_blank": _FRACTION,
@@ -53,6 +56,7 @@ def check_images(
     X_test: Any = None,
     y_test: Any = None,
     *,
+    estimator: Any = None,
     image_shape: tuple[int, ...] | None = None,
     pixel_range: tuple[float, float] | None = None,
     near_blank: float = 0.05,
@@ -86,6 +90,10 @@ def check_images(
         Test images, which are checked as well.
     y_test : array-like of shape (n_test_images,), default=None
         Labels of the test images.
+    estimator : classifier, Pipeline or search, default=None
+        Classifier with `predict_proba` that takes `X`, for paths and folders with an `ImageReader`.
+        If there is one, `find_label_issues` trains clones of it on five folds of the images that
+        can be used, and labels that are probably wrong are issues. None does not look for them.
     image_shape : tuple of int, default=None
         Layout of flat rows, (height, width) or (height, width, n_channels). None takes a square
         number of features for a gray square.
@@ -152,6 +160,11 @@ def check_images(
     ValueError
         If a parameter is not valid, there are no images, or not one label for each.
 
+    Warns
+    -----
+    UserWarning
+        If `estimator` cannot be trained on the images. The report has all other issues.
+
     See Also
     --------
     find_duplicates : Only the duplicates.
@@ -169,8 +182,8 @@ def check_images(
     out), "multi_frame", "blank", "near_blank", "dark", "light", "blurred", "low_information",
     "odd_size", "odd_aspect_ratio", "odd_mode" (gray among color or the reverse), "placeholder",
     "unlike_class", "exact_duplicate", "near_duplicate", "leak", "near_leak", "conflicting_labels",
-    "no_label", "rare_class" and "empty_class". A leak is a training image that is a copy of a test
-    image.
+    "wrong_label", "no_label", "rare_class" and "empty_class". A leak is a training image that is a
+    copy of a test image.
 
     References
     ----------
@@ -205,6 +218,8 @@ def check_images(
         "odd_size": odd_size,
         "odd_aspect_ratio": odd_aspect_ratio,
     }
+    if estimator is not None and y is None and not isinstance(X, (str, os.PathLike)):
+        raise ValueError("estimator was passed without labels: pass y, or leave estimator out")
     if pixel_range is not None:
         pixel_range = check_pixel_range(pixel_range)
     _check_callbacks(callbacks)
@@ -223,6 +238,10 @@ def check_images(
     of_pictures = [one for one in of_pictures if (one.set, one.index) not in placeholders]
     issues = [*_file_issues(sets, scans), *of_pictures, *of_repeats, *of_classes]
     notes += about_repeats
+    if estimator is not None:
+        given = X if sets[0].paths is None else np.array(sets[0].paths, dtype=object)
+        of_labels, about_labels = wrong_label_issues(estimator, given, sets[0], issues)
+        issues, notes = issues + of_labels, notes + about_labels
     return QualityReport(Findings(sets, issues, counts, pair_frame(pairs), notes, pixel_range))
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 from sklearn.utils._testing import assert_array_equal
 
-from skcnn import ImageReader, load_image_folder
+from skcnn import ImageFlattener, ImageReader, ImageResizer, load_image_folder
 from skcnn.quality import check_images
 
 RNG = np.random.default_rng(0)
@@ -155,6 +157,27 @@ class TestLabels:
         assert report.notes_[0].startswith("near_duplicate: ")
         assert not report.duplicates_.empty
 
+    def test_wrong_labels(self, clean_folder):
+        """Images with wrong labels are in the report if there is a classifier."""
+        paths, labels = load_image_folder(clean_folder / "train", shuffle=False, return_X_y=True)
+        paths, labels = [*paths, paths[0], str(clean_folder)], [*labels, "blue", "blue"]
+        labels[3], labels[30] = "red", "blue"
+        model = make_pipeline(
+            ImageReader(), ImageResizer((4, 4)), ImageFlattener(), GaussianNB(var_smoothing=1e-2)
+        )
+        report = check_images(paths, labels, estimator=model)
+        wrong = report.by_kind_["wrong_label"]
+        assert set(wrong["index"]) == {3, 30}
+        assert sorted(wrong["detail"]) == ["like 'blue'", "like 'red'"]
+        assert report.keep_[[3, 30]].all()
+        with pytest.warns(UserWarning, match="wrong labels were not looked for"):
+            failed = check_images(paths, labels, estimator=model[1:])
+        assert "wrong_label" not in failed.by_kind_
+        assert "unreadable" in failed.by_kind_
+        few = check_images(paths[:22], labels[:22], estimator=model)
+        assert "wrong_label" not in few.by_kind_
+        assert few.notes_[-1].startswith("wrong_label: not checked")
+
 
 class Steps:
     """Callback that counts the parts of a pass."""
@@ -206,6 +229,8 @@ def test_thresholds(parameter, value, kind):
         ((pictures(3), [0.5, 1.5, 2.0]), {}, ValueError, "leave y out for regression"),
         ((pictures(3), np.zeros((3, 2))), {}, ValueError, "one label for each image"),
         (("no/such/folder",), {}, FileNotFoundError, "is not an existing folder"),
+        ((pictures(3),), {"estimator": GaussianNB()}, ValueError, "without labels"),
+        ((pictures(3),), {"estimator": 3}, ValueError, "estimator"),
         ((pictures(3),), {"dark": 2}, ValueError, "dark"),
         ((pictures(3),), {"pixel_range": (1, 0)}, ValueError, "pixel_range"),
         ((pictures(3),), {"callbacks": [Steps, 3]}, TypeError, "callbacks holds Steps"),
