@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
+_READ = 1_000_000  # number of values of a lazy view that are read at a time
 _ALL_SUFFIXES = {suffix for suffixes in _SUFFIXES.values() for suffix in suffixes}
 
 
@@ -75,25 +77,28 @@ class ImageSet:
     def __len__(self):
         return len(self.images)
 
-    def read(self, rows: Iterable[int]) -> list[Reading]:
-        """Read images.
+    def read(self, rows: Iterable[int]) -> Iterator[Reading]:
+        """Read images, large ones one by one.
 
         Parameters
         ----------
         rows : iterable of int
             Rows.
 
-        Returns
-        -------
-        readings : list of Reading
-            Images, as they are stored.
+        Yields
+        ------
+        reading : Reading
+            Image, as it is stored.
         """
         if self.paths is not None:
-            return [read_file(self.paths[row]) for row in rows]
-        rows = list(rows)
-        if isinstance(self.images, LazyImages):
-            return _read_lazy(self.images, rows)
-        return [_checked(np.asarray(self.images[row])) for row in rows]
+            yield from (read_file(self.paths[row]) for row in rows)
+        elif isinstance(self.images, LazyImages):
+            shape, rows = self.images.shape[1:], list(rows)
+            step = 1 if None in shape else max(1, _READ // prod(shape))
+            for start in range(0, len(rows), step):
+                yield from _read_lazy(self.images, rows[start : start + step])
+        else:
+            yield from (_checked(np.asarray(self.images[row])) for row in rows)
 
 
 def as_image_set(X: Any, y: Any, name: str, image_shape: tuple[int, ...] | None) -> ImageSet:

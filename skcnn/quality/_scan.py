@@ -14,7 +14,8 @@ from skcnn.quality._image_set import ImageSet, to_bytes
 from skcnn.quality._statistics import FACTS, measure
 from skcnn.threads import read_ahead
 
-_PART = 32  # images that a thread reads at a time
+_PART = 32  # images of a task of a thread
+_BATCH = 250_000  # number of values of images that are described at a time
 
 
 @dataclass
@@ -90,14 +91,23 @@ class ImageCheck(CallbackSupportMixin, BaseEstimator):
     def _measure(self, sets, number, rows):
         """Return the statistics, the problems and the descriptors of some images."""
         facts, problems = np.zeros(len(rows), FACTS), []
-        descriptors = np.zeros(len(rows), DESCRIPTOR)
+        described, batch = [], []  # small images are described together, large ones one by one
         readings = sets[number].read(rows)
         for position, (row, reading) in enumerate(zip(rows, readings, strict=True)):
             problems += [(row, *problem) for problem in reading.problems]
-            if reading.pixels is not None:
-                facts[position] = measure(to_bytes(reading.pixels, self.pixel_range))
-        pixels = [reading.pixels for reading in readings if reading.pixels is not None]
-        if pixels:
-            of_one_shape = len({image.shape for image in pixels}) == 1
-            descriptors[facts["readable"]] = describe(np.stack(pixels) if of_one_shape else pixels)
+            if reading.pixels is None:
+                continue
+            facts[position] = measure(to_bytes(reading.pixels, self.pixel_range))
+            if batch and (batch[0].shape != reading.pixels.shape or _is_full(batch)):
+                described.append(describe(np.stack(batch)))
+                batch = []
+            batch.append(reading.pixels)
+        descriptors = np.zeros(len(rows), DESCRIPTOR)
+        if batch:
+            described.append(describe(np.stack(batch)))
+            descriptors[facts["readable"]] = np.concatenate(described)
         return facts, problems, descriptors
+
+
+def _is_full(batch):
+    return len(batch) * batch[0].size >= _BATCH

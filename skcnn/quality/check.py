@@ -99,7 +99,8 @@ def check_images(
         number of features for a gray square.
     pixel_range : tuple of (float, float), default=None
         Pixel values that are black and white. None uses the limits of uint8 and uint16, and for
-        other dtypes (0, 1), (-1, 1), (0, 255), or the minimum and the maximum of all images.
+        other dtypes (0, 1), (-1, 1), (0, 255), or the minimum and the maximum of all images, for
+        which they are read twice.
     near_blank : float, default=0.05
         An image is near-blank if the 1st and the 99th percentile of each channel differ by less
         than this fraction of the pixel range. Noise of a camera spans about 0.03.
