@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, validate_params
 
 from skcnn._plotting import import_pandas
-from skcnn.quality._confident_learning import confident_joint, find_wrong_labels
+from skcnn.quality._confident_learning import confident_joint, find_wrong_labels, label_quality
 from skcnn.quality._labels import check_labels
 
 
@@ -61,7 +61,7 @@ def find_label_issues(
             "label" the given label, "suggested" the class with the largest probability, and
             "quality" the item of `quality`.
         quality : float array of shape (n_images,)
-            Out-of-fold probability of the given label, by which all images can be ranked.
+            Probability that the given label is right, by which all images can be ranked.
         is_issue : bool array of shape (n_images,)
             Whether the label is probably wrong.
         proba : float array of shape (n_images, n_classes)
@@ -88,9 +88,14 @@ def find_label_issues(
 
     Notes
     -----
-    The labels are selected by "prune by noise rate" and ranked by self-confidence, in the terms of
-    the paper. The package cleanlab is not used: its license is the AGPL, and with the same
-    probabilities ``cleanlab.filter.find_label_issues`` selects the same labels.
+    `is_issue` is "prune by noise rate" in the terms of the paper, and selects the same labels as
+    ``cleanlab.filter.find_label_issues`` with the same probabilities. cleanlab is not used, because
+    its license is the AGPL.
+
+    `quality` differs from the self-confidence of the paper, which is the probability of the given
+    label alone. If labels of two classes are often exchanged, a contradiction of these classes is
+    stronger evidence than one of other classes. The probabilities of the exchanges are estimated
+    from the joint distribution by ten steps of expectation-maximization.
 
     References
     ----------
@@ -121,7 +126,7 @@ def find_label_issues(
     classes, labels = np.unique(y, return_inverse=True)
     joint = confident_joint(labels, proba)
     is_issue = find_wrong_labels(labels, proba, joint)
-    quality = proba[np.arange(len(labels)), labels]
+    quality = label_quality(labels, proba, joint)
     rows = np.flatnonzero(is_issue)
     rows = rows[np.argsort(quality[rows], kind="stable")]
     issues = pandas.DataFrame(

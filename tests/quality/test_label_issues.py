@@ -9,7 +9,7 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.svm import LinearSVC
 
 from skcnn.quality import find_label_issues
-from skcnn.quality._confident_learning import confident_joint, find_wrong_labels
+from skcnn.quality._confident_learning import confident_joint, find_wrong_labels, label_quality
 
 RNG = np.random.default_rng(0)
 MODEL = LogisticRegression(C=0.5, max_iter=200)
@@ -48,7 +48,6 @@ def test_probabilities_are_out_of_fold(planted):
     found = find_label_issues(MODEL, X[:300], y[:300], cv=cv)
     proba = cross_val_predict(MODEL, X[:300], y[:300], cv=cv, method="predict_proba")
     np.testing.assert_array_equal(found.proba, proba)
-    np.testing.assert_array_equal(found.quality, proba[np.arange(300), y[:300]])
     assert not hasattr(MODEL, "classes_")
 
 
@@ -90,6 +89,42 @@ def test_find_wrong_labels_against_a_loop():
     expected = {row for row in expected if proba[row].argmax() != labels[row]}
     assert set(np.flatnonzero(find_wrong_labels(labels, proba, joint))) == expected
     assert expected
+
+
+def test_label_quality_against_a_loop():
+    labels, proba = random_case()
+    joint = confident_joint(labels, proba)
+    for _ in range(11):
+        quality, new = [], np.zeros((4, 4))
+        for label, p in zip(labels, proba, strict=True):
+            truth = np.array([p[k] * joint[label, k] / joint[:, k].sum() for k in range(4)])
+            truth /= truth.sum()
+            quality.append(truth[label])
+            new[label] += truth / len(labels)
+        joint = new
+    found = label_quality(labels, proba, confident_joint(labels, proba))
+    np.testing.assert_allclose(found, quality, rtol=1e-5)
+
+
+def test_label_quality_ranks_exchanged_classes_first():
+    """If two classes are often exchanged, their contradictions are ranked before others."""
+    truth = RNG.integers(0, 5, 2000)
+    logits = RNG.normal(size=(2000, 5))
+    logits[np.arange(2000), truth] += 1.5
+    proba = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wrong = (truth < 2) & (RNG.random(2000) < 0.3)
+    labels = np.where(wrong, 1 - truth, truth)
+    quality = label_quality(labels, proba, confident_joint(labels, proba))
+    own = proba[np.arange(2000), labels]
+    assert average_precision_score(wrong, -quality) > average_precision_score(wrong, -own) + 0.05
+
+
+def test_probabilities_of_zero_and_one():
+    labels = np.array([0, 0, 1, 1, 1, 0])
+    proba = np.eye(2)[[0, 0, 1, 1, 0, 0]]
+    quality = label_quality(labels, proba, confident_joint(labels, proba))
+    assert np.isfinite(quality).all()
+    assert quality.argmin() == 4
 
 
 def test_class_without_confident_samples():
