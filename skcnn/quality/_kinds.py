@@ -20,7 +20,7 @@ DESCRIPTIONS = {
     "odd_aspect_ratio": "a very long or very wide image",
     "odd_mode": "gray where most are in color, or the reverse",
     "placeholder": "the same picture many times",
-    "unlike_class": "colors unlike all other images of its class",
+    "unlike_class": "colors and contrast unlike all others of its class",
     "exact_duplicate": "equal to an earlier image of the set",
     "near_duplicate": "almost equal to an earlier image of the set",
     "leak": "training image equal to a test image",

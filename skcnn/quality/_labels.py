@@ -12,6 +12,8 @@ from skcnn.quality._image_set import ImageSet
 from skcnn.quality._issues import NAMES, Issue
 from skcnn.quality._scan import Scan
 
+_LEAST_RANGE = 0.03  # of a feature, so that tiny differences between equal images do not count
+
 
 def check_labels(y: Any, name: str) -> list[Any] | None:
     """Return labels as a list, or raise an error.
@@ -99,12 +101,12 @@ def class_issues(sets: list[ImageSet], rare_class: int) -> tuple[list[Issue], li
 def unlike_class_issues(
     scans: list[Scan], sets: list[ImageSet], factor: float, min_images: int
 ) -> list[Issue]:
-    """Return images whose colors are far from those of all other images of their class.
+    """Return images whose colors and contrasts are unlike those of all others of their class.
 
     Parameters
     ----------
     scans : list of Scan
-        Statistics, among them thumbnails of 4 x 4 pixels.
+        Statistics.
     sets : list of ImageSet
         Sets.
     factor : float
@@ -129,7 +131,7 @@ def unlike_class_issues(
         for label, rows in rows_of.items():
             if len(rows) < min_images:
                 continue
-            ratio = unlikeness(scan.facts["thumbnail"][rows].reshape(len(rows), -1))
+            ratio = unlikeness(scan.facts[rows])
             text = f"unlike the other images of class {label!r}"
             issues += [
                 Issue(number, rows[one], "unlike_class", float(ratio[one]), factor, text)
@@ -138,20 +140,28 @@ def unlike_class_issues(
     return issues
 
 
-def unlikeness(features: NDArray) -> NDArray[np.floating]:
-    """Return how unusual the distance of each row from the median of all rows is.
+def unlikeness(facts: NDArray) -> NDArray[np.floating]:
+    """Return how unusual the distance of each image from the median of all images is.
+
+    The features are the mean color, the contrast between the parts of the image and the statistics
+    of the gray levels, each in units of its interquartile range.
 
     Parameters
     ----------
-    features : array of shape (n_rows, n_features)
-        Values.
+    facts : array of shape (n_images,) of dtype `FACTS`
+        Statistics.
 
     Returns
     -------
-    ratio : float array of shape (n_rows,)
+    ratio : float array of shape (n_images,)
         Distance above the upper quartile of all distances, divided by their interquartile range.
     """
-    values = features.astype(np.float32)
-    distances = np.linalg.norm(values - np.median(values, axis=0), axis=1)
+    parts = facts["thumbnail"].reshape(len(facts), -1, 3) / 255
+    columns = [parts.mean(axis=1), parts.std(axis=1).mean(axis=1)]
+    columns += [facts[name] for name in ("spread", "dark_end", "light_end", "blur")]
+    features = np.column_stack([*columns, facts["entropy"] / 8])  # all from 0 to 1
+    low, middle, high = np.quantile(features, [0.25, 0.5, 0.75], axis=0)
+    scaled = (features - middle) / np.maximum(high - low, _LEAST_RANGE)
+    distances = np.sqrt(np.square(scaled).mean(axis=1))
     low, high = np.quantile(distances, [0.25, 0.75])
-    return (distances - high) / max(high - low, 1e-6)
+    return (distances - high) / max(high - low, _LEAST_RANGE)

@@ -43,9 +43,9 @@ def wrong_label_issues(
     """
     labels = images.labels or []
     unusable = {one.index for one in issues if one.set == 0 and one.kind in NOT_KEPT}
-    rows = [row for row in range(len(labels)) if row not in unusable]
-    counts = Counter(labels[row] for row in rows)
-    rows = np.array([row for row in rows if counts[labels[row]] >= _N_FOLDS], dtype=int)
+    usable = [row for row in range(len(labels)) if row not in unusable]
+    counts = Counter(labels[row] for row in usable)
+    rows = np.array([row for row in usable if counts[labels[row]] >= _N_FOLDS], dtype=int)
     few = [label for label, count in counts.items() if count < _N_FOLDS]
     notes = [f"wrong_label: not checked for classes of fewer than {_N_FOLDS} images"] if few else []
     if len(counts) - len(few) < 2:

@@ -132,9 +132,11 @@ def check_images(
         choice.
     unlike_class : float, default=5.0
         An image is unlike its class if its distance from the median of the class is more than this
-        number of interquartile ranges above the upper quartile of all distances. Distances are
-        those of thumbnails of 4 x 4 pixels, so that only very different colors are found. Our
-        choice, so that few images of clean data are found.
+        number of interquartile ranges above the upper quartile of all distances. The features are
+        the mean color, the contrast, and the statistics above, so that only very different images
+        are found, such as drawings among photos. Only classes of `rare_class` images are checked,
+        and images without another issue of the picture. Our choice: it finds 50 of 50 placeholders
+        in each of five classes of photos, and 0, 0, 0, 1.3 and 3.7 % of the photos.
     rare_class : int, default=20
         A class is rare if it has fewer images in a set: the 95 % interval of a recall of 0.5 is
         then more than 0.4 wide.
