@@ -88,9 +88,9 @@ def find_label_issues(
 
     Notes
     -----
-    `is_issue` is "prune by noise rate" in the terms of the paper, and selects the same labels as
-    ``cleanlab.filter.find_label_issues`` with the same probabilities. cleanlab is not used, because
-    its license is the AGPL.
+    `is_issue` is "prune by noise rate" in the terms of the paper. With the same probabilities it
+    selects the labels that ``cleanlab.filter.find_label_issues`` selects, except for a few because
+    of rounding (0 to 6 of 950). cleanlab is not used, because its license is the AGPL.
 
     `quality` differs from the self-confidence of the paper, which is the probability of the given
     label alone. If labels of two classes are often exchanged, a contradiction of these classes is
