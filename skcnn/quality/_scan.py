@@ -111,3 +111,6 @@ class ImageCheck(CallbackSupportMixin, BaseEstimator):
 
 def _is_full(batch):
     return len(batch) * batch[0].size >= _BATCH
+
+
+ImageCheck.__name__ = "check_images"  # which progress bars show

@@ -270,8 +270,8 @@ def _as_sets(X, y, X_test, y_test, image_shape) -> list[ImageSet]:
 
 
 def _find_pairs(scans, threshold, n_jobs):
-    """Return the pairs of equal and of almost equal images that can be read."""
-    rows = [np.flatnonzero(scan.facts["readable"]) for scan in scans]
+    """Return the pairs of equal and of almost equal images, without blank ones."""
+    rows = [np.flatnonzero(scan.facts["readable"] & ~scan.facts["constant"]) for scan in scans]
     described = [scan.descriptors[one] for scan, one in zip(scans, rows, strict=True)]
     return to_original_rows(match(*described, threshold=threshold, n_jobs=n_jobs), rows)
 

@@ -150,6 +150,11 @@ class TestLabels:
         assert report.keep_test_.all()
         assert (report.duplicates_["kind"] == "exact").sum() == 7
 
+    def test_blank_images_are_no_copies_of_each_other(self):
+        report = check_images(np.zeros((6, 9, 9), np.uint8), np.arange(6) % 2, rare_class=0)
+        assert kinds_of(report) == {row: {"blank"} for row in range(6)}
+        assert report.duplicates_.empty
+
     def test_near_duplicates_of_all_images_are_a_note(self):
         X, _ = load_digits(return_X_y=True)
         report = check_images(X[:300])
