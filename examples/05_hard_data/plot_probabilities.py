@@ -2,20 +2,20 @@
 Calibrated probabilities and prediction sets
 ============================================
 
-The probabilities of a network are often too high: it is right less often than it says. This example
-corrects them with the temperature scaling of scikit-learn, and computes sets of labels that contain
-the true label with a given probability, with MAPIE. Both need images that the network was not
-trained with. MAPIE is installed by the extra ``skcnn[conformal]``.
+The predicted probabilities of a network are often higher than its accuracy. This example corrects
+them with temperature scaling in scikit-learn. It then uses MAPIE to compute sets of labels that
+contain the true label with at least a given probability. Both methods need images that the network
+was not trained on. MAPIE is installed by the extra ``skcnn[conformal]``.
 """
 
 # %%
-# A network that is too confident
-# -------------------------------
+# A network with probabilities that are too high
+# ----------------------------------------------
 #
-# The digits of scikit-learn with noise are hard to read. A network without dropout and weight decay
-# learns 400 of them by heart. 600 other images are for the calibration, and the rest for the test.
-# The images are shuffled, because those of the calibration and of the test must have the same
-# distribution.
+# The digits of scikit-learn are hard to recognize with noise. A network without dropout and weight
+# decay overfits 400 of them. 600 other images are the calibration images, and the rest are the test
+# images. The images are shuffled, because the calibration images and the test images must have the
+# same distribution.
 
 # sphinx_gallery_thumbnail_number = 3
 
@@ -46,9 +46,9 @@ classification_summary(cnn, X_test, y_test, random_state=0).loc[metrics]
 # Temperature scaling
 # -------------------
 #
-# The logits are divided by a number, the temperature, with which the calibration images are most
-# probable. The order of the classes does not change, and so the accuracy does not either. The
-# `FrozenEstimator` keeps the network as it is.
+# The logits are divided by a number, the temperature. It is the number with the smallest log loss
+# on the calibration images. The order of the probabilities of an image does not change, so the
+# accuracy does not change either. `FrozenEstimator` prevents another training of the network.
 
 frozen = FrozenEstimator(cnn)
 calibrated = CalibratedClassifierCV(frozen, method="temperature").fit(X_calibration, y_calibration)
@@ -60,10 +60,11 @@ classification_summary(calibrated, X_test, y_test, random_state=0).loc[metrics]
 # Reliability diagrams
 # --------------------
 #
-# The images are grouped by the probability of the predicted class. The accuracy of each group of a
-# calibrated classifier is equal to the mean probability, on the diagonal. Below it, the
-# probabilities are too high. The histograms show the number of images with each probability: points
-# of few images are far from the diagonal by chance.
+# The images are grouped by the probability of the predicted class. For a calibrated classifier, the
+# accuracy in each group is equal to the mean probability, and all points are on the diagonal. For
+# points below the diagonal, the probabilities are too high. The histograms show the number of
+# images in each range of probabilities. Points of groups with few images can be far from the
+# diagonal by chance.
 
 figure, axes = plt.subplots(
     2, 2, figsize=(7, 5), height_ratios=(3, 1), sharex=True, sharey="row", layout="constrained"
@@ -85,13 +86,14 @@ for (top, bottom), model, title in zip(
 # Prediction sets
 # ---------------
 #
-# A prediction set contains all labels whose conformity score is above a limit. The limit is chosen
-# on calibration images, so that the sets of new images contain the true label with a probability
-# of at least the confidence level. This is true for every network, and a better network has smaller
-# sets. Half of the calibration images determine the temperature, and the others the limit.
+# A prediction set contains all labels that are probable enough. A conformity score and a threshold
+# define which labels these are. The threshold is computed from calibration images, so that the sets
+# of new images contain the true label with at least the probability of the confidence level. This
+# holds for every network, and a better network has smaller sets. Half of the calibration images
+# are used for the temperature, and the others for the threshold.
 #
-# MAPIE takes a fitted network with flat rows only. A network that was fitted on images accepts
-# them. For pipelines that read files, pass arrays of paths.
+# Images of one size must be converted to rows for `SplitConformalClassifier`. A network that was
+# fitted on images also accepts rows. For pipelines that read files, pass arrays of paths.
 
 half = len(X_calibration) // 2
 scaled = CalibratedClassifierCV(frozen, method="temperature")
@@ -113,12 +115,13 @@ axes[1].set(xlabel="confidence level", ylabel="labels in a set, on average")
 _ = axes[1].legend(title="conformity score")
 
 # %%
-# The coverage is the fraction of sets with the true label. It is close to the confidence level for
-# the score "lac", which is the probability of a label. The score "aps" adds up the probabilities of
-# all labels that are at least as probable. Its sets are larger, and never empty.
+# The coverage is the fraction of sets that contain the true label. With the score "lac", which
+# depends only on the probability of a label, it is close to the confidence level. The score "aps"
+# of a label is the sum of its probability and those of all labels that are more probable. Its sets
+# are larger, and never empty.
 #
-# The size of a set shows how certain a prediction is. Images whose sets contain several labels can
-# be left to a person. The last figure shows sets of one, two and three labels.
+# The size of a set shows how certain a prediction is. For example, a person can check the images
+# whose sets contain several labels. The last figure shows sets of one, two and three labels.
 
 mapie = SplitConformalClassifier(scaled, 0.9).conformalize(rows[half:], y_calibration[half:])
 predicted, sets = mapie.predict_set(rows_test)

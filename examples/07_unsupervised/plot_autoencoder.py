@@ -2,9 +2,10 @@
 Compress images to a few numbers
 ================================
 
-:class:`~skcnn.ConvAutoencoder` is a network that compresses each image to a code of a few numbers,
-and reconstructs the image from them. It needs no labels. This example compresses scanned digits,
-looks at the reconstructions, uses the codes in place of the pixels, and generates new images.
+:class:`~skcnn.ConvAutoencoder` compresses each image to a code of a few numbers, and reconstructs
+the image from the code. It needs no labels. This example compresses scanned digits, shows the
+reconstructions, uses the codes as features instead of the pixels, generates new images by
+interpolation, and finds unusual images.
 """
 
 # %%
@@ -58,8 +59,9 @@ for name in ("autoencoder", "PCA"):
 # Codes as features
 # -----------------
 #
-# Any estimator can use the codes in place of the pixels. Here, a logistic regression learns from
-# 100 labeled images, while both transformers have seen all training images, without labels.
+# Any estimator can use the codes instead of the pixels. Here, a logistic regression is trained on
+# the codes of 100 images with labels. The autoencoder and PCA were fitted on all training images,
+# without labels.
 
 for name, transformer in {"autoencoder": autoencoder, "PCA": pca}.items():
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
@@ -68,11 +70,12 @@ for name, transformer in {"autoencoder": autoencoder, "PCA": pca}.items():
     print(f"accuracy with codes of {name}: {accuracy:.2f}")
 
 # %%
-# Images between images
-# ---------------------
+# Interpolation between images
+# ----------------------------
 #
-# Codes between those of two images give images between them, in the first and the third row. The
-# means of the pixels, in the rows below, show both images at once.
+# The first and the third row show images that are reconstructed from codes between the codes of two
+# images. The second and the fourth row show weighted means of the pixels of the same two images, in
+# which both images are visible at the same time.
 
 steps = np.linspace(0, 1, 9)[:, np.newaxis]
 figure, axes = plt.subplots(4, 9, figsize=(7, 3.3), layout="constrained")
@@ -88,8 +91,8 @@ for number, (first, last) in enumerate([(0, 1), (2, 3)]):
 # Unusual images
 # --------------
 #
-# `score_samples` returns the negative mean squared error of each image. Images unlike those of
-# `fit` have large errors. Here, half of the images are turned upside down.
+# `score_samples` returns the negative mean squared error of each image. Images that differ from the
+# training images have larger errors. Here, half of the test images are rotated by 180 degrees.
 
 scores = {
     "upright": autoencoder.score_samples(X_test[::2]),

@@ -2,17 +2,17 @@
 Groups of similar images
 ========================
 
-:class:`~skcnn.ImageEmbedder` turns images into features of a pretrained network, in which similar
-images are close to each other. The cluster algorithms of scikit-learn then find groups of images
-without labels.
+:class:`~skcnn.ImageEmbedder` computes features of images with a pretrained network. The features of
+similar images are close to each other. The clustering algorithms of scikit-learn then find groups
+of similar images without labels.
 """
 
 # %%
 # The images
 # ----------
 #
-# Patches of six photos of materials and objects. The cluster algorithms do not get the names of the
-# photos, which only serve to judge the result.
+# The images are patches of six photos of materials and objects. The clustering algorithms do not
+# use the names of the photos. The names are used only to evaluate the clusters.
 
 # sphinx_gallery_thumbnail_number = 2
 
@@ -55,9 +55,9 @@ for name, column in zip(photos, axes.T, strict=True):
 # K-means
 # -------
 #
-# The features are scaled to length 1, so that distances depend on directions only. The adjusted
-# Rand index compares the clusters with the photos: it is 1 if they agree, and about 0 for random
-# clusters.
+# The features of each image are scaled to unit norm, so that distances depend only on the
+# directions of the feature vectors. The adjusted Rand index compares the clusters with the photos:
+# it is 1 if each cluster contains all patches of one photo, and about 0 for random clusters.
 
 clusterings = {}
 for name, transformer in {"pixels": ImageFlattener(), "features": ImageEmbedder()}.items():
@@ -69,7 +69,7 @@ for name, transformer in {"pixels": ImageFlattener(), "features": ImageEmbedder(
     print(f"adjusted Rand index with {name}: {index:.2f}")
 
 # %%
-# Each row shows images of one cluster: the ones that are closest to its center first.
+# Each row shows the images of one cluster that are closest to its center, sorted by the distance.
 
 distances = model.transform(X)
 labels = clusterings["features"]
@@ -86,8 +86,8 @@ for cluster, row in enumerate(axes):
 # HDBSCAN
 # -------
 #
-# HDBSCAN chooses the number of clusters, and leaves images between them without a cluster, with the
-# label -1. It needs features of low dimension, here principal components.
+# HDBSCAN determines the number of clusters, and assigns the label -1 to images that belong to no
+# cluster. It needs features with few dimensions. Here, they are principal components.
 
 model = make_pipeline(
     ImageEmbedder(),
@@ -96,14 +96,14 @@ model = make_pipeline(
     HDBSCAN(min_cluster_size=12, copy=True),
 )
 labels = model.fit_predict(X)
-print(f"{labels.max() + 1} clusters, {np.mean(labels == -1):.0%} of the images in none of them")
+print(f"{labels.max() + 1} clusters, {np.mean(labels == -1):.0%} of the images in no cluster")
 for cluster in range(labels.max() + 1):
     names, counts = np.unique(y[labels == cluster], return_counts=True)
     found = ", ".join(f"{count} {name}" for name, count in zip(names, counts, strict=True))
     print(f"cluster {cluster}: {found}")
 
 # %%
-# Images without a cluster:
+# Some images that belong to no cluster:
 
 figure, axes = plt.subplots(1, 10, figsize=(8, 1), layout="constrained")
 for ax in axes:

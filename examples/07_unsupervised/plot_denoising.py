@@ -3,16 +3,16 @@ Remove noise from images
 ========================
 
 With the parameter `denoise`, :class:`~skcnn.ConvAutoencoder` adds noise to the training images, and
-learns to reconstruct the images without it. Here, it learns from scanned digits, and removes the
-noise of other digits.
+learns to reconstruct the images without the noise. Here, it is trained on scanned digits, and
+removes noise from other digits.
 """
 
 # %%
 # The images
 # ----------
 #
-# The test images get Gaussian noise with a standard deviation of 0.2, where the pixel values are
-# from 0 to 1.
+# The pixel values are scaled to the range from 0 to 1. Gaussian noise with a standard deviation of
+# 0.2 is added to the test images.
 
 # sphinx_gallery_thumbnail_number = 1
 
@@ -33,17 +33,17 @@ X_noisy = X_test + noise_level * np.random.default_rng(0).standard_normal(X_test
 # Train and reconstruct
 # ---------------------
 #
-# ``n_components=None`` keeps the feature maps of the encoder as the code, because a code of a few
-# numbers would lose details. `denoise` is the standard deviation of the noise in training, as a
-# fraction of the range of the pixel values. Each epoch has other noise.
+# With ``n_components=None``, the code consists of the feature maps of the encoder. With a code of a
+# few numbers, details of the images would be lost. `denoise` is the standard deviation of the noise
+# in training, as a fraction of the range of the pixel values. New noise is drawn in each epoch.
 
 autoencoder = ConvAutoencoder(n_components=None, denoise=noise_level, random_state=0).fit(X_train)
 X_restored = autoencoder.reconstruct(X_noisy)
 
 # %%
-# Other methods need no training images. Total variation denoising prefers images with few edges,
-# and non-local means averages similar parts of the image. Their parameters are those with the best
-# results for these images among five values.
+# Other methods need no training images. Total variation denoising makes the differences between
+# neighboring pixels small, and non-local means averages similar parts of the image. Their
+# parameters are those with the best results for these images among five values.
 
 results = {
     "noisy": X_noisy,
@@ -66,16 +66,17 @@ for (name, images), row in zip(results.items(), axes, strict=True):
 plt.show()
 
 # %%
-# The peak signal-to-noise ratio (PSNR), in dB, is larger for images that are closer to the clean
-# ones. 6 dB more are half the error.
+# The peak signal-to-noise ratio (PSNR) is measured in dB. It is larger for images that are closer
+# to the clean images. If it increases by 6 dB, the root mean squared error is half as large.
 
 for name, images in list(results.items())[:-1]:
     errors = ((np.clip(images, 0, 1) - X_test) ** 2).mean(axis=(1, 2))
     print(f"{name}: {np.mean(-10 * np.log10(errors)):.1f} dB")
 
 # %%
-# The network has learned what digits look like. It is better only for images similar to those it
-# was trained on, and for noise of about the same strength:
+# The network works only for images that are similar to the training images, and best for noise of
+# about the same strength. If the noise is weaker, the improvement is smaller, and images without
+# noise change a little. If the noise is stronger, a part of it remains:
 
 for level in (0.0, 0.1, 0.2, 0.4):
     images = X_test + level * np.random.default_rng(1).standard_normal(X_test.shape)
