@@ -1,4 +1,4 @@
-"""ConvAutoencoder: codes of images, from which a network reconstructs them."""
+"""ConvAutoencoder: compress images to codes, and reconstruct images from codes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from skcnn.training.options import TrainingOptions
 from skcnn.training.predicting import iterate_batches, iterate_decoded
 from skcnn.values import no_overflow
 
-# Parameters of the other estimators: each would mix images, or change their size.
+# Parameters of other estimators that are left out: they mix images or change their size.
 _WITHOUT = ("mixup", "cutmix", "progressive_resizing", "test_time_augmentation")
 
 
@@ -47,8 +47,8 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
     Parameters
     ----------
     n_components : int or None, default=32
-        Number of values of a code. None keeps the feature maps of the encoder as the code, usually
-        more values than an image has pixels, which is better for removing noise.
+        Number of values of a code. With None, the code consists of the feature maps of the encoder,
+        and usually has more values than an image. Use None to remove noise.
     channels : "auto" or sequence of int, default="auto"
         Number of channels of each block of the encoder. Each block halves height and width. The
         decoder has the same blocks in reverse order. "auto" is the result of
@@ -56,47 +56,47 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
     denoise : float, default=0.0
         Standard deviation of the Gaussian noise that is added to the training images, as a fraction
         of the range of the pixel values. The network is trained to reconstruct the images without
-        the noise. 0 adds none.
+        the noise. With 0, no noise is added.
     loss : {"absolute_error", "huber", "squared_error"}, default="squared_error"
-        Loss function of the standardized pixel values. "huber" is quadratic up to one standard
-        deviation, and linear beyond.
+        Loss function, computed on standardized pixel values. "huber" is quadratic for errors of up
+        to one standard deviation of the pixel values, and linear for larger errors.
 
     Attributes
     ----------
     n_components_ : int
         Number of values of a code.
     form_ : tuple of int
-        Shape of one image in fit, to which `inverse_transform` returns: (height, width), (height,
-        width, n_channels), or (n_features,) for flat rows.
+        Shape of one image seen in fit: (height, width), (height, width, n_channels), or
+        (n_features,) for flat rows. `inverse_transform` returns images of this shape.
     pixel_range_ : tuple of (float, float)
-        Range of the pixel values, of which `denoise` is a fraction: that of the dtype for uint8 and
-        uint16. For other dtypes, the first of (0, 1), (-1, 1) and (0, 255) that contains the pixel
-        values and is at most twice as wide, or else their minimum and maximum. Defined only with
-        `denoise`.
+        Range of the pixel values, of which `denoise` is a fraction. For uint8 and uint16, it is the
+        range of the dtype. For other dtypes, it is the first of (0, 1), (-1, 1) and (0, 255) that
+        contains the pixel values and is at most twice as wide as their range, or else their minimum
+        and maximum. Defined only with `denoise`.
     target_type_ : str
         Type of the targets, always "images".
     history_ : list of dict
         One record per epoch: "epoch", "train_loss", "train_score", "seconds", and if there are
         validation images "valid_loss", "valid_score" and "best", which is True for the best epoch
-        of the last `fit`. Scores are R squared: 1 minus the mean squared error divided by that of
-        the mean color in fit. With `denoise`, validation images get noise too, the same in each
-        epoch.
+        of the last `fit`. The score is R squared: 1 minus the ratio of the mean squared error to
+        that of the mean color in fit. With `denoise`, the same noise is added to the validation
+        images in every epoch.
 
     See Also
     --------
-    sklearn.decomposition.PCA : Linear codes.
+    sklearn.decomposition.PCA : Linear compression.
     ImageEmbedder : Features of a pretrained network, for other estimators.
 
     Notes
     -----
-    The encoder consists of convolutions of stride 2 with batch normalization and ReLU, and a dense
-    layer to the code. The decoder mirrors it, with upsampling in place of the stride [1]_. There
-    are no connections around the code, so that ``reconstruct(X)`` is
-    ``inverse_transform(transform(X))``. With `denoise`, the network is a denoising autoencoder
-    [2]_.
+    The encoder consists of convolutions with stride 2, batch normalization and ReLU, and a dense
+    layer that computes the code. The decoder has the same layers in reverse order, with upsampling
+    instead of strides [1]_. There are no skip connections between the encoder and the decoder, so
+    ``reconstruct(X)`` is equal to ``inverse_transform(transform(X))``. With `denoise`, the network
+    is a denoising autoencoder [2]_.
 
-    `LazyImages` are read in batches by background threads. Their random operations are applied in
-    training, to the images and the targets alike, and not in other methods.
+    `LazyImages` are read in batches by background threads. In training, their random operations
+    change the images and the targets in the same way. Other methods do not apply random operations.
 
     The Notes of `CNNClassifier` describe the meaning of "auto".
 
@@ -127,7 +127,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
     denoise: float = 0.0
     loss: str = "squared_error"
 
-    # Constants here, for the code that all trained estimators share.
+    # Constants that the code shared by all trained estimators reads.
     mixup: ClassVar[float] = 0.0  # type: ignore[misc]
     cutmix: ClassVar[float] = 0.0  # type: ignore[misc]
     progressive_resizing: ClassVar[float] = 1.0  # type: ignore[misc]
@@ -168,8 +168,8 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
             Weights of the losses of the images. None gives all images the same weight.
         X_val : images of shape (n_val_images, ...), default=None
             Validation images, with the height, width and channels of `X`. Their loss and score are
-            recorded in `history_`. They end the training only with `early_stopping`. A Pipeline
-            does not transform them unless its parameter is ``transform_input=["X_val"]``.
+            recorded in `history_`. They can stop the training early only with `early_stopping`. A
+            Pipeline transforms them only with its parameter ``transform_input=["X_val"]``.
         sample_weight_val : array-like of shape (n_val_images,), default=None
             Weights of the validation images.
 
@@ -181,11 +181,13 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         Raises
         ------
         ValueError
-            If the input is not valid, or the loss diverges. The estimator keeps the results of
-            the previous fit then.
+            If the input is not valid, or the loss diverges. In both cases, the estimator keeps the
+            results of the previous fit.
         """
         if X_val is None and sample_weight_val is not None:
-            raise ValueError("sample_weight_val holds weights of X_val, which is missing: pass it")
+            raise ValueError(
+                "sample_weight_val holds weights of X_val, which is missing: pass X_val too"
+            )
         return self._fit(X, None, sample_weight, X_val, None, sample_weight_val)
 
     def transform(self, X: Any) -> NDArray:
@@ -229,13 +231,13 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         Returns
         -------
         images : float32 array of shape ``(n_images, *form_)``
-            Images in the form and the units of those seen in fit. Values may be slightly outside of
-            the range of the pixel values.
+            Images in the shape and the units of those seen in fit. Some values can be slightly
+            outside the range of the pixel values.
 
         Raises
         ------
         ValueError
-            If codes do not have `n_components_` finite values.
+            If the codes do not have `n_components_` values, or a value is NaN or infinite.
         """
         fitted = self._fitted()
         with fixed_settings(), no_overflow("X"), np.errstate(over="ignore"):
@@ -243,13 +245,13 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
                 tensors_to_arrays(X),
                 dtype=np.float32,
                 order="C",
-                force_writeable=True,  # as tensors must be
+                force_writeable=True,  # PyTorch warns if the memory of a tensor is read-only
                 input_name="X",
             )
         if codes.shape[1] != fitted.n_components_:
             raise ValueError(
                 f"X has {codes.shape[1]} columns, but a code has {fitted.n_components_} values: "
-                "pass codes as transform returns them, and images to reconstruct"
+                "pass codes as transform returns them, or pass images to the method reconstruct"
             )
         with fixed_settings():
             device = available_device(fitted.device)
@@ -258,7 +260,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
             )
 
     def reconstruct(self, X: Any) -> NDArray:
-        """Encode and decode images, which also removes noise if trained with `denoise`.
+        """Encode and decode images. With `denoise`, this removes noise.
 
         Parameters
         ----------
@@ -269,8 +271,8 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         Returns
         -------
         images : float32 array of the shape of `X`
-            Reconstructed images, in the units of the pixel values. Values may be slightly outside
-            of their range: clip them before a conversion to uint8.
+            Reconstructed images, in the units of the pixel values. Some values can be slightly
+            outside the range of the pixel values. Clip them before a conversion to uint8.
 
         Raises
         ------
@@ -287,7 +289,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
     def score_samples(self, X: Any) -> NDArray:
         """Compute the negative mean squared error of the reconstruction of each image.
 
-        Images unlike those of fit have low scores.
+        Images that differ from those seen in fit have low scores.
 
         Parameters
         ----------
@@ -298,7 +300,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         Returns
         -------
         scores : float64 array of shape (n_images,)
-            Negative mean over the pixel values of the squared differences between an image and its
+            Negative mean squared difference between the pixel values of an image and those of its
             reconstruction, in squared units of the pixel values.
 
         Raises
@@ -320,7 +322,9 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         return scores
 
     def score(self, X: Any, y: Any = None, sample_weight: ArrayLike | None = None) -> float:
-        """Compute the negative mean squared error of the reconstruction.
+        """Compute the mean of `score_samples`.
+
+        The images are used without additional noise, also with `denoise`.
 
         Parameters
         ----------
@@ -335,7 +339,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         Returns
         -------
         score : float
-            At most 0, in squared units of the pixel values. No noise is added to the images.
+            Negative mean squared error, in squared units of the pixel values. It is at most 0.
         """
         scores = self.score_samples(X)
         weights = scaled_weights(check_weights(sample_weight, scores))
@@ -353,7 +357,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
     def _targets(self, y, images, *, reset, **how):
         if reset:
             self.target_type_ = "images"
-        return np.zeros(len(images), np.float32)  # the images of a batch replace them
+        return np.zeros(len(images), np.float32)  # training uses the images of a batch instead
 
     def _n_outputs(self):
         return self.n_features_in_
@@ -385,7 +389,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         return fitted
 
     def _batches(self, images, make=None):
-        """Yield batches of images, and what a function of the network computes from them."""
+        """Yield batches of images, and the outputs of a function of the network for them."""
         dataset = ImageDataset(images).clean()
         with warn_of_other_scale(self.pixel_scale_, X=dataset):
             yield from iterate_batches(self.net_, dataset, available_device(self.device), make)

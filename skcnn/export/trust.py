@@ -1,4 +1,4 @@
-"""trusted_types: the classes of this package that a model file of skops may contain."""
+"""trusted_types: the classes of this package that a file of skops can contain."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _TYPES = (
 
 
 def trusted_types() -> list[str]:
-    """Return the names of the classes of this package that a fitted pipeline consists of.
+    """Return the names of the classes of this package whose objects a fitted pipeline can contain.
 
-    Files of skops contain no pickle. `skops.io.load` makes only objects of scikit-learn and NumPy
-    and of classes that it is told to trust, so that a file from elsewhere cannot run code. Objects
-    of these classes consist of plain data and arrays.
+    Files of skops contain no pickle. `skops.io.load` creates only objects of scikit-learn, of NumPy
+    and of the classes in its parameter `trusted`, so a file of unknown origin cannot run code.
+    Objects of the returned classes contain only plain data and arrays.
 
-    A network of your own, a callback and a function of an augmenter are not in the list, because
-    they are code: `skops.io.load` names them in an error. So is a class of scikit-learn that skops
-    does not know. Add the names that you trust to the list.
+    A network of your own, a callback and a function of an augmenter are code, so the list does not
+    contain them. If a file contains them, or a class of scikit-learn that skops does not trust,
+    `skops.io.load` raises an error with their names. Add the names that you trust to the list.
 
     Returns
     -------
     names : list of str
-        Names with their modules, for the parameter `trusted` of `skops.io.load`.
+        Full names of the classes, for the parameter `trusted` of `skops.io.load`.
 
     Examples
     --------

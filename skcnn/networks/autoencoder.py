@@ -1,4 +1,4 @@
-"""The autoencoder: an encoder that compresses images to codes, and a decoder that goes back."""
+"""The autoencoder: an encoder that compresses images, and a decoder that reconstructs them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _UNCOMPRESSED = (64, 64)  # measured in docs/benchmarks/unsupervised.rst
 
 
 class AutoencoderNetwork(nn.Module):
-    """Convolutions of stride 2 to a code, and the same way back to an image.
+    """Convolutional autoencoder: an encoder with stride 2, and a decoder with upsampling.
 
-    The decoder gets nothing but the code: there are no connections around it.
+    There are no skip connections between the encoder and the decoder.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ class AutoencoderNetwork(nn.Module):
     height, width : int
         The size of the images in pixels.
     n_outputs : int
-        The number of values of an image that the network returns: height x width x number of
-        channels.
+        The number of values of a reconstructed image: height x width x number of channels.
     n_components : int, default=32
-        The number of values of a code. None gives the feature maps of the encoder, in which there
-        are ``4 ** -len(channels) * channels[-1]`` values for each pixel.
+        The number of values of a code. With None, the code consists of the feature maps of the
+        encoder. It then has ``channels[-1] / 4 ** len(channels)`` values for each pixel of an
+        image, if height and width are multiples of ``2 ** len(channels)``.
     channels : "auto" or sequence of int, default="auto"
         The number of channels of each block of the encoder. Each block halves height and width. The
         decoder has the same blocks in reverse order. "auto" is the result of `automatic_channels`,
@@ -50,7 +50,7 @@ class AutoencoderNetwork(nn.Module):
     Attributes
     ----------
     n_components : int
-        The number of values of a code, also where the argument is None.
+        The number of values of a code. It is an integer even if the argument is None.
 
     Raises
     ------
@@ -153,7 +153,7 @@ class AutoencoderNetwork(nn.Module):
         Returns
         -------
         stages : list of torch.nn.Module
-            The encoder and the decoder. Calling one after the other computes the outputs.
+            The encoder and the decoder. Calling them one after the other computes the outputs.
         """
         return [self.encoder, self.decoder]
 

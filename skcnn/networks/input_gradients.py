@@ -1,4 +1,4 @@
-"""Convolutions of images with few channels, whose gradient takes less time on the CPU."""
+"""Faster gradients of convolutions with respect to images of few channels, on the CPU."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from torch.nn import functional
 
 
 def speed_up_input_gradients(module: nn.Module) -> None:
-    """Replace convolutions of few channels by layers with a faster gradient.
+    """Replace convolutions with few input channels by layers with a faster gradient.
 
-    The kernels of oneDNN for the gradient with respect to the input compute 16 channels, even if
-    the input has one. The new layers multiply matrices instead. They do so where these are not
-    larger than the output, which holds for a first layer of 3 x 3 pixels. Outputs remain the same,
-    and gradients up to rounding.
+    To compute the gradient with respect to the input, the kernels of oneDNN compute 16 channels,
+    even if the input has only one. The new layers multiply matrices instead. A convolution is only
+    replaced if ``in_channels * kernel_height * kernel_width <= out_channels``, so that the product
+    of the matrices is not larger than the output. An example is a first layer with 16 kernels of
+    3 x 3 pixels for gray images. The outputs do not change. The gradients differ only by rounding
+    errors.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module on the CPU, whose parameters need no gradients. It is changed.
+        Module on the CPU, whose parameters need no gradients. Its layers are replaced in place.
 
     Examples
     --------
@@ -55,14 +57,14 @@ def _is_slow(layer):
 
 
 class FewChannelConv2d(nn.Conv2d):
-    """Convolution whose gradient with respect to the input is a product of matrices.
+    """Convolution that computes the gradient with respect to the input as a product of matrices.
 
-    The weights get no gradients. The parameters are those of `torch.nn.Conv2d`.
+    It computes no gradients of the weights. The parameters are those of `torch.nn.Conv2d`.
     """
 
     @classmethod
     def of(cls, layer: nn.Conv2d) -> FewChannelConv2d:
-        """Return a layer with the parameters and weights of another."""
+        """Return a layer with the parameters and the weights of another convolution."""
         options: dict[str, Any] = {
             name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation")
         }
@@ -76,7 +78,7 @@ class FewChannelConv2d(nn.Conv2d):
         return _Convolve.apply(images, self)
 
     def convolve(self, images: Tensor) -> Tensor:
-        """Convolve images, without the gradient of this class."""
+        """Convolve images with the forward pass of `torch.nn.Conv2d`."""
         return super().forward(images)
 
 

@@ -33,7 +33,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "plain": PlainNetwork,
     **{name: info.builder for name, info in BACKBONES.items()},
 }
-# Also networks whose outputs are neither classes nor targets.
+# Also networks that reconstruct images, which `NETWORKS` does not contain.
 _BUILDERS = {**NETWORKS, "autoencoder": AutoencoderNetwork}
 _SIZES = ("in_channels", "height", "width", "n_outputs")
 
@@ -55,7 +55,8 @@ class NetworkSpec:
     height, width : int
         The size of the images in pixels.
     n_outputs : int
-        The number of outputs: classes, labels or regression targets, or values of an image.
+        The number of outputs: classes, labels, regression targets, or values of a reconstructed
+        image.
     options : mapping of {str: object}, default=None
         Further keyword arguments of the network. Lists and arrays are stored as tuples, and None as
         an empty mapping.
@@ -148,12 +149,12 @@ class NetworkSpec:
 
     @fixed_settings()
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the weights of the module, without memory for their values.
+        """Return the shapes of the weights of the module, without allocating memory for them.
 
         Returns
         -------
         shapes : dict of {str: tuple of int}
-            The names are those of the state dict of the module.
+            The shape of each weight, by its name in the state dict of the module.
 
         Raises
         ------
@@ -240,9 +241,10 @@ class NetworkSpec:
 
 
 class _NoRandomValues(TorchFunctionMode):
-    """Leave tensors as they are where they would get random values.
+    """Skip the random initialization of tensors.
 
-    On the device "meta", there are no values, and the first random one takes PyTorch a second.
+    Tensors on the device "meta" have no values, but the first random initialization on this device
+    takes a second in PyTorch.
     """
 
     _RANDOM = ("normal_", "uniform_")

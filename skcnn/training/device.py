@@ -93,14 +93,14 @@ def autocast(device, precision, module=None):
     precision : {"auto", "float32", "bfloat16"}
         "auto" is bfloat16 if the device supports it natively, else float32.
     module : torch.nn.Module, default=None
-        Module that is trained. If it has depthwise convolutions, "auto" is float32 on the CPU,
-        where the gradients of these convolutions take longer in bfloat16. Convolutions whose
-        gradients would be undefined in bfloat16 are computed in float32.
+        Module that is trained. On the CPU, "auto" is float32 if the module has depthwise
+        convolutions, because their gradients take longer in bfloat16. With bfloat16 on the CPU,
+        convolutions whose gradients would be undefined are computed in float32.
 
     Returns
     -------
     context : context manager
-        Context in which weights, loss and statistics remain float32. It can be entered repeatedly.
+        Context in which weights, loss and statistics remain float32. It can be used more than once.
     """
     if precision == "auto":
         is_slow = device.type == "cpu" and module is not None and _has_depthwise(module)
@@ -113,15 +113,16 @@ def autocast(device, precision, module=None):
 
 
 class Bfloat16OnCPU:
-    """Autocast context in which a convolution is in float32 if its gradients would be undefined.
+    """Autocast context that computes convolutions with undefined gradients in float32.
 
     Because of an error in a kernel of oneDNN, the gradients of the weights of a convolution are
-    undefined in bfloat16 if its stride reaches the height or the width of its input.
+    undefined in bfloat16 if its stride is larger than 1 and at least the height or the width of its
+    input.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Module that is called in the context.
+        Module whose convolutions are computed in the context.
     """
 
     def __init__(self, module):

@@ -19,7 +19,7 @@ class PGD(Attack):
 
     Of the images of all steps and restarts, one that fools the network is returned, and among those
     the one with the highest cross-entropy. Without a random start, the image of `FGSM` is one of
-    them, so that no image is weaker than it.
+    them, so the attack is at least as strong as `FGSM` for every image.
 
     Parameters
     ----------
