@@ -12,6 +12,7 @@ from skcnn.quality._image_set import ImageSet
 from skcnn.quality._issues import NAMES, Issue
 from skcnn.quality._scan import Scan
 
+_MIN_IMAGES = 20  # of a class whose quartiles mean something
 _LEAST_RANGE = 0.03  # of a feature, so that tiny differences between equal images do not count
 
 
@@ -98,9 +99,7 @@ def class_issues(sets: list[ImageSet], rare_class: int) -> tuple[list[Issue], li
     return issues, counts
 
 
-def unlike_class_issues(
-    scans: list[Scan], sets: list[ImageSet], factor: float, min_images: int
-) -> list[Issue]:
+def unlike_class_issues(scans: list[Scan], sets: list[ImageSet], factor: float) -> list[Issue]:
     """Return images whose colors and contrasts are unlike those of all others of their class.
 
     Parameters
@@ -111,13 +110,11 @@ def unlike_class_issues(
         Sets.
     factor : float
         Number of interquartile ranges above the upper quartile from which a distance is far.
-    min_images : int
-        Minimum number of images of a class.
 
     Returns
     -------
     issues : list of Issue
-        Issues.
+        Issues, of classes of at least 20 images.
     """
     issues = []
     for number, (scan, images) in enumerate(zip(scans, sets, strict=True)):
@@ -129,7 +126,7 @@ def unlike_class_issues(
             if images.labels[row] is not None:
                 rows_of.setdefault(images.labels[row], []).append(row)
         for label, rows in rows_of.items():
-            if len(rows) < min_images:
+            if len(rows) < _MIN_IMAGES:
                 continue
             ratio = unlikeness(scan.facts[rows])
             text = f"unlike the other images of class {label!r}"

@@ -125,7 +125,7 @@ def check_images(
     odd_aspect_ratio : float, default=0.35
         An aspect ratio, the shorter side divided by the longer one, is odd if it is smaller. The
         value is that of CleanVision.
-    near_duplicate : float, default=0.85
+    near_duplicate : float, default=0.9
         Smallest similarity of near duplicates, as for `find_duplicates`.
     min_copies : int, default=5
         Number of equal images from which they are placeholders, such as "no image available". Our
@@ -134,7 +134,7 @@ def check_images(
         An image is unlike its class if its distance from the median of the class is more than this
         number of interquartile ranges above the upper quartile of all distances. The features are
         the mean color, the contrast, and the statistics above, so that only very different images
-        are found, such as drawings among photos. Only classes of `rare_class` images are checked,
+        are found, such as drawings among photos. Only classes of at least 20 images are checked,
         and images without another issue of the picture. Our choice: it finds 50 of 50 placeholders
         in each of five classes of photos, and 0, 0, 0, 1.3 and 3.7 % of the photos.
     rare_class : int, default=20
@@ -233,7 +233,7 @@ def check_images(
     of_pictures, notes = picture_issues(scans, limits)
     of_classes, counts = class_issues(sets, rare_class)
     known = {(one.set, one.index) for one in of_pictures}
-    unlike = unlike_class_issues(scans, sets, unlike_class, rare_class)
+    unlike = unlike_class_issues(scans, sets, unlike_class)
     of_pictures += [one for one in unlike if (one.set, one.index) not in known]
     pairs = _find_pairs(scans, near_duplicate, n_jobs)
     of_repeats, about_repeats = repeat_issues(pairs, sets, min_copies, near_duplicate)
