@@ -51,7 +51,7 @@ def match(
     sets = [rows] if rows_test is None else [rows, rows_test]
     exact, firsts = _exact_pairs(sets)
     spans = [value_span(one) for one in sets]
-    vectors = unit_vectors([one[kept] for one, kept in zip(sets, firsts, strict=True)], spans)
+    vectors = unit_vectors(sets, firsts, spans)
     found = [exact]
     for one, other in [(0, 0), (1, 1), (1, 0)][: 3 if len(sets) == 2 else 1]:
         same = one == other

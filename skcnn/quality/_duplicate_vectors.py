@@ -21,7 +21,9 @@ _BATCH = 1024
 
 
 def unit_vectors(
-    collections: Sequence[NDArray], spans: Sequence[float]
+    collections: Sequence[NDArray],
+    indices: Sequence[NDArray[np.intp]],
+    spans: Sequence[float],
 ) -> list[NDArray[np.float32]]:
     """Return vectors of length 1, which are similar only for copies.
 
@@ -33,40 +35,40 @@ def unit_vectors(
     ----------
     collections : sequence of arrays of shape (n_images,) of dtype `DESCRIPTOR`
         Descriptors of one or several collections.
+    indices : sequence of int arrays of shape (n_indices,)
+        Images of each collection.
     spans : sequence of float
         The `value_span` of each collection.
 
     Returns
     -------
-    vectors : list of float32 arrays of shape (n_images, 4 * GROUP)
-        Vectors of each collection; shorter ones for images with little structure. The four groups
-        of columns are symmetric in both axes, antisymmetric in x, in y, and in both: a flip of the
-        image changes the signs of whole groups.
+    vectors : list of float32 arrays of shape (n_indices, 4 * GROUP)
+        Vectors of the images of each collection; shorter ones for images with little structure.
+        The four groups of columns are symmetric in both axes, antisymmetric in x, in y, and in
+        both: a flip of the image changes the signs of whole groups.
 
     References
     ----------
     .. [1] N. Dalal and B. Triggs, "Histograms of Oriented Gradients for Human Detection", CVPR,
        2005.
     """
+    parts = list(zip(collections, indices, spans, strict=True))
     samples = [
-        luminance(rows[:: len(rows) // _SAMPLE + 1], span)
-        for rows, span in zip(collections, spans, strict=True)
+        luminance(rows[kept[:: len(kept) // _SAMPLE + 1]], span) for rows, kept, span in parts
     ]
     mean, whitening = _statistics(_features(np.concatenate([_made_images(), *samples]))[0])
-    return [
-        _vectors(rows, span, mean, whitening) for rows, span in zip(collections, spans, strict=True)
-    ]
+    return [_vectors(rows, kept, span, mean, whitening) for rows, kept, span in parts]
 
 
-def _vectors(rows, span, mean, whitening):
-    vectors = np.empty((len(rows), 4, GROUP), np.float32)
-    for part in batches(len(rows), _BATCH):
-        features, structure = _features(luminance(rows[part], span))
+def _vectors(rows, kept, span, mean, whitening):
+    vectors = np.empty((len(kept), 4, GROUP), np.float32)
+    for part in batches(len(kept), _BATCH):
+        features, structure = _features(luminance(rows[kept[part]], span))
         features[:, 0] -= mean
         values = np.einsum("ngi,gij->ngj", features, whitening, optimize=True)
         length = np.sqrt(np.einsum("ngj,ngj->n", values, values))
         vectors[part] = values * (structure / np.maximum(length, 1e-6))[:, np.newaxis, np.newaxis]
-    return vectors.reshape(len(rows), 4 * GROUP)
+    return vectors.reshape(len(kept), 4 * GROUP)
 
 
 def _features(images):

@@ -78,7 +78,7 @@ def test_flips_change_signs_of_vectors():
     images = blobs(6)
     views = [images, images[:, :, ::-1], images[:, ::-1], images[:, ::-1, ::-1]]
     rows = [describe(view) for view in views]
-    vectors = unit_vectors(rows, [value_span(rows[0])] * 4)
+    vectors = unit_vectors(rows, [np.arange(6)] * 4, [value_span(rows[0])] * 4)
     for flipped, signs in zip(vectors, SIGNS, strict=True):
         assert_allclose(flipped, vectors[0] * signs, atol=1e-2)
     assert_allclose(np.linalg.norm(vectors[0], axis=1), 1, atol=0.15)

@@ -1,6 +1,7 @@
 """find_duplicates: made copies, other images that are not copies, and all forms of collections."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -259,3 +260,18 @@ def test_collections_that_are_not_valid(X, message):
 def test_missing_files():
     with pytest.raises(FileNotFoundError, match=r"lost\.png"):
         find_duplicates(["lost.png", "gone.png"])
+
+
+def test_pandas_is_required_before_images_are_read(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    source = Recorder(5, 20, 20)
+    with pytest.raises(ImportError, match=r"requires pandas: pip install \"skcnn\[plot\]\""):
+        find_duplicates(LazyImages(source))
+    assert not source.read
+
+
+@pytest.mark.parametrize("n_copies", [3, 6])
+def test_all_pairs_of_a_small_group_are_found(n_copies):
+    images = textures(30)
+    group = [encoded(images[0], quality) for quality in range(95, 95 - 5 * n_copies, -5)]
+    assert len(find_duplicates([*images[1:], *group])) == n_copies * (n_copies - 1) // 2
