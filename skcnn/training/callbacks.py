@@ -71,7 +71,8 @@ def overrides(callback, method):
 def shallow_copies(callbacks):
     """Return shallow copies of callbacks, which share the objects that the callbacks refer to.
 
-    With deep copies, a callback would report to a copy of its trial or of its log.
+    With deep copies, a callback would report to a copy of its trial or of its log. A callback that
+    refers to another of the callbacks, as `skorch.callbacks.LoadInitState` does, gets its copy.
 
     Parameters
     ----------
@@ -83,9 +84,17 @@ def shallow_copies(callbacks):
     copies : list
         Copies, with the same names.
     """
+    items = list(callbacks)
+    originals = [item if isinstance(item, Callback) else item[1] for item in items]
+    copies = {id(callback): copy.copy(callback) for callback in originals}
+    for callback in copies.values():
+        attributes = vars(callback)
+        attributes.update(
+            {name: copies[id(value)] for name, value in attributes.items() if id(value) in copies}
+        )
     return [
-        copy.copy(item) if isinstance(item, Callback) else (item[0], copy.copy(item[1]))
-        for item in callbacks
+        copies[id(callback)] if item is callback else (item[0], copies[id(callback)])
+        for item, callback in zip(items, originals, strict=True)
     ]
 
 

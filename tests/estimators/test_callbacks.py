@@ -6,7 +6,14 @@ from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LoadInitState,
+    TrainEndCheckpoint,
+)
 
 from skcnn import CNNClassifier, CNNRegressor, ImageResizer
 
@@ -114,6 +121,21 @@ class TestSkorchCallbacks:
         callback = Losses(losses) if name is None else (name, Losses(losses))
         cnn = quick_classifier(callbacks=[callback]).fit(*digits)
         assert losses == [record["train_loss"] for record in cnn.history_]
+
+    @pytest.mark.parametrize("name", [None, "checkpoint"])
+    @pytest.mark.parametrize("kind", [Checkpoint, TrainEndCheckpoint])
+    def test_callbacks_that_refer_to_one_another(self, digits, tmp_path, kind, name):
+        checkpoint = kind(
+            dirname=str(tmp_path), **({"monitor": None} if kind is Checkpoint else {})
+        )
+        loading = LoadInitState(checkpoint)
+        callbacks = [checkpoint if name is None else (name, checkpoint), loading]
+        cnn = quick_classifier(max_epochs=1, learning_rate=1e-12, callbacks=callbacks)
+        first = cnn.fit(*digits).predict_proba(digits[0])
+        again = cnn.set_params(random_state=1).fit(*digits).predict_proba(digits[0])
+        other = cnn.set_params(callbacks=None).fit(*digits).predict_proba(digits[0])
+        assert 10 * abs(again - first).max() < abs(other - first).max()  # started from the file
+        assert loading.checkpoint is checkpoint
 
     def test_epoch_scoring_equals_history(self, digits):
         X, y = digits
