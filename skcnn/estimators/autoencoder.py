@@ -373,7 +373,6 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
         if self.denoise and not hasattr(self, "pixel_range_"):
             self.pixel_range_ = training_range(dataset)
         super()._train(dataset, valid, net=net, **how)
-        self.n_components_ = self.net_.module_.network.n_components
 
     def _phases(self, n_images, **how):
         low, high = getattr(self, "pixel_range_", (0.0, 0.0))
@@ -410,6 +409,12 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
             start += len(outputs)
         check_finite(np.isfinite(rows).all(axis=1))
         return rows
+
+    @property
+    def n_components_(self) -> int:
+        """Number of values of a code."""
+        check_is_fitted(self)
+        return fitted_view(self).net_.module_.network.n_components
 
     @property
     def _n_features_out(self):

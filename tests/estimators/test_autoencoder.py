@@ -339,6 +339,37 @@ def test_names_and_frames(images, fitted):
     assert_array_equal(fitted.inverse_transform(frame), fitted.reconstruct(images))
 
 
+class Codes:
+    """A callback of scikit-learn that records the shape of the codes after each epoch."""
+
+    max_propagation_depth = None
+
+    def __init__(self, images):
+        self.images, self.shapes = images, []
+
+    def setup(self, estimator, context):
+        self.shapes.clear()
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        codes = fitted_estimator.transform(self.images)
+        assert fitted_estimator.n_components_ == codes.shape[1]
+        self.shapes.append(codes.shape)
+        assert_array_equal(fitted_estimator.get_feature_names_out().shape, codes.shape[1:])
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    teardown = on_fit_task_begin
+
+
+def test_callbacks_of_scikit_learn_get_an_estimator_that_transforms(images):
+    callback = Codes(images)
+    autoencoder = quick().set_callbacks(callback).fit(images)
+    assert callback.shapes == 3 * [(60, 6)]
+    autoencoder.set_params(n_components=1).fit(images)
+    assert callback.shapes == 3 * [(60, 1)]
+
+
 # ------------------------------------------------------------------------------------------------
 # Bad input
 
