@@ -132,7 +132,10 @@ class Bfloat16OnCPU:
         self._autocast = _bfloat16("cpu")
 
     def __enter__(self):
-        self._hooks = [conv.register_forward_hook(_in_float32) for conv in self._strided]
+        # Before the hooks of the user, which may change the outputs.
+        self._hooks = [
+            conv.register_forward_hook(_in_float32, prepend=True) for conv in self._strided
+        ]
         self._autocast.__enter__()
 
     def __exit__(self, *error):

@@ -69,6 +69,14 @@ def test_gradients_in_bfloat16_are_those_in_float32(n_in, n_out, kind, kernel_si
     assert not conv._forward_hooks
 
 
+def test_hooks_of_the_user_change_the_outputs():
+    conv = nn.Conv2d(1, 4, 3, stride=2, padding=1)
+    conv.register_forward_hook(lambda layer, inputs, outputs: outputs * 0 + 7)
+    with autocast(torch.device("cpu"), "bfloat16", conv):
+        assert (conv(torch.rand(2, 1, 2, 2)) == 7).all()
+    assert len(conv._forward_hooks) == 1
+
+
 @pytest.mark.parametrize("kernel_size", [3, 5])
 @pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 1), (2, 1), (3, 3)])
 def test_gradients_of_depthwise_convolutions(kernel_size, size):
