@@ -52,7 +52,8 @@ def _is_slow(layer):
         and not isinstance(layer.padding, str)
         and not layer.weight.requires_grad
         and layer.weight[0].numel() <= layer.out_channels
-        and not (layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
+        and not (layer._forward_hooks or layer._forward_pre_hooks)
+        and not (layer._backward_hooks or layer._backward_pre_hooks)
     )
 
 
@@ -75,6 +76,8 @@ class FewChannelConv2d(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """Convolve images."""
+        if images.ndim != 4:  # one image without the axis of the images
+            return self.convolve(images)
         return _Convolve.apply(images, self)
 
     def convolve(self, images: Tensor) -> Tensor:
@@ -91,6 +94,7 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         layer = ctx.layer
-        windows = layer.weight.flatten(1).T @ gradient.flatten(2)
+        # Inside an autocast of the network, the gradient is in bfloat16.
+        windows = layer.weight.flatten(1).T @ gradient.flatten(2).to(layer.weight.dtype)
         sizes = layer.kernel_size, layer.dilation, layer.padding, layer.stride
         return functional.fold(windows, ctx.size, *sizes), None

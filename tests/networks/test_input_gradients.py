@@ -69,3 +69,34 @@ def test_layers_that_are_trained_or_have_hooks_are_kept():
     module.requires_grad_(False)[0].register_forward_hook(lambda *arguments: None)
     speed_up_input_gradients(module)
     assert type(module[0]) is nn.Conv2d
+
+
+def test_one_image_without_an_axis_of_images():
+    module, images = nn.Sequential(nn.Conv2d(1, 16, 3)).requires_grad_(False), torch.randn(1, 6, 6)
+    expected = outputs_and_gradient(module, images)
+    speed_up_input_gradients(module)
+    for found, value in zip(outputs_and_gradient(module, images), expected, strict=True):
+        assert_allclose(found, value, atol=1e-5)
+
+
+class Bfloat16(nn.Module):
+    """A network that computes its layers in bfloat16."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3)
+
+    def forward(self, images):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.conv(images).relu().float()
+
+
+def test_a_network_with_an_autocast_of_its_own():
+    module, images = Bfloat16().requires_grad_(False), torch.randn(3, 1, 6, 6)
+    expected = outputs_and_gradient(module, images)
+    speed_up_input_gradients(module)
+    assert isinstance(module.conv, FewChannelConv2d)
+    found = outputs_and_gradient(module, images)
+    assert_array_equal(found[0], expected[0])
+    assert found[1].dtype == torch.float32
+    assert_allclose(found[1], expected[1], atol=0.02 * expected[1].abs().max())
