@@ -206,15 +206,16 @@ def test_planted_code_is_refused_and_does_not_run(tmp_path):
         skops.io.loads(manipulated.getvalue(), trusted=trusted_types())
 
 
+@pytest.mark.parametrize("size", ["in_channels", "n_outputs"])
 @pytest.mark.parametrize("name", ["plain", "fast", "resnet18"])
-def test_a_small_file_cannot_ask_for_gigabytes(name):
+def test_a_small_file_cannot_ask_for_gigabytes(name, size):
     classifier = CNNClassifier(**SMALL).fit(IMAGES, LABELS)
     spec = classifier.net_.spec
     object.__setattr__(spec, "name", name)
     spec.options.clear()
     if name == "plain":
         spec.options["hidden_units"] = (10**6, 10**6)
-    object.__setattr__(spec, "n_outputs", 10**9)
+    object.__setattr__(spec, size, 10**9)
     content = skops.io.dumps(classifier)
     with pytest.raises(ValueError, match="the saved weights do not fit the network"):
         skops.io.loads(content, trusted=trusted_types())
