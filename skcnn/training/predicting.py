@@ -133,7 +133,13 @@ def iterate_decoded(net, features, device):
     with net.lock.module(net.module_) as module:
         for start in range(0, len(features), batch_size):
             batch = torch.from_numpy(features[start : start + batch_size])
-            with fixed_settings(), torch.no_grad(), compute_threads(work), computing():
+            with (
+                fixed_settings(),
+                torch.autocast(device.type, enabled=False),
+                torch.no_grad(),
+                compute_threads(work),
+                computing(),
+            ):
                 function = head_function(prediction_module(module, device))
                 outputs = function(batch.to(device))
             yield outputs

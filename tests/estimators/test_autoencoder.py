@@ -103,6 +103,16 @@ def test_an_image_does_not_depend_on_the_others(images, fitted):
     assert_array_equal(fitted.inverse_transform(codes[7:8]), fitted.reconstruct(images[7:8]))
 
 
+def test_autocast_of_the_caller_does_not_matter(images):
+    autoencoder = quick().fit(images)
+    autoencoder.module_.network.encoder.register_forward_hook(lambda *arguments: None)
+    codes = autoencoder.transform(images)
+    restored = autoencoder.inverse_transform(codes)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_array_equal(autoencoder.transform(images), codes)
+        assert_array_equal(autoencoder.inverse_transform(codes), restored)
+
+
 FORMS = {
     "gray": lambda X: X,
     "one channel": lambda X: X[..., np.newaxis],
