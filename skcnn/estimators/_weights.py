@@ -9,7 +9,7 @@ from skcnn._tensors import tensors_to_arrays
 from skcnn.values import no_overflow
 
 _MAX_SCALED_WEIGHT = 1e30  # a batch of losses times such weights is finite in float32
-_LARGE = 1e100  # the sum of smaller weights is finite
+_SMALL, _LARGE = 1e-100, 1e100  # sums of weights in between neither underflow nor overflow
 
 
 def check_weights(sample_weight, images):
@@ -94,7 +94,7 @@ def divide_weights(weights, scale):
 
 
 def scaled_weights(sample_weight):
-    """Convert the weights of a score to an array, and divide very large weights by their maximum.
+    """Convert the weights of a score to an array, and divide extreme weights by their maximum.
 
     Parameters
     ----------
@@ -104,14 +104,15 @@ def scaled_weights(sample_weight):
     Returns
     -------
     weights : array of shape (n_images,) or None
-        Weights whose sum does not overflow.
+        Weights whose sum neither overflows nor loses digits.
     """
     if sample_weight is None:
         return None
     with no_overflow("sample_weight"):
         weights = np.asarray(tensors_to_arrays(sample_weight), dtype=np.float64)
     largest = weights.max(initial=0.0)
-    return weights / largest if _LARGE < largest < np.inf else weights
+    is_usual = _SMALL <= largest <= _LARGE or largest in (0, np.inf)
+    return weights if is_usual or np.isnan(largest) else weights / largest
 
 
 def rows_with_weight(weights, images, minimum=2):
