@@ -98,11 +98,10 @@ def find_duplicates(
     than six near duplicates, not every pair is found. A collection of more than 260,000 images is
     searched in parts, so that some pairs may be missed.
 
-    The default threshold was chosen for the CIFAR-10 data set, where 96 % of the test images that
-    have a near duplicate among the training images according to it do have one, as judged by eye.
-    It was checked with changed copies of photos. Images of similar objects before an empty
-    background, such as clothes of Fashion-MNIST, are similar without being copies: use a higher
-    threshold for them, such as 0.98.
+    The default threshold was chosen with CIFAR-10 and with changed copies of photos. On CIFAR-10,
+    96 % of the test images that it pairs with a training image have a near duplicate there, as
+    judged by eye. Images of similar objects before an empty background, such as clothes of
+    Fashion-MNIST, are similar without being copies: use a higher threshold for them, such as 0.98.
 
     Images with fewer than 8 pixels along an axis, and images without structure such as a constant
     one, are only found as exact duplicates.
