@@ -163,7 +163,8 @@ def _cross(pairs):
 
 def time_rows(arguments):
     """Measure time and memory. The memory is the peak of the process so far."""
-    paths = load_image_folder(arguments.data / "blood_cells")["data"][:5000]
+    folders = [arguments.data / "blood_cells" / part for part in ("train", "test")]
+    paths = np.concatenate([load_image_folder(folder)["data"] for folder in folders])[:5000]
     with np.load(arguments.data / "fashion_mnist.npz") as file:
         images = file["X_train"]
     rows = []
