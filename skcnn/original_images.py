@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skcnn.images import image_shape_of_rows, inspect_images, reshape_images
 from skcnn.lazy import LazyImages
@@ -37,10 +38,14 @@ def original_images(
 
     Raises
     ------
+    TypeError
+        If `X` is sparse.
     ValueError
         If `X` is not a collection of images.
     """
     form, X = inspect_images(X)
+    if issparse(X):
+        raise TypeError("X is sparse, but images must be dense: pass X.toarray()")
     steps = [] if estimator is None else [step for _, step in pipeline_steps(estimator)]
     if form == "paths":
         reader = steps[0] if steps and isinstance(steps[0], ImageReader) else ImageReader().fit(X)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from scipy.sparse import csr_array
 from skimage.io import imsave
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV
@@ -255,6 +256,11 @@ def test_unchanged_integers_are_exact(value):
 def test_what_is_no_collection_of_images(classifier, X, found):
     with pytest.raises(ValueError, match=f"X has {found}, but images of shape"):
         attacked(classifier, X, ["one"])
+
+
+def test_sparse_images(classifier):
+    with pytest.raises(TypeError, match=r"X is sparse, but images must be dense: pass X\.toarray"):
+        attacked(classifier, csr_array(np.zeros((2, 64))), ["one", "two"])
 
 
 def test_other_estimators(digits):
