@@ -131,6 +131,8 @@ def iterate_decoded(net, features, device):
     batch_size = prediction_batch_size(device, net.predict_batch_size)
     work = net.multiply_adds * min(batch_size, len(features))
     with net.lock.module(net.module_) as module:
+        with fixed_settings(), torch.no_grad(), compute_threads(work):
+            function = head_function(prediction_module(module, device))
         for start in range(0, len(features), batch_size):
             batch = torch.from_numpy(features[start : start + batch_size])
             with (
@@ -140,7 +142,6 @@ def iterate_decoded(net, features, device):
                 compute_threads(work),
                 computing(),
             ):
-                function = head_function(prediction_module(module, device))
                 outputs = function(batch.to(device))
             yield outputs
 
