@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
@@ -66,6 +66,8 @@ class ImageSet:
         Kind of issue, path and description of files that are not among the images.
     empty : list of str
         Classes that are known, but without images.
+    pixel_range : tuple of (float, float)
+        Pixel values that are black and white.
     """
 
     images: Any
@@ -73,6 +75,7 @@ class ImageSet:
     paths: list[str] | None = None
     others: list[tuple[str, str, str]] = field(default_factory=list)
     empty: list[Any] = field(default_factory=list)
+    pixel_range: tuple[float, float] = (0.0, 255.0)
 
     def __len__(self):
         return len(self.images)
@@ -236,36 +239,50 @@ def _checked(image):
     return Reading(image)
 
 
-def find_pixel_range(sets: Iterable[ImageSet]) -> tuple[float, float]:
-    """Return the pixel values that are black and white.
+def set_pixel_ranges(sets: Sequence[ImageSet]) -> None:
+    """Set the pixel values that are black and white in each set.
+
+    They are 0 and 255 for files, the limits of the dtype for uint8, uint16 and bool, or else the
+    usual range that all values are in. Sets whose ranges of values are of similar width share one.
 
     Parameters
     ----------
-    sets : iterable of ImageSet
+    sets : sequence of ImageSet
         All sets.
-
-    Returns
-    -------
-    low, high : float
-        0 and 255 for files. Otherwise the limits of uint8 and uint16, (0, 1) for bool, or the usual
-        range that all values are in.
     """
-    values = ValueRange()
-    for one in sets:
-        if one.paths is not None:
-            return 0.0, 255.0
-        dtype = _dtype_of(one.images)
-        if dtype.kind == "b":
-            return 0.0, 1.0
-        if limits := dtype_range(dtype):
-            return float(limits[0]), float(limits[1])
-        for start in range(0, len(one), 64):
-            for reading in one.read(range(start, min(start + 64, len(one)))):
-                if reading.pixels is not None:
-                    values.add(reading.pixels)
-    if values.low >= values.high:
+    values = [_value_range(one) for one in sets]
+    for one, own in zip(sets, values, strict=True):
+        if isinstance(own, tuple):
+            one.pixel_range = own
+            continue
+        joint = ValueRange()
+        for other in values:
+            if isinstance(other, ValueRange) and _are_similar(own, other):
+                joint.add(np.array([other.low, other.high]))
+        one.pixel_range = joint.limits()
+
+
+def _value_range(images):
+    """Return the range of pixel values by the form or the dtype, or else that of all values."""
+    if images.paths is not None:
         return 0.0, 255.0
-    return values.limits()
+    dtype = _dtype_of(images.images)
+    if dtype.kind == "b":
+        return 0.0, 1.0
+    if limits := dtype_range(dtype):
+        return float(limits[0]), float(limits[1])
+    values = ValueRange()
+    for start in range(0, len(images), 64):
+        for reading in images.read(range(start, min(start + 64, len(images)))):
+            if reading.pixels is not None:
+                values.add(reading.pixels)
+    return values if values.low < values.high else (0.0, 255.0)
+
+
+def _are_similar(one, other):
+    """Return whether the widths of two ranges of values differ by less than a factor of 2."""
+    widths = sorted((one.high - one.low, other.high - other.low))
+    return widths[1] < 2 * widths[0]
 
 
 def _dtype_of(images):

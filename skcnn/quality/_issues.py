@@ -61,8 +61,6 @@ class Findings:
         Pairs of equal and almost equal images.
     notes : list of str
         Sentences about what most images have in common.
-    pixel_range : tuple of (float, float)
-        Pixel values that are black and white.
     """
 
     sets: list[ImageSet]
@@ -70,7 +68,6 @@ class Findings:
     counts: list[Counter]
     duplicates: Any
     notes: list[str]
-    pixel_range: tuple[float, float]
 
 
 def issue_frame(issues: list[Issue], sets: list[ImageSet]) -> Any:

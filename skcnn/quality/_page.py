@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from skcnn._html.page import Gallery, Page, Paragraph, Photo, Section, Table
 from skcnn._html.pictures import as_rgb, data_url
-from skcnn.quality._image_set import to_bytes
 from skcnn.quality._issues import NAMES
 from skcnn.quality._kinds import DESCRIPTIONS, KINDS, NOT_KEPT
 
@@ -142,7 +141,7 @@ def _photos(report, frame, n_pictures):
         (reading,) = images.read([one.index])
         if reading.pixels is None:
             continue
-        picture = as_rgb(to_bytes(reading.pixels, report._pixel_range), (0, 255), _SIDE)
+        picture = as_rgb(reading.pixels, images.pixel_range, _SIDE)
         name = f"{one.set} image {one.index}"
         lines = [name] if one.label is None else [name, f"Label: {one.label}"]
         if one.path is not None:

@@ -42,14 +42,11 @@ class ImageCheck(CallbackSupportMixin, BaseEstimator):
 
     Parameters
     ----------
-    pixel_range : tuple of (float, float)
-        Pixel values that are black and white.
     n_jobs : int, "auto" or None
         Number of threads.
     """
 
-    def __init__(self, pixel_range, n_jobs):
-        self.pixel_range = pixel_range
+    def __init__(self, n_jobs):
         self.n_jobs = n_jobs
 
     @with_callbacks
@@ -97,7 +94,7 @@ class ImageCheck(CallbackSupportMixin, BaseEstimator):
             problems += [(row, *problem) for problem in reading.problems]
             if reading.pixels is None:
                 continue
-            facts[position] = measure(to_bytes(reading.pixels, self.pixel_range))
+            facts[position] = measure(to_bytes(reading.pixels, sets[number].pixel_range))
             if batch and (batch[0].shape != reading.pixels.shape or _is_full(batch)):
                 described.append(describe(np.stack(batch)))
                 batch = []

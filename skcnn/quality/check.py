@@ -15,7 +15,7 @@ from skcnn._plotting import import_pandas
 from skcnn._validation import IMAGE_SHAPE, N_JOBS
 from skcnn.pixels import check_pixel_range
 from skcnn.quality._duplicate_pairs import match
-from skcnn.quality._image_set import ImageSet, as_image_set, find_pixel_range
+from skcnn.quality._image_set import ImageSet, as_image_set, set_pixel_ranges
 from skcnn.quality._issues import Findings, Issue
 from skcnn.quality._labels import check_labels, class_issues, unlike_class_issues
 from skcnn.quality._pictures import picture_issues
@@ -99,8 +99,8 @@ def check_images(
         number of features for a gray square.
     pixel_range : tuple of (float, float), default=None
         Pixel values that are black and white. None uses the limits of uint8 and uint16, and for
-        other dtypes (0, 1), (-1, 1), (0, 255), or the minimum and the maximum of all images, for
-        which they are read twice.
+        other dtypes (0, 1), (-1, 1), (0, 255), or the minimum and the maximum of the images, for
+        which they are read twice. If the ranges of `X` and `X_test` differ, the report has a note.
     near_blank : float, default=0.05
         An image is near-blank if the 1st and the 99th percentile of each channel differ by less
         than this fraction of the pixel range. Noise of a camera spans about 0.03.
@@ -227,8 +227,12 @@ def check_images(
         pixel_range = check_pixel_range(pixel_range)
     _check_callbacks(callbacks)
     sets = _as_sets(X, y, X_test, y_test, image_shape)
-    pixel_range = find_pixel_range(sets) if pixel_range is None else pixel_range
-    check = ImageCheck(pixel_range, n_jobs).set_callbacks(*(callbacks or ()))
+    if pixel_range is None:
+        set_pixel_ranges(sets)
+    else:
+        for one in sets:
+            one.pixel_range = pixel_range
+    check = ImageCheck(n_jobs).set_callbacks(*(callbacks or ()))
     scans = check.fit(sets).scans_
     of_pictures, notes = picture_issues(scans, limits)
     of_classes, counts = class_issues(sets, rare_class)
@@ -240,12 +244,12 @@ def check_images(
     placeholders = {(one.set, one.index) for one in of_repeats if one.kind == "placeholder"}
     of_pictures = [one for one in of_pictures if (one.set, one.index) not in placeholders]
     issues = [*_file_issues(sets, scans), *of_pictures, *of_repeats, *of_classes]
-    notes += about_repeats
+    notes += [*about_repeats, *_range_notes(sets)]
     if estimator is not None:
         given = X if sets[0].paths is None else np.array(sets[0].paths, dtype=object)
         of_labels, about_labels = wrong_label_issues(estimator, given, sets[0], issues)
         issues, notes = issues + of_labels, notes + about_labels
-    return QualityReport(Findings(sets, issues, counts, pair_frame(pairs), notes, pixel_range))
+    return QualityReport(Findings(sets, issues, counts, pair_frame(pairs), notes))
 
 
 def _as_sets(X, y, X_test, y_test, image_shape) -> list[ImageSet]:
@@ -274,6 +278,18 @@ def _find_pairs(scans, threshold, n_jobs):
     rows = [np.flatnonzero(scan.facts["readable"] & ~scan.facts["constant"]) for scan in scans]
     described = [scan.descriptors[one] for scan, one in zip(scans, rows, strict=True)]
     return to_original_rows(match(*described, threshold=threshold, n_jobs=n_jobs), rows)
+
+
+def _range_notes(sets):
+    """Return a sentence if the pixel values of the two sets have different ranges."""
+    ranges = [one.pixel_range for one in sets]
+    if ranges[0] == ranges[-1]:
+        return []
+    texts = [f"{low:g} to {high:g}" for low, high in ranges]
+    return [
+        f"pixel values: {texts[0]} in the training images, but {texts[1]} in the test images: "
+        "scale them alike before a classifier gets them"
+    ]
 
 
 def _file_issues(sets, scans) -> list[Issue]:

@@ -104,7 +104,7 @@ class QualityReport:
 
     def __init__(self, findings: Findings):
         sets = findings.sets
-        self._sets, self._pixel_range = sets, findings.pixel_range
+        self._sets = sets
         self.n_images_ = (len(sets[0]), len(sets[1]) if len(sets) > 1 else 0)
         self.issues_ = issue_frame(findings.issues, sets)
         self.by_kind_ = {

@@ -111,6 +111,21 @@ class TestForms:
         assert kinds_of(report) == {10: {"near_blank"}}
         assert "dark: 100%" in report.notes_[0]
 
+    @pytest.mark.parametrize("scales", [(1, 1 / 255), (1 / 255, 1), (256.0, 1 / 255)])
+    def test_sets_of_different_ranges(self, scales):
+        sets = pictures(10), pictures(10)
+        sets[1][3] //= 8  # a dark image
+        expected = check_images(sets[0], X_test=sets[1])
+        assert kinds_of(expected, "test") == {3: {"dark"}}
+        scaled = [
+            one if scale == 1 else one * scale for one, scale in zip(sets, scales, strict=True)
+        ]
+        report = check_images(scaled[0], X_test=scaled[1])
+        assert report.issues_["kind"].tolist() == expected.issues_["kind"].tolist()
+        assert report.keep_test_.tolist() == expected.keep_test_.tolist()
+        assert report.notes_[-1].startswith("pixel values: ")
+        assert not any(note.startswith("pixel values") for note in expected.notes_)
+
     def test_does_not_depend_on_threads(self, messy):
         train = messy[0] / "train"
         reports = [check_images(train, n_jobs=n_jobs).issues_ for n_jobs in (1, 3)]
