@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import types
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
@@ -12,29 +15,66 @@ import numpy as np
 import torch
 
 from skcnn.learned import fitted_view
+from skcnn.versions import versions, warn_about_versions
 
 _KEY = "_checksum"
+_VERSIONS = "_versions"
+_ERRORS = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError)
 _NUMBERS = (bool, int, float, complex, type(None), type(...))
 
 
 class ChecksumMixin:
-    """Mixin that stores a checksum in the pickle of an object, and compares it on load.
+    """Mixin that stores a checksum and versions in the pickle of an object, and compares them.
 
     A file that was damaged on disk or in transit can often be loaded, but gives other predictions.
-    The checksum does not protect against deliberate changes.
+    The checksum does not protect against deliberate changes. Another version of this package causes
+    a warning.
     """
 
     def __getstate__(self) -> dict:
         view: Any = super(ChecksumMixin, fitted_view(self))  # another thread may fit the estimator
-        return with_checksum(view.__getstate__())
+        return with_checksum({**view.__getstate__(), _VERSIONS: versions()})
 
     def __setstate__(self, state: dict) -> None:
-        state = verified(state, type(self).__name__)
-        parent: Any = super()
-        if hasattr(parent, "__setstate__"):
-            parent.__setstate__(state)
-        else:
-            vars(self).update(state)
+        name = type(self).__name__
+        with loading(name):
+            state = verified(state, name)
+            warn_about_versions(state.pop(_VERSIONS, None), name)
+            state = {**_defaults(type(self)), **state}  # of parameters that are newer than the file
+            parent: Any = super()
+            if hasattr(parent, "__setstate__"):
+                parent.__setstate__(state)
+            else:
+                vars(self).update(state)
+
+
+def _defaults(kind):
+    """Return the default values of the parameters of a class."""
+    parameters = inspect.signature(kind).parameters.values()
+    return {one.name: one.default for one in parameters if one.default is not one.empty}
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Convert errors that the state of a manipulated or foreign file can cause to a `ValueError`.
+
+    Parameters
+    ----------
+    name : str
+        Name of the object in the error.
+
+    Raises
+    ------
+    ValueError
+        If a value of the state is missing or has the wrong type.
+    """
+    try:
+        yield
+    except _ERRORS as error:
+        raise ValueError(
+            f"the saved {name} does not have the contents that this version of skcnn expects "
+            f"({type(error).__name__}: {error}): copy the file again, or fit and save it again"
+        ) from error
 
 
 def with_checksum(state: dict) -> dict:

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 import torch
 
-from skcnn.checksums import verified, with_checksum
+from skcnn.checksums import loading, verified, with_checksum
 from skcnn.networks import ResizeInput
 from skcnn.networks.inference import feature_function
 from skcnn.settings import fixed_settings
@@ -61,6 +61,7 @@ class StoredNetwork:
         return with_checksum({"module": self.spec or self.module, "weights": weights})
 
     @fixed_settings()
+    @loading("network")
     def __setstate__(self, state):
         module, spec = module_and_spec(verified(state, "network"))
         self.__init__(module.eval(), spec)

@@ -11,7 +11,7 @@ from skorch.callbacks import EpochTimer
 from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
-from skcnn.checksums import verified, with_checksum
+from skcnn.checksums import loading, verified, with_checksum
 from skcnn.networks.inference import prediction_function
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides, shallow_copies
@@ -373,6 +373,7 @@ class ImageNeuralNet(NeuralNet):
         return with_checksum(net_state(self, {name: getattr(self, name) for name in _ARGUMENTS}))
 
     @fixed_settings()
+    @loading("network")
     def __setstate__(self, state):
         state = verified(state, "network")
         module, spec = module_and_spec(state)
