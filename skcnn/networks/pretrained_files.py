@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
-from math import prod
 from pathlib import Path
 from pickle import UnpicklingError
 from zipfile import BadZipFile
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 LEAST_TORCH = (2, 10)  # in earlier versions, a manipulated file can make torch.load run code
 
-_DTYPES = {
-    "BF16": torch.bfloat16,
-    "BOOL": torch.bool,
-    "F16": torch.float16,
-    "F32": torch.float32,
-    "F64": torch.float64,
-    "I16": torch.int16,
-    "I32": torch.int32,
-    "I64": torch.int64,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-}
-_LENGTH = 8  # bytes of the length of the header
 _PICKLES = (b"PK", b"\x80")  # beginnings of the files of torch.save, now and formerly
 
 
@@ -59,7 +45,7 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
             ".safetensors, .pth or .pt file"
         )
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return read_safetensors(path)[0]
     if path.suffix not in (".pth", ".pt"):
         raise ValueError(
             f"{str(path)!r} does not have the suffix of a file of weights: use a .safetensors, "
@@ -83,6 +69,37 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
     return dict(weights)
 
 
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a file in the format of safetensors, which cannot contain code.
+
+    The sizes of the tensors are compared with that of the file before memory is allocated.
+
+    Parameters
+    ----------
+    path : Path
+        File.
+
+    Returns
+    -------
+    tensors : dict of {str: tensor}
+        Tensors by name, in the order of the file.
+    metadata : dict of {str: str}
+        Texts that were saved with the tensors.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated or has another format.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            # Tensors of the library refer to the file, which can change later.
+            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
+            return tensors, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(_damaged(path)) from error
+
+
 def _load(path):
     """Load a file of `torch.save` with the restricted unpickler."""
     try:
@@ -96,37 +113,6 @@ def _load(path):
                 "which could run code: save its state dict with torch.save, or as .safetensors"
             ) from error
         raise ValueError(_damaged(path)) from error
-
-
-def _read_safetensors(path):
-    """Read a safetensors file: the length of the header, the header in JSON, and the tensors."""
-    content = bytearray(path.stat().st_size)
-    with path.open("rb") as file:
-        file.readinto(content)
-    start = _LENGTH + int.from_bytes(content[:_LENGTH], "little")
-    if len(content) < _LENGTH or start > len(content):
-        raise ValueError(_damaged(path))
-    try:
-        header = json.loads(content[_LENGTH:start])
-        header.pop("__metadata__", None)
-        return {name: _tensor(content, start, **entry) for name, entry in header.items()}
-    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise ValueError(_damaged(path)) from error
-
-
-def _tensor(content, start, *, dtype, shape, data_offsets):
-    """Return the tensor that an entry of the header describes."""
-    begin, end = (start + offset for offset in data_offsets)
-    kind, size = _DTYPES[dtype], prod(shape)
-    if (
-        min(shape, default=0) < 0
-        or not start <= begin <= end <= len(content)
-        or end - begin != size * kind.itemsize
-    ):
-        raise ValueError("the file ends before the tensor")
-    if size == 0:
-        return torch.empty(shape, dtype=kind)
-    return torch.frombuffer(content, dtype=kind, count=size, offset=begin).reshape(shape).clone()
 
 
 def _damaged(path):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 
+from skcnn.networks.spec import NetworkSpec
 from skcnn.networks.timm_models import PREFIX
 from skcnn.training.device import seeded
 from skcnn.training.forks import computing
@@ -72,12 +73,9 @@ def module_and_spec(state):
     if state["weights"] is None:
         return state["module"], None
     spec, weights = state["module"], to_tensors(state["weights"])
-    # A manipulated file must not allocate memory for weights that it does not hold.
-    is_own = isinstance(spec.name, str) and not spec.name.startswith(PREFIX)
-    shapes = {name: tuple(part.shape) for name, part in weights.items()}
-    n_values = sum(part.numel() for part in weights.values())  # each channel has weights
-    if is_own and (spec.in_channels > n_values or spec.shapes() != shapes):
-        raise ValueError(f"{_OTHER_WEIGHTS} (their names or shapes differ)")
+    if isinstance(spec.name, str):
+        spec = NetworkSpec(**vars(spec))  # check the values, which loading a file does not
+        _check_shapes(spec, weights)
     with seeded(0, torch.device("cpu")), computing():  # the initial weights are replaced
         module = spec.build()
     try:
@@ -85,6 +83,21 @@ def module_and_spec(state):
     except RuntimeError as error:
         raise ValueError(f"{_OTHER_WEIGHTS} ({error})") from error
     return module, spec
+
+
+def _check_shapes(spec, weights):
+    """Raise an error unless a network has weights of these names and shapes.
+
+    A manipulated file must neither allocate memory for weights that it does not contain, nor take
+    the time of building layers for which it has no weights.
+    """
+    n_values = sum(part.numel() for part in weights.values())
+    sequences = [value for value in spec.options.values() if isinstance(value, tuple)]
+    n_layers = max(map(len, sequences), default=0)
+    shapes = {name: tuple(part.shape) for name, part in weights.items()}
+    is_possible = spec.in_channels <= n_values and n_layers <= len(weights)
+    if not is_possible or (not spec.name.startswith(PREFIX) and spec.shapes() != shapes):
+        raise ValueError(f"{_OTHER_WEIGHTS} (their names or shapes differ)")
 
 
 def to_arrays(state):

@@ -33,8 +33,10 @@ from skcnn import (
     TransferClassifier,
     TransferRegressor,
 )
+from skcnn.checksums import with_checksum
 from skcnn.export import trusted_types
 from skcnn.imbalance import ImageSampler, LogitAdjustedClassifier
+from skcnn.networks import NetworkSpec
 from skcnn.robustness import FGSM, PGD
 
 RNG = np.random.default_rng(0)
@@ -221,3 +223,34 @@ def test_a_small_file_cannot_ask_for_gigabytes(name, size):
         skops.io.loads(content, trusted=trusted_types())
     with pytest.raises(ValueError, match="the saved weights do not fit the network"):
         pickle.loads(pickle.dumps(classifier))
+
+
+@pytest.mark.parametrize("option", ["channels", "hidden_units"])
+def test_many_layers_without_weights_are_not_built(option, monkeypatch):
+    classifier = CNNClassifier(**SMALL).fit(IMAGES, LABELS)
+    classifier.net_.spec.options[option] = (1,) * 100_000  # takes minutes to build
+    content = pickle.dumps(classifier)
+    monkeypatch.setattr(NetworkSpec, "_build", None)
+    with pytest.raises(ValueError, match="the saved weights do not fit the network"):
+        pickle.loads(content)
+
+
+def test_a_pickle_with_the_suffix_of_skops_does_not_run(tmp_path):
+    path = tmp_path / "model.skops"
+    for save in (torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))):
+        save(Planted(tmp_path / "planted"), path)
+        with pytest.raises((zipfile.BadZipFile, KeyError)):
+            skops.io.load(path, trusted=trusted_types())
+    assert not (tmp_path / "planted").exists()
+
+
+@pytest.mark.parametrize("key", ["module", "weights", "history", "arguments", "changed"])
+@pytest.mark.parametrize("value", ["missing", 3, [1], object(), {"a": 1}])
+def test_a_manipulated_state_with_a_correct_checksum_is_refused(key, value):
+    net = CNNClassifier(**SMALL).fit(IMAGES, LABELS).net_
+    state = net.__getstate__() | {key: value}
+    del state["_checksum"]
+    if value == "missing":
+        del state[key]
+    with pytest.raises(ValueError, match=r"the saved (network|weights)|got unexpected"):
+        object.__new__(type(net)).__setstate__(with_checksum(state))
