@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from torch import nn
 
 from skcnn.checksums import loading
@@ -82,7 +82,8 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     with net.lock.step():  # another thread may train it
         weights = to_arrays(net.module_.state_dict())
     metadata = {_SPEC: spec_to_text(net.spec), _VERSIONS: json.dumps(versions())}
-    save_file(weights, file, metadata={"format": "pt", **metadata})
+    # save_file of safetensors makes files that other users cannot read.
+    file.write_bytes(save(weights, metadata={"format": "pt", **metadata}))
 
 
 @fixed_settings()

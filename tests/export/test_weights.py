@@ -95,6 +95,8 @@ def test_the_weights_go_into_an_estimator_that_continues_training(path):
 
 def test_other_programs_can_read_the_file(path):
     save_weights(FITTED["plain"], path)
+    path.with_name("other").touch()
+    assert path.stat().st_mode == path.with_name("other").stat().st_mode
     expected = FITTED["plain"].module_.state_dict()
     for key, value in load_file(path).items():
         assert_array_equal(value, expected[key])
