@@ -12,6 +12,7 @@ import skops.io
 import torch
 from imblearn.over_sampling import RandomOverSampler
 from PIL import Image
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
@@ -254,3 +255,27 @@ def test_a_manipulated_state_with_a_correct_checksum_is_refused(key, value):
         del state[key]
     with pytest.raises(ValueError, match=r"the saved (network|weights)|got unexpected"):
         object.__new__(type(net)).__setstate__(with_checksum(state))
+
+
+DEVICES = {
+    "classifier": CNNClassifier(**SMALL, warm_start=True),
+    "fine-tuned": TransferClassifier("squeezenet1_1", **BACKBONE, fine_tune=True),
+    "autoencoder": ConvAutoencoder(3, channels=(3,), max_epochs=1, random_state=0),
+    "embedder": ImageEmbedder("squeezenet1_1", weights=None, input_size=24),
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_model_trained_on_a_gpu_predicts_without_one(name):
+    fitted = clone(DEVICES[name]).fit(IMAGES, LABELS)
+    expected = results(fitted, IMAGES)
+    fitted.device = "cuda:3"  # what a fit there leaves behind, besides the weights
+    if hasattr(fitted, "net_"):
+        fitted.net_.device = "cuda:3"
+    for loaded in (
+        skops.io.loads(skops.io.dumps(fitted), trusted=trusted_types()),
+        pickle.loads(pickle.dumps(fitted)),
+    ):
+        for method, values in results(loaded, IMAGES).items():
+            np.testing.assert_array_equal(values, expected[method])
