@@ -38,6 +38,7 @@ LEVELS = {
     "skcnn.settings": 0,
     "skcnn.threads": 0,
     "skcnn.values": 0,
+    "skcnn.versions": 0,
     "skcnn.networks": 0,
     "skcnn.preprocessing": 1,
     "skcnn.training": 1,
@@ -57,6 +58,7 @@ MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
 # (importing module, imported module)
 PEERS = {
     ("skcnn.checksums", "skcnn.learned"),
+    ("skcnn.checksums", "skcnn.versions"),
     ("skcnn.learned", "skcnn.locks"),
     ("skcnn.images", "skcnn._tensors"),
     ("skcnn.networks", "skcnn.download"),
@@ -89,7 +91,7 @@ PEERS = {
 
 # scipy.sparse is part of scikit-learn's API, and joblib defines the meaning of n_jobs. Downloads
 # use filelock, which torch requires, and tqdm, which skorch requires.
-BASE = {"filelock", "joblib", "numpy", "sklearn", "torch", "tqdm", "scipy.sparse"}
+BASE = {"filelock", "joblib", "numpy", "safetensors", "sklearn", "torch", "tqdm", "scipy.sparse"}
 TRAINING = {"skorch", "skimage", "PIL", "tifffile"}
 SCIPY = {"scipy.ndimage", "scipy.signal", "scipy.special"}  # scikit-learn requires scipy
 ALL = BASE | TRAINING | SCIPY
