@@ -12,14 +12,14 @@ from torch import nn
 
 from skcnn.checksums import loading
 from skcnn.export.spec_text import read_json, spec_from_text, spec_to_text
-from skcnn.networks.pretrained_files import read_safetensors
+from skcnn.networks.pretrained_files import NETWORK_KEY, read_safetensors
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
 from skcnn.training.state import module_and_spec, to_arrays
 from skcnn.versions import versions, warn_about_versions
 
 _SUFFIX = ".safetensors"
-_SPEC, _VERSIONS = "skcnn.network", "skcnn.versions"  # keys of the metadata
+_VERSIONS = "skcnn.versions"  # key of the metadata
 
 
 def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -81,7 +81,7 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
         )
     with net.lock.step():  # another thread may train it
         weights = to_arrays(net.module_.state_dict())
-    metadata = {_SPEC: spec_to_text(net.spec), _VERSIONS: json.dumps(versions())}
+    metadata = {NETWORK_KEY: spec_to_text(net.spec), _VERSIONS: json.dumps(versions())}
     # save_file of safetensors makes files that other users cannot read.
     file.write_bytes(save(weights, metadata={"format": "pt", **metadata}))
 
@@ -144,14 +144,14 @@ def load_weights(path: str | os.PathLike[str]) -> nn.Module:
     if not file.is_file():
         raise FileNotFoundError(f"{str(file)!r} does not exist: give the path of a saved file")
     weights, metadata = read_safetensors(file)
-    if _SPEC not in metadata or _VERSIONS not in metadata:
+    if NETWORK_KEY not in metadata or _VERSIONS not in metadata:
         raise ValueError(
             f"{str(file)!r} does not contain the description of a network: save it with "
             "skcnn.export.save_weights, or read its tensors with safetensors.torch.load_file"
         )
     try:
         with loading("network"):
-            spec = spec_from_text(metadata[_SPEC])
+            spec = spec_from_text(metadata[NETWORK_KEY])
             warn_about_versions(read_json(metadata[_VERSIONS]), "network")
             module, _ = module_and_spec({"module": spec, "weights": weights})
     except ValueError as error:

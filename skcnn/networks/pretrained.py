@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skcnn.download import official_file, sha256_of
 from skcnn.networks.backbones import backbone_info
 from skcnn.networks.layers import Standardize
-from skcnn.networks.pretrained_files import read_weights
+from skcnn.networks.pretrained_files import read_description, read_weights
 from skcnn.networks.timm_models import TimmBackbone
 
 IMAGENET = "imagenet"
@@ -86,7 +86,8 @@ def load_pretrained(
         Its name in `skcnn.networks.BACKBONES`, or "timm/" and its name in timm.
     weights : str, default="imagenet"
         "imagenet" or the path of a file: see `weights_file`. timm downloads its weights itself, and
-        converts those of a file if needed.
+        converts those of a file if needed. A file of `skcnn.export.save_weights` must contain the
+        same backbone, with weights that were pretrained before it was trained.
     head : bool, default=False
         Whether to load the weights of the head too. If False, a head in the file is ignored,
         whatever its number of classes. All other weights are required.
@@ -121,7 +122,10 @@ def load_pretrained(
         return
     path = weights_file(name, weights, progress=progress)
     state = read_weights(path, is_official=weights == IMAGENET)
-    if isinstance(network, TimmBackbone):
+    description = read_description(path)
+    if description is not None:
+        state = _backbone_weights(state, description, path, name)
+    elif isinstance(network, TimmBackbone):
         state = network.converted_weights(state, f"{str(path)!r}")
     copy_weights(network, state, f"{str(path)!r}", name, head=head)
 
@@ -214,6 +218,24 @@ def copy_weights(
     # With a count near 0, the statistics of the next batches would replace the pretrained ones.
     seen = {key: torch.clamp(state.get(key, expected[key]), min=_N_BATCHES) for key in counts}
     network.load_state_dict({**state, **seen}, strict=False)
+
+
+def _backbone_weights(state, description, path, name):
+    """Return the weights of the backbone in a file of `skcnn.export.save_weights`."""
+    found, pretrained = description.get("name"), description.get("weights")
+    if found != name:
+        raise ValueError(
+            f"{str(path)!r} contains the network {found!r}, not {name!r}: use a file of {name!r}, "
+            "or the backbone of the file"
+        )
+    if pretrained is None:
+        raise ValueError(
+            f"{str(path)!r} contains a network that was trained from scratch, for pixel values "
+            "standardized in another way than those of pretrained weights: use a network that was "
+            "pretrained before it was trained and saved"
+        )
+    prefix = "network."
+    return {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
 
 
 def _has_shape(value, shape):

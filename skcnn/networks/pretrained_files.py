@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+NETWORK_KEY = "skcnn.network"  # of the description of a network in the metadata of safetensors
 LEAST_TORCH = (2, 10)  # in earlier versions, a manipulated file can make torch.load run code
 
 _PICKLES = (b"PK", b"\x80")  # beginnings of the files of torch.save, now and formerly
@@ -98,6 +101,35 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return tensors, file.metadata() or {}
     except SafetensorError as error:
         raise ValueError(_damaged(path)) from error
+
+
+def read_description(path: Path) -> dict[str, Any] | None:
+    """Read the description of the network in a file of `skcnn.export.save_weights`.
+
+    Parameters
+    ----------
+    path : Path
+        File of weights.
+
+    Returns
+    -------
+    description : dict of {str: object} or None
+        Unchecked values of a `NetworkSpec`. None if the file contains no description.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, or has another format than its suffix says.
+    """
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(NETWORK_KEY)
+        description = None if text is None else json.loads(text)
+    except (RecursionError, SafetensorError, ValueError) as error:
+        raise ValueError(_damaged(path)) from error
+    return description if isinstance(description, dict) else None
 
 
 def _load(path):

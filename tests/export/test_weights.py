@@ -20,6 +20,7 @@ from skcnn import (
     CNNClassifier,
     CNNRegressor,
     ConvAutoencoder,
+    ImageEmbedder,
     ImageResizer,
     TransferClassifier,
 )
@@ -100,6 +101,36 @@ def test_other_programs_can_read_the_file(path):
     expected = FITTED["plain"].module_.state_dict()
     for key, value in load_file(path).items():
         assert_array_equal(value, expected[key])
+
+
+@pytest.fixture
+def pretrained(path):
+    """A file of a backbone that was trained with pretrained weights, and its module."""
+    squeezenet = FITTED["backbone"].module_.network
+    torch.save(squeezenet.state_dict(), path.with_name("official.pth"))
+    classifier = TransferClassifier(
+        "squeezenet1_1", weights=path.with_name("official.pth"), input_size=24, max_epochs=1
+    )
+    classifier.fit(IMAGES, LABELS)
+    save_weights(classifier, path)
+    return classifier
+
+
+@pytest.mark.parametrize("kind", [TransferClassifier, ImageEmbedder])
+def test_weights_of_a_backbone_are_the_start_of_another_training(path, pretrained, kind):
+    options = {"weights": path, "input_size": 24}
+    fitted = kind("squeezenet1_1", **options).fit(IMAGES, np.arange(12) % 2)
+    module = fitted.module_ if kind is TransferClassifier else fitted.network_.module
+    expected = pretrained.module_.network.features(tensor(IMAGES))
+    torch.testing.assert_close(module.network.features(tensor(IMAGES)), expected)
+
+
+def test_weights_of_another_backbone_or_without_pretraining_are_refused(path, pretrained):
+    with pytest.raises(ValueError, match="contains the network 'squeezenet1_1', not 'resnet18': u"):
+        TransferClassifier("resnet18", weights=path).fit(IMAGES, LABELS)
+    save_weights(FITTED["backbone"], path)
+    with pytest.raises(ValueError, match="contains a network that was trained from scratch, for "):
+        TransferClassifier("squeezenet1_1", weights=path).fit(IMAGES, LABELS)
 
 
 def own_network(in_channels, height, width, n_outputs):
