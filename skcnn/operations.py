@@ -152,8 +152,8 @@ class Operation(ABC):
 
         Parameters
         ----------
-        shape : tuple of int
-            Shape of one input image.
+        shape : tuple
+            Shape of one input image. Only resizing accepts None for height and width.
         dtype : numpy.dtype
             Dtype of the input images. Results of integer operations are rounded with the gradient
             of the identity.
@@ -284,4 +284,6 @@ def round_with_gradient(values: torch.Tensor) -> torch.Tensor:
         The nearest whole numbers, ties to even. The difference is added, not substituted, which
         is exact in floating-point arithmetic.
     """
+    if not values.requires_grad:
+        return values.round()
     return values + (values.round() - values).detach()

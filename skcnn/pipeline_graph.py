@@ -20,7 +20,7 @@ from skcnn.images import check_images
 from skcnn.learned import fitted_view
 from skcnn.operations import AffineMap, Operation, Reshape
 from skcnn.pixels import dtype_range
-from skcnn.preprocessing import ImageReader
+from skcnn.preprocessing import ImageReader, ImageResizer
 from skcnn.preprocessing._resize_operation import Resize
 from skcnn.preprocessing.normalizer import Normalize
 from skcnn.settings import fixed_settings
@@ -151,13 +151,30 @@ class FittedPipeline:
         TypeError
             If the last step is not an estimator of this package with a trained network.
         """
+        pipeline = cls.of_steps(estimator)
+        if not hasattr(pipeline.final, "net_"):
+            raise TypeError(
+                f"{pipeline.name} has no trained network: pass a fitted estimator of skcnn, or a "
+                "pipeline or search that ends in one"
+            )
+        return pipeline
+
+    @classmethod
+    def of_steps(cls, estimator: Any) -> FittedPipeline:
+        """Return the parts of a fitted pipeline, whatever its last step is.
+
+        Parameters
+        ----------
+        estimator : estimator, Pipeline or search
+            Fitted estimator. Of a search, such as `GridSearchCV`, it is `best_estimator_`.
+
+        Returns
+        -------
+        pipeline : FittedPipeline
+            The parts. `network` needs a last step with a trained network.
+        """
         check_is_fitted(estimator)
         *steps, (name, final) = pipeline_steps(estimator)
-        if not hasattr(final, "net_"):
-            raise TypeError(
-                f"{name} has no trained network: pass a fitted estimator of skcnn, or a pipeline "
-                "or search that ends in one"
-            )
         reader = None
         if steps and isinstance(steps[0][1], ImageReader):
             (_, reader), *steps = steps
@@ -215,8 +232,46 @@ class FittedPipeline:
             If a step does not accept images of this shape, `image_shape` is not the shape of an
             image, or `dtype` is not a dtype of real numbers.
         """
-        shape, dtype = _check_shape(image_shape), _check_dtype(dtype)
-        parts: list[tuple[Operation, tuple[int, ...], np.dtype]] = []
+        return self._follow(_check_shape(image_shape), _check_dtype(dtype))
+
+    def follow_any_size(self, channels: tuple[int, ...], dtype: Any) -> ImagePath:
+        """Follow images of one dtype and of any height and width through the transformers.
+
+        Parameters
+        ----------
+        channels : tuple of int
+            () for gray images without an axis of channels, otherwise (n_channels,).
+        dtype : dtype
+            Dtype of the original images.
+
+        Returns
+        -------
+        path : ImagePath
+            What happens to the images. It has no geometry, which depends on their size.
+
+        Raises
+        ------
+        TypeError
+            If a step is not an image transformer, or `dtype` is not a dtype of NumPy.
+        ValueError
+            If the first transformer is not an `ImageResizer`, or `dtype` is not a dtype of real
+            numbers.
+        """
+        if not self.resizes_first:
+            name = self.transformers[0][0] if self.transformers else self.name
+            raise ValueError(
+                f"{name} takes images of one size: put an ImageResizer before it, or pass the "
+                "shape of an image"
+            )
+        return self._follow((None, None, *channels), _check_dtype(dtype))
+
+    @property
+    def resizes_first(self) -> bool:
+        """Whether the first transformer is an `ImageResizer`, which takes images of any size."""
+        return bool(self.transformers) and isinstance(self.transformers[0][1], ImageResizer)
+
+    def _follow(self, shape, dtype):
+        parts: list[tuple[Operation, tuple, np.dtype]] = []
         limits: tuple[float, float] | None = dtype_range(dtype)
         are_rows, rescaled = False, False
         for step_name, step in self.transformers:
@@ -242,13 +297,14 @@ class ImagePath:
 
     Parameters
     ----------
-    parts : tuple of tuples of (Operation, tuple of int, numpy.dtype)
-        Operations, with the shape and the dtype of the images that each receives.
+    parts : tuple of tuples of (Operation, tuple, numpy.dtype)
+        Operations, with the shape and the dtype of the images that each receives. Height and width
+        are None if they differ from image to image.
     limits : tuple of (float, float) or None
         Smallest and largest original pixel value, as `TorchPipeline.pixel_range`.
     """
 
-    parts: tuple[tuple[Operation, tuple[int, ...], np.dtype], ...]
+    parts: tuple[tuple[Operation, tuple, np.dtype], ...]
     limits: tuple[float, float] | None
 
     def modules(self) -> list[nn.Module]:

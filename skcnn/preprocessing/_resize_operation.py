@@ -8,6 +8,7 @@ from torch import nn
 
 from skcnn.operations import AffineMap, Operation, round_with_gradient
 from skcnn.preprocessing._resize import axis_blocks, resize_images, resized_dtype, scaled_axes
+from skcnn.preprocessing._resize_any_size import ResizeAnySize
 
 
 class Resize(Operation):
@@ -34,10 +35,13 @@ class Resize(Operation):
         return (*self.size, *shape[2:]), resized_dtype(dtype)
 
     def to_torch(self, shape, dtype):
+        rounds = resized_dtype(dtype).kind == "u"
+        if None in shape:  # images of different sizes
+            return ResizeAnySize(self.size, self.aspect, rounds=rounds)
         if tuple(shape[:2]) == self.size:
             return nn.Identity()
         axes = scaled_axes(shape[:2], self.size, self.aspect)
-        return _TorchResize(*map(axis_matrix, axes), rounds=resized_dtype(dtype).kind == "u")
+        return _TorchResize(*map(axis_matrix, axes), rounds=rounds)
 
     def geometry(self, shape):
         factors, offsets = [], []
