@@ -41,7 +41,7 @@ class Resize(Operation):
         if tuple(shape[:2]) == self.size:
             return nn.Identity()
         axes = scaled_axes(shape[:2], self.size, self.aspect)
-        return _TorchResize(*map(axis_matrix, axes), rounds=rounds)
+        return MatrixResize(*map(axis_matrix, axes), rounds=rounds)
 
     def geometry(self, shape):
         factors, offsets = [], []
@@ -57,7 +57,7 @@ class Resize(Operation):
         return f"Resize({self.size}, {self.aspect!r})"
 
 
-class _TorchResize(nn.Module):
+class MatrixResize(nn.Module):
     """Resize channels-first tensors by two matrix products."""
 
     def __init__(self, down, across, *, rounds):

@@ -1,0 +1,165 @@
+"""to_onnx: a fitted pipeline as an ONNX file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils._param_validation import validate_params
+
+from skcnn._validation import IMAGE_SHAPE
+from skcnn.export._onnx_check import batches_for_check, check_model, check_scale
+from skcnn.export._onnx_graph import Graph
+from skcnn.settings import fixed_settings
+
+
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "image_shape": [IMAGE_SHAPE, None],
+        "dtype": "no_validation",
+        "X": "no_validation",
+    },
+    prefer_skip_nested_validation=True,
+)
+@fixed_settings()
+def to_onnx(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    *,
+    image_shape: tuple[int, ...] | None = None,
+    dtype: Any = None,
+    X: Any = None,
+) -> None:
+    """Export a fitted pipeline to an ONNX file, and check the file against the pipeline.
+
+    The file contains one graph of all steps: resizing, normalization, the network and the labels.
+    It takes images as the pipeline takes them, in batches of any number of images. Runtimes such as
+    onnxruntime run it without Python, PyTorch or this package.
+
+    Parameters
+    ----------
+    estimator : estimator of this package, Pipeline or search
+        Fitted `CNNClassifier`, `CNNRegressor`, `TransferClassifier`, `TransferRegressor`,
+        `ConvAutoencoder` or `ImageEmbedder`, or fitted pipeline of `ImageResizer`,
+        `ImageNormalizer`, `ImageAugmenter` (which does nothing in prediction) and `ImageFlattener`
+        that ends in one. Pipelines may be nested. An `ImageReader` at the beginning is left out:
+        the graph takes the images that it reads. Of a search, such as `GridSearchCV`, the best
+        estimator is exported.
+    path : str or path-like
+        Name of the file, usually with the ending ".onnx". An existing file is replaced when the
+        model has passed the check.
+    image_shape : tuple of int, default=None
+        Shape of the images, (height, width) or (height, width, n_channels), in pixels. With None, a
+        graph of a pipeline that begins with an `ImageResizer` takes images of any height and width,
+        which are the same within one batch, and other graphs take images of the size seen in `fit`.
+        Fixed shapes are for runtimes that require them, and save the computation of the weights of
+        the resizing.
+    dtype : dtype, default=None
+        Dtype of the images: uint8, uint16, int32, int64, float32, float64 or bool. None is uint8,
+        or uint16 after ``ImageReader("I;16")``.
+    X : images of shape (n_images, ...) or paths of shape (n_images,), default=None
+        Images for the check, with the shape and the dtype that the graph takes. They may differ in
+        size if the graph accepts that. Paths are read. With None, a few random images are used.
+
+    Raises
+    ------
+    ImportError
+        If onnx, onnxruntime or onnxscript is not installed. ``pip install "skcnn[onnx]"`` installs
+        them.
+    FileNotFoundError
+        If the folder of the file does not exist.
+    RuntimeError
+        If the model and the pipeline differ by more than 1e-4 in a probability, in a prediction of
+        a standardized target or in a feature, or have different labels. No file is written.
+    TypeError
+        If a step or the last step cannot be exported.
+    ValueError
+        If the images have a shape, a dtype or a scale that the pipeline does not accept, or PyTorch
+        cannot export the network.
+
+    See Also
+    --------
+    register_skl2onnx : Let skl2onnx convert pipelines that contain steps of this package.
+
+    Notes
+    -----
+    The input is "images", of shape (n_images, height, width, n_channels), or (n_images, height,
+    width) for gray images. The outputs depend on the estimator:
+
+    ================================= ===================== ================================
+    estimator                         output                shape and dtype
+    ================================= ===================== ================================
+    classifier                        "label"               (n_images,), string, int64, bool
+                                                            or double
+    classifier                        "probabilities"       (n_images, n_classes), float
+    classifier of indicators          "label"               (n_images, n_labels), int64
+    regressor                         "predictions"         (n_images,) or (n_images,
+                                                            n_targets), double
+    `ImageEmbedder`                   "features"            (n_images, n_features), float
+    `ConvAutoencoder`                 "codes"               (n_images, n_components), float
+    ================================= ===================== ================================
+
+    Images are resized by the arithmetic of `ImageResizer` and not by the operator Resize of ONNX.
+    An integer pixel whose exact value is close to a half may be rounded up in the one and down in
+    the other. The check therefore compares the resized pixels, of which at most 0.1 % may differ,
+    and the results of graph and pipeline for the same resized pixels.
+
+    `test_time_augmentation` is part of the graph. An `ImageEmbedder` is exported in float32.
+    The metadata of the file contain the version of this package, the name of the class of the last
+    step, and its classes as JSON.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np, onnxruntime
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import CNNClassifier
+    >>> from skcnn.export import to_onnx
+    >>> X, y = load_digits().images.astype(np.uint8), load_digits().target
+    >>> cnn = CNNClassifier(channels=(8,), max_epochs=1, random_state=0).fit(X, y)
+    >>> path = tempfile.mkdtemp() + "/digits.onnx"
+    >>> to_onnx(cnn, path)
+    >>> session = onnxruntime.InferenceSession(path)
+    >>> label, probabilities = session.run(None, {"images": X[:100]})
+    >>> bool((label == cnn.predict(X[:100])).all())
+    True
+    """
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        _require(package)
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"the folder of path={str(path)!r} does not exist: create it, or pass another path"
+        )
+    graph = Graph.of(estimator, image_shape, dtype)
+    batches = batches_for_check(graph, X)
+    if dtype is None and X is None:
+        check_scale(graph, batches[0])
+    model = check_model(graph, graph.to_onnx(), batches)
+    properties = {"skcnn_version": version("skcnn"), **graph.metadata()}
+    import_module("onnx.helper").set_model_props(model, properties)
+    _write(model.SerializeToString(), path)
+
+
+def _require(package):
+    try:
+        import_module(package)
+    except ImportError as error:
+        raise ImportError(f'to_onnx requires {package}: pip install "skcnn[onnx]"') from error
+
+
+def _write(content, path):
+    """Write a file, or none at all."""
+    file = tempfile.NamedTemporaryFile(dir=path.absolute().parent, delete=False)  # noqa: SIM115
+    try:
+        with file:
+            file.write(content)
+        os.replace(file.name, path)
+    except BaseException:
+        os.unlink(file.name)
+        raise
