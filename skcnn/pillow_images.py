@@ -22,7 +22,11 @@ _BLOCK = 2**20  # values that are converted at a time, so that copies stay small
 
 
 class UnreadableImageError(Exception):
-    """Error about an image. Its message is a predicate, such as "is too large"."""
+    """Error about an image. Its message is a predicate, such as "is damaged"."""
+
+
+class TooManyPixelsError(UnreadableImageError):
+    """Error about an image with more pixels than the limit."""
 
 
 def is_pillow_image(item):
@@ -81,7 +85,7 @@ def check_size(height, width, max_pixels):
     if height < 1 or width < 1:
         raise UnreadableImageError(f"has no pixels: it is damaged, of size {height} x {width}")
     if max_pixels is not None and height * width > max_pixels:
-        raise UnreadableImageError(
+        raise TooManyPixelsError(
             f"is too large: {height * width:,} pixels ({height:,} x {width:,}), limit "
             f"{max_pixels:,}: resize it, or set max_pixels of ImageReader if the file can be "
             "trusted and the memory is sufficient"

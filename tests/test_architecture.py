@@ -26,6 +26,7 @@ LEVELS = {
     "skcnn._plotting": 0,
     "skcnn._validation": 0,
     "skcnn.download": 0,
+    "skcnn.exceptions": 0,
     "skcnn.images": 0,
     "skcnn.lazy": 0,
     "skcnn.checksums": 0,

@@ -15,7 +15,15 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from skcnn.pillow_images import MAX_PIXELS, UnreadableImageError, check_size, pixels_of, to_mode
+from skcnn.exceptions import ImageFileError, ImageTooLargeError
+from skcnn.pillow_images import (
+    MAX_PIXELS,
+    TooManyPixelsError,
+    UnreadableImageError,
+    check_size,
+    pixels_of,
+    to_mode,
+)
 from skcnn.preprocessing._paths import find_problem
 from skcnn.preprocessing._tiff import DeepTiff, is_tiff
 
@@ -45,8 +53,10 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     ------
     OSError
         If the file does not exist, there is no permission to read it, or the system fails to.
-    ValueError
-        If it is empty, damaged, too large, not an image, or of a kind that is not supported.
+    ImageFileError
+        If it is empty, damaged, not an image, or of a kind that is not supported.
+    ImageTooLargeError
+        If it has too many pixels.
     """
 
     def read():
@@ -149,12 +159,14 @@ def _read_with_named_errors(path, read):
         raise error_type(f"the image file {path!r} {problem}")
     try:
         return read()
+    except TooManyPixelsError as error:
+        raise ImageTooLargeError(f"the file {path!r} {error}") from error
     except UnreadableImageError as error:
-        raise ValueError(f"the file {path!r} {error}") from error
+        raise ImageFileError(f"the file {path!r} {error}") from error
     except MemoryError:
         raise
     except Image.DecompressionBombError as error:  # raised below max_pixels for some formats
-        raise ValueError(
+        raise ImageTooLargeError(
             f"the file {path!r} is too large for Pillow: set PIL.Image.MAX_IMAGE_PIXELS to read it "
             f"({error})"
         ) from error
@@ -166,11 +178,11 @@ def _read_with_named_errors(path, read):
         if isinstance(error, OSError) and error.strerror is not None:  # of the system
             raise OSError(f"the image file {path!r} cannot be read: {error.strerror}") from error
         if "MAX_TEXT" in str(error):  # Pillow's limits
-            raise ValueError(
+            raise ImageFileError(
                 f"the file {path!r} is not read, because its compressed text or color profile is "
                 f"too large: {error}"
             ) from error
-        raise ValueError(
+        raise ImageFileError(
             f"the image file {path!r} is damaged or truncated, or cannot be read: {error}"
         ) from error
 

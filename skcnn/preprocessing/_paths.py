@@ -7,6 +7,7 @@ import stat
 
 import numpy as np
 
+from skcnn.exceptions import ImageFileError
 from skcnn.pillow_images import is_pillow_image
 
 
@@ -45,7 +46,7 @@ def find_problem(path):
     if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids):
         return PermissionError, "unreadable", "cannot be read: permission denied"
     if not status.st_size:
-        return ValueError, "empty", "is empty (0 bytes)"
+        return ImageFileError, "empty", "is empty (0 bytes)"
     return None, "", ""
 
 

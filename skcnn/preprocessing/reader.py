@@ -64,9 +64,12 @@ class ImageReader(ImageTransformer):
     TypeError
         If `X` holds missing values or objects that are not paths.
     ValueError
-        If `X` has no paths or several columns, or if a path or a file is empty. Reading an image
-        raises it if the file is damaged, too large, not an image, or of a kind that is not
-        supported.
+        If `X` has no paths or several columns, or if a path is empty.
+    skcnn.exceptions.ImageFileError
+        A ValueError: if a file is empty. Reading an image raises it if the file is damaged, not an
+        image, or of a kind that is not supported.
+    skcnn.exceptions.ImageTooLargeError
+        An ImageFileError: reading an image raises it if it has more than `max_pixels`.
     FileNotFoundError
         If a file does not exist. `transform` checks all of them.
     PermissionError

@@ -1,0 +1,49 @@
+"""Errors about image files, so that a program can tell them from its own."""
+
+
+class ImageFileError(ValueError):
+    """A file is empty, damaged, not an image, or an image of a kind that is not supported.
+
+    It is raised when the pixels of a file are read, for example by ``predict`` of a pipeline that
+    starts with an `ImageReader`. A file that is missing or cannot be opened raises an `OSError`
+    instead.
+
+    See Also
+    --------
+    skcnn.ImageReader.find_errors : Find all files that cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skcnn import ImageReader
+    >>> from skcnn.exceptions import ImageFileError
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "upload")
+    ...     _ = path.write_text("no image")
+    ...     try:
+    ...         image = ImageReader().fit_transform([path])[0]
+    ...     except ImageFileError:
+    ...         print("refused")
+    refused
+    """
+
+
+class ImageTooLargeError(ImageFileError):
+    """The image in a file has more pixels than `max_pixels` of `ImageReader`.
+
+    The file is refused before it is decoded, because a small file can hold an image that fills the
+    memory.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_sample_images
+    >>> from skcnn import ImageReader
+    >>> from skcnn.exceptions import ImageTooLargeError
+    >>> reader = ImageReader(max_pixels=10_000)
+    >>> try:
+    ...     image = reader.fit_transform(load_sample_images().filenames)[0]
+    ... except ImageTooLargeError:
+    ...     print("too large")
+    too large
+    """
