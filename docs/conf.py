@@ -39,6 +39,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
+    "ignore_pattern": r"/(?!plot_)\w+\.py$",  # applications, which the user guide shows
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False builds without running them

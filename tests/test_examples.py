@@ -1,4 +1,7 @@
-"""The scripts of the gallery run from their download alone, as a script and as a notebook."""
+"""The scripts of the gallery run from their download alone, as a script and as a notebook.
+
+The folder "Scale and deploy" also has applications, which the gallery does not run.
+"""
 
 import ast
 import re
@@ -9,7 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCRIPTS = sorted((ROOT / "examples").rglob("*.py"))
+FILES = sorted((ROOT / "examples").rglob("*.py"))
+APPLICATIONS = [
+    path
+    for path in FILES
+    if path.parent.name == "08_scale_and_deploy" and not path.name.startswith("plot_")
+]
+SCRIPTS = [path for path in FILES if path not in APPLICATIONS]
 
 # Packages whose distribution has another name than the module.
 DISTRIBUTIONS = {
@@ -51,18 +60,19 @@ def names(source):
     )
 
 
-@pytest.fixture(scope="module")
-def declared():
-    """Return the distributions that the examples may import: those of the package and of extras."""
+def declared(*extras):
+    """Return the distributions that the package and some of its extras require."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    requirements = [
-        *project["dependencies"],
-        *extras["plot"],
-        *extras["imbalance"],
-        *extras["conformal"],
-    ]
+    requirements = project["dependencies"].copy()
+    for extra in extras:
+        requirements += project["optional-dependencies"][extra]
     return {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in requirements}
+
+
+def required(source):
+    """Return the distributions of the packages that a script imports."""
+    packages = imported_packages(source) - {*sys.stdlib_module_names, "skcnn"}
+    return {DISTRIBUTIONS.get(name, name) for name in packages}
 
 
 def test_every_file_is_an_example():
@@ -72,10 +82,9 @@ def test_every_file_is_an_example():
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 class TestScript:
-    def test_imports_only_what_is_installed(self, script, declared):
+    def test_imports_only_what_is_installed(self, script):
         for source in code_of(script):
-            packages = imported_packages(source) - {*sys.stdlib_module_names, "skcnn"}
-            assert {DISTRIBUTIONS.get(name, name) for name in packages} <= declared
+            assert required(source) <= declared("plot", "imbalance", "conformal", "optuna")
 
     def test_uses_nothing_that_a_notebook_lacks(self, script):
         for source in code_of(script):
@@ -91,6 +100,17 @@ class TestScript:
     def test_has_a_title(self, script):
         title, underline = ast.get_docstring(ast.parse(script.read_text("utf-8"))).splitlines()[:2]
         assert underline == len(title) * "="
+
+
+@pytest.mark.parametrize("application", APPLICATIONS, ids=lambda path: path.stem)
+class TestApplication:
+    def test_imports_only_what_is_installed(self, application):
+        assert required(application.read_text(encoding="utf-8")) <= declared(
+            "service", "dask", "ray", "remote"
+        )
+
+    def test_has_a_description(self, application):
+        assert ast.get_docstring(ast.parse(application.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(
