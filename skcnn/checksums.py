@@ -162,7 +162,7 @@ class _Checksum:
             return self.crc
         # joblib.load(mmap_mode=...) turns arrays into memory maps.
         kind = np.ndarray if isinstance(value, np.memmap) else type(value)
-        self._add(kind.__module__, kind.__name__)  # cloudpickle does not keep qualified names
+        self._add_name(kind)
         self.open[id(value)] = len(self.open)
         self._add_contents(value)
         del self.open[id(value)]
@@ -170,6 +170,12 @@ class _Checksum:
 
     def _add(self, *texts):
         self.crc = zlib.crc32(repr(texts).encode("utf-8", "surrogatepass"), self.crc)
+
+    def _add_name(self, value):
+        # A process that multiprocessing spawns gives the module __main__ another name, and
+        # cloudpickle does not keep qualified names.
+        module = "__main__" if value.__module__ == "__mp_main__" else value.__module__
+        self._add(module, value.__name__)
 
     def _add_all(self, values):
         values = list(values)
@@ -198,7 +204,7 @@ class _Checksum:
         elif isinstance(value, (np.dtype, PurePath)):
             self._add(str(value))
         elif isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
-            self._add(value.__module__, value.__name__)
+            self._add_name(value)
         else:
             self._add_object(value)
 

@@ -179,3 +179,11 @@ def test_checksum_of_integers_of_thousands_of_digits():
 def test_checksum_of_an_array_does_not_depend_on_its_layout():
     array = np.arange(6.0).reshape(2, 3)
     assert checksum(array) == checksum(np.asfortranarray(array)) == checksum(array.T.copy().T)
+
+
+def test_the_main_module_of_a_spawned_process_is_the_same():
+    function = type("Function", (), {"__module__": "__main__"})
+    renamed = type("Function", (), {"__module__": "__mp_main__"})
+    other = type("Function", (), {"__module__": "other"})
+    assert checksum(function) == checksum(renamed) != checksum(other)
+    assert checksum(function()) == checksum(renamed())
