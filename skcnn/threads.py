@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +12,43 @@ from typing import Any
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import get_active_backend
+
+
+def in_parallel_worker() -> bool:
+    """Return whether this thread computes a task of a parallel computation.
+
+    Returns
+    -------
+    in_worker : bool
+        True in the worker processes and threads of joblib and of dask.
+    """
+    backend, _ = get_active_backend()
+    return bool(backend.nesting_level) or _dask_worker() is not None
+
+
+def cores_of_worker_process() -> int | None:
+    """Return the number of CPU cores of this process if it computes tasks of another process.
+
+    Returns
+    -------
+    n_cores : int or None
+        Number of threads of a worker of dask, and 1 in a worker process of joblib. None in all
+        other processes, also in their worker threads.
+    """
+    worker = _dask_worker()
+    if worker is not None:
+        return worker.state.nthreads
+    is_child = multiprocessing.parent_process() is not None
+    return 1 if is_child and in_parallel_worker() else None
+
+
+def _dask_worker() -> Any:
+    """Return the worker of dask that this thread belongs to, or None."""
+    distributed = sys.modules.get("distributed")  # imported in every worker
+    try:
+        return distributed.get_worker() if distributed is not None else None
+    except (AttributeError, ValueError):  # not imported completely, or not in a task
+        return None
 
 
 def count_threads(n_jobs: int | str | None) -> int:
@@ -28,8 +67,7 @@ def count_threads(n_jobs: int | str | None) -> int:
         Number of threads.
     """
     if n_jobs == "auto":
-        backend, _ = get_active_backend()
-        return 1 if backend.nesting_level else cpu_count()
+        return 1 if in_parallel_worker() else cpu_count()
     return effective_n_jobs(n_jobs)
 
 

@@ -1,21 +1,28 @@
-"""Number of threads of PyTorch: one for small networks."""
+"""Number of threads of PyTorch: one for small networks, and for workers that share the cores."""
 
 from __future__ import annotations
 
 import ctypes
-from contextlib import contextmanager
+import math
+import os
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 import torch
 
+from skcnn.locks import ProcessLock
 from skcnn.networks import NETWORKS
 from skcnn.networks.summary import OperationCounter
 from skcnn.settings import use_one_thread_after_fork
+from skcnn.threads import cores_of_worker_process, in_parallel_worker
 from skcnn.training.forks import computing
 
 # Multiply-adds of the forward pass of a batch. Below this number, a second thread saves less than
 # 10% of a measured training step, and multiplies its time if another process uses the same cores.
 SMALL_WORK = 1_500_000
+
+_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # loky, dask and ray set the first in workers
+_turn = ProcessLock()  # of the worker thread that computes with several threads
 
 _counts: dict[str, float] = {}  # multiply-adds of networks that were built before in this process
 
@@ -25,7 +32,12 @@ def compute_threads(work):
     """Compute with one thread in the context if the work is small.
 
     Otherwise the number of threads that the user has set is used. The number of threads of other
-    Python threads does not change.
+    Python threads does not change. Workers of a parallel computation together use at most the
+    cores:
+
+    * A worker process uses the number of threads that its environment sets, as most backends do.
+      If it sets none, a worker of dask uses as many as it has itself, and any other uses one.
+    * Worker threads of one process compute one after the other if they use several threads.
 
     Parameters
     ----------
@@ -37,15 +49,25 @@ def compute_threads(work):
     None
     """
     use_one_thread_after_fork()
-    n_threads = torch.get_num_threads()
-    if work >= SMALL_WORK or n_threads == 1:
-        yield
-        return
-    restore = _set_threads_of_this_thread(1)
-    try:
-        yield
-    finally:
-        restore()
+    before = torch.get_num_threads()
+    n_threads = 1 if work < SMALL_WORK else min(before, _most_threads())
+    turn = _turn.held() if n_threads > 1 and in_parallel_worker() else nullcontext()
+    with turn:
+        if n_threads == before:
+            yield
+            return
+        restore = _set_threads_of_this_thread(n_threads)
+        try:
+            yield
+        finally:
+            restore()
+
+
+def _most_threads():
+    """Return the number of cores of a worker process if its environment does not set it."""
+    if any(name in os.environ for name in _VARIABLES):
+        return math.inf
+    return cores_of_worker_process() or math.inf
 
 
 def multiply_adds(spec, module):

@@ -10,6 +10,7 @@ import torch
 
 from skcnn.locks import ProcessLock
 from skcnn.settings import use_one_thread_after_fork
+from skcnn.training.worker_devices import default_cuda_device
 
 # The random number generators of torch are global, so fits in several threads take turns.
 _SEED_LOCK = ProcessLock()
@@ -22,6 +23,7 @@ def resolve_device(device):
     ----------
     device : str or torch.device
         "auto" is a CUDA device if there is one, else Apple's "mps" if there is one, else the CPU.
+        Each worker process of a parallel computation uses one of several CUDA devices.
 
     Returns
     -------
@@ -216,5 +218,5 @@ def _has_depthwise(module):
 
 def _best_device():
     if torch.cuda.is_available():
-        return "cuda"
+        return default_cuda_device()
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,133 @@
+"""Searches with several workers: numbers of threads, progress, caches and memory."""
+
+import os
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
+
+from skcnn import CNNClassifier
+from skcnn import threads as threads_module
+from skcnn.threads import cores_of_worker_process, count_threads, in_parallel_worker
+from skcnn.training import compute_threads as module
+from skcnn.training.compute_threads import SMALL_WORK, compute_threads
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+LABELS = np.arange(40) % 2
+LARGE = {"channels": (32, 32), "max_epochs": 1, "batch_size": 16, "random_state": 0}
+GRID = {"learning_rate": [1e-3, 1e-2]}
+
+
+class RecordThreads(Callback):
+    """Write the number of threads of PyTorch to a file of each thread."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_epoch_end(self, net, **kwargs):
+        assert net.multiply_adds * net.batch_size > SMALL_WORK
+        path = self.folder / f"{os.getpid()}-{threading.get_ident()}"
+        path.write_text(f"{torch.get_num_threads()}", encoding="utf-8")
+
+
+@pytest.fixture
+def own_threads(monkeypatch):
+    """Let this process use two threads, as it does on two cores."""
+    for name in joblib.parallel.ParallelBackendBase.MAX_NUM_THREADS_VARS:
+        monkeypatch.delenv(name, raising=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        ("sequential", 2),
+        ("threading", 2),  # fits take turns
+        ("multiprocessing", 1),
+        ("loky", 1),
+    ],
+)
+def test_workers_use_no_more_threads_than_cores(
+    own_threads, monkeypatch, tmp_path, backend, expected
+):
+    monkeypatch.setattr(joblib._parallel_backends, "cpu_count", lambda: 2)
+    cnn = CNNClassifier(**LARGE, callbacks=[RecordThreads(tmp_path)])
+    with joblib.parallel_config(backend, n_jobs=2):
+        GridSearchCV(cnn, GRID, cv=2, refit=False, error_score="raise").fit(IMAGES, LABELS)
+    found = {path.name: int(path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()}
+    assert set(found.values()) == {expected}
+    n_processes = len({name.split("-")[0] for name in found})
+    assert n_processes * expected <= 2
+    assert torch.get_num_threads() == 2
+
+
+def test_cores_of_worker_processes(monkeypatch):
+    parallel = joblib.Parallel(n_jobs=2, backend="multiprocessing")
+    tasks = [joblib.delayed(cores_of_worker_process)() for _ in range(2)]
+    assert parallel(tasks) == [1, 1]
+    parallel = joblib.Parallel(n_jobs=2, backend="threading")
+    tasks = [joblib.delayed(cores_of_worker_process)() for _ in range(2)]
+    assert parallel(tasks) == [None, None]
+    assert cores_of_worker_process() is None
+
+
+def test_a_worker_of_dask_has_its_own_number_of_threads(own_threads, monkeypatch):
+    worker = type("Worker", (), {"state": type("State", (), {"nthreads": 3})})
+    monkeypatch.setattr(threads_module, "_dask_worker", lambda: worker)
+    assert in_parallel_worker()
+    assert cores_of_worker_process() == 3
+    assert count_threads("auto") == 1
+    torch.set_num_threads(8)
+    with compute_threads(float("inf")):
+        assert torch.get_num_threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")  # set by the user or by dask
+    with compute_threads(float("inf")):
+        assert torch.get_num_threads() == 8
+
+
+def test_a_spawned_worker_has_one_thread(own_threads, monkeypatch):
+    monkeypatch.setattr(module, "cores_of_worker_process", lambda: 1)
+    with compute_threads(float("inf")):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(("work", "most"), [(float("inf"), 1), (0, 3)])
+def test_worker_threads_with_large_networks_take_turns(own_threads, work, most):
+    running, counts, lock = [], [], threading.Lock()
+
+    def compute(task):
+        torch.set_num_threads(2)
+        with compute_threads(work):
+            with lock:
+                running.append(task)
+                counts.append(len(running))
+            time.sleep(0.05)
+            running.remove(task)
+
+    joblib.Parallel(3, backend="threading")(joblib.delayed(compute)(task) for task in range(6))
+    assert max(counts) <= most
+    assert most == 1 or max(counts) > 1
+
+
+def test_other_threads_do_not_wait(own_threads):
+    barrier = threading.Barrier(2, timeout=10)
+
+    def compute():
+        with compute_threads(float("inf")):
+            barrier.wait()
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    compute()
+    thread.join()
+    assert not barrier.broken
