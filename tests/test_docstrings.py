@@ -20,6 +20,7 @@ from torch import nn
 import skcnn
 
 SUBPACKAGES = ["networks", "datasets", "inspection", "robustness", "imbalance", "quality", "export"]
+SUBPACKAGES += ["training"]
 
 # numpydoc's own checks: sections, summary, parameters (missing, unknown, order, type, description)
 NUMPYDOC_CHECKS = {"GL03", "GL05", "GL06", "GL07", "GL08", "GL10", "SS01", "SS02", "SS03", "SS05"}

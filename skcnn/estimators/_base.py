@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_consistent_length, check_random_state, get_tags
 
 from skcnn.checksums import ChecksumMixin
-from skcnn.estimators._callbacks import check_callbacks
+from skcnn.estimators._callbacks import check_callbacks, check_checkpoints
 from skcnn.estimators._checks import check_same_network
 from skcnn.estimators._saving import warn_about_main
 from skcnn.estimators._training import NetworkTraining
@@ -158,6 +158,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
         """Return checked images, encoded targets and the weights of the losses."""
         check_arguments(y=y, sample_weight=sample_weight, classes=classes)
         check_callbacks(self.callbacks, self.schedule if source == "fit" else None)
+        check_checkpoints(self.callbacks, self.random_state, source)
         if y is None and get_tags(self).target_tags.required:
             raise ValueError(
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from sklearn.callback import FitCallback
 from skorch.callbacks import Callback, LRScheduler
 
+from skcnn.training.checkpoint import is_checkpoint
+
 
 def check_callbacks(callbacks, schedule):
     """Raise an error if an element of `callbacks` is not a callback, or conflicts with another.
@@ -50,6 +52,40 @@ def check_callbacks(callbacks, schedule):
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise ValueError(f"callbacks contains the name {repeated[0]!r} twice: use unique names")
+
+
+def check_checkpoints(callbacks, random_state, source):
+    """Raise an error if a `TrainingCheckpoint` cannot continue the training.
+
+    Parameters
+    ----------
+    callbacks : sequence or None
+        Parameter `callbacks` of an estimator.
+    random_state : int, RandomState instance or None
+        Its parameter `random_state`.
+    source : {"fit", "partial_fit"}
+        Method that trains.
+
+    Raises
+    ------
+    ValueError
+        If there are several, there is no seed, or the method is `partial_fit`.
+    """
+    n_checkpoints = sum(map(is_checkpoint, callbacks or []))
+    if n_checkpoints > 1:
+        raise ValueError(
+            f"callbacks contains {n_checkpoints} instances of TrainingCheckpoint: pass one"
+        )
+    if n_checkpoints and random_state is None:
+        raise ValueError(
+            "TrainingCheckpoint needs the same seed when the training continues, but "
+            "random_state=None draws another one in each fit: use an integer random_state"
+        )
+    if n_checkpoints and source == "partial_fit":
+        raise ValueError(
+            "partial_fit makes one pass and does not continue from a TrainingCheckpoint: call fit, "
+            "or remove it from callbacks"
+        )
 
 
 def _check_callback(callback):

@@ -8,6 +8,7 @@ import torch
 from skorch.callbacks import Callback
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skcnn.training.checkpoint import is_checkpoint
 from skcnn.training.interrupts import StopTraining
 from skcnn.training.schedules import SCHEDULES
 
@@ -23,7 +24,7 @@ class Schedule(Callback):
     schedule : str
         Name in `SCHEDULES`.
     n_batches : int
-        Number of batches of the training. It may change during the training.
+        Number of batches of the training. Early stopping reduces the attribute `n_batches_`.
     """
 
     def __init__(self, schedule, n_batches):
@@ -31,12 +32,12 @@ class Schedule(Callback):
         self.n_batches = n_batches
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
-        self.batch_ = 0
+        self.batch_, self.n_batches_ = 0, self.n_batches
         self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
         self._set_learning_rates(net)
 
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
-        self._set_learning_rates(net)  # `n_batches` may have changed
+        self._set_learning_rates(net)  # `n_batches_` may have changed
 
     def on_batch_end(self, net, training=False, **kwargs):  # noqa: D102
         if training:
@@ -44,7 +45,7 @@ class Schedule(Callback):
             self._set_learning_rates(net)
 
     def _set_learning_rates(self, net):
-        factor = SCHEDULES[self.schedule](self.batch_ / self.n_batches)
+        factor = SCHEDULES[self.schedule](self.batch_ / self.n_batches_)
         for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
             group["lr"] = rate * factor
 
@@ -72,7 +73,8 @@ def shallow_copies(callbacks):
     """Return shallow copies of callbacks, which share the objects that the callbacks refer to.
 
     With deep copies, a callback would report to a copy of its trial or of its log. A callback that
-    refers to another of the callbacks, as `skorch.callbacks.LoadInitState` does, gets its copy.
+    refers to another of the callbacks, as `skorch.callbacks.LoadInitState` does, gets its copy. A
+    `TrainingCheckpoint` comes last, so that it stores the states of the others.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ def shallow_copies(callbacks):
     copies : list
         Copies, with the same names.
     """
-    items = list(callbacks)
+    items = sorted(callbacks, key=is_checkpoint)
     originals = [item if isinstance(item, Callback) else item[1] for item in items]
     copies = {id(callback): copy.copy(callback) for callback in originals}
     for callback in copies.values():
@@ -118,18 +120,18 @@ class Lookahead(Callback):
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
         # Weights that are not trained, such as those of the whitening, are not averaged.
-        self.batch_ = 0
-        self.params_ = [param for param in net.module_.parameters() if param.requires_grad]
-        self.means_ = [param.detach().clone() for param in self.params_]
+        self.batch_, self.n_batches_ = 0, self.n_batches
+        self._params = [param for param in net.module_.parameters() if param.requires_grad]
+        self.means_ = [param.detach().clone() for param in self._params]
 
     @torch.no_grad()
     def on_batch_end(self, net, training=False, **kwargs):  # noqa: D102
         self.batch_ += training
         if not training or self.batch_ % self.n_steps:
             return
-        momentum = self.momentum * (self.batch_ / self.n_batches) ** 3
+        momentum = self.momentum * (self.batch_ / self.n_batches_) ** 3
         with net.lock.step():
-            for mean, param in zip(self.means_, self.params_, strict=True):
+            for mean, param in zip(self.means_, self._params, strict=True):
                 mean.lerp_(param, 1 - momentum)
                 param.copy_(mean)
 
@@ -206,7 +208,7 @@ class RestoreBest(Callback):
     patience : int
         Number of epochs without improvement.
     scheduled : sequence of Callback, default=()
-        Callbacks with an attribute `n_batches`, such as `Schedule`, which is reduced when the
+        Callbacks with an attribute `n_batches_`, such as `Schedule`, which is reduced when the
         training skips to the last quarter. Empty if there is no schedule.
     """
 
@@ -215,7 +217,7 @@ class RestoreBest(Callback):
         self.scheduled = scheduled
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
-        self.best_ = self.best_record_ = self.best_weights_ = None
+        self.best_ = self.best_row_ = self.best_weights_ = None
         self.n_without_improvement_ = 0
         self.in_last_quarter_ = self.shortened_ = False
 
@@ -231,7 +233,7 @@ class RestoreBest(Callback):
         if self.best_ is None or merit > self.best_:
             self.n_without_improvement_ = 0
         if self.best_ is None or merit >= self.best_:
-            self.best_, self.best_record_ = merit, record
+            self.best_, self.best_row_ = merit, len(net.history) - 1
             self.best_weights_ = copy.deepcopy(net.module_.state_dict())
         if self.shortened_ and n_done == n_epochs:
             raise StopTraining
@@ -242,7 +244,7 @@ class RestoreBest(Callback):
 
     def on_train_end(self, net, **kwargs):  # noqa: D102
         if self.best_weights_ is not None:
-            self.best_record_["restored"] = True
+            net.history[self.best_row_]["restored"] = True
             with net.lock.step():
                 net.module_.load_state_dict(self.best_weights_)
 
@@ -250,5 +252,5 @@ class RestoreBest(Callback):
         self.in_last_quarter_ = self.shortened_ = True
         n_shortened = min(n_epochs, n_done + max(1, n_done // 3))
         for callback in self.scheduled:
-            callback.n_batches = callback.n_batches * n_shortened // n_epochs
+            callback.n_batches_ = callback.n_batches_ * n_shortened // n_epochs
         net.shorten_training(n_shortened)

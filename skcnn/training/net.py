@@ -15,6 +15,7 @@ from skcnn.checksums import loading, verified, with_checksum
 from skcnn.networks.inference import prediction_function
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides, shallow_copies
+from skcnn.training.checkpoint import epochs_left
 from skcnn.training.compute_threads import compute_threads
 from skcnn.training.device import autocast
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
@@ -186,7 +187,7 @@ class ImageNeuralNet(NeuralNet):
         self._set_training(True)  # also sets layers whose mode differs from the module's
         try:
             with self._interrupts.watch_sigint():
-                super().fit_loop(X, y, epochs, **fit_params)
+                super().fit_loop(X, y, epochs_left(self, X), **fit_params)
         except StopTraining:
             if "dur" not in self.history[-1]:  # the epoch was not completed
                 del self.history[-1]

@@ -25,11 +25,11 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
 
     def on_train_begin(self, net, **kwargs):  # noqa: D102
         self.n_epochs_before_ = len(net.history)
-        self.ends_ = []
+        self.ends_, self.n_printed_ = [], 0  # a checkpoint may add epochs that are not printed
 
     def on_train_end(self, net, **kwargs):  # noqa: D102
         # If a callback stops the training, on_epoch_end of the later callbacks is not called.
-        if len(net.history) - self.n_epochs_before_ > len(self.ends_):
+        if len(net.history) - self.n_epochs_before_ > self.n_printed_:
             self._print(net, ended=True)
 
     def on_epoch_end(self, net, **kwargs):  # noqa: D102
@@ -39,14 +39,15 @@ class PrintEpochs(PrintLog):  # skorch calls instances of PrintLog after all oth
         self.ends_.append(time.monotonic())
         record = net.history[-1]
         n_done, n_epochs = len(net.history) - self.n_epochs_before_, net.progress.n_epochs
+        self.n_printed_ = n_done
         parts = [
             f"{name.replace('_', ' ')} {format_value(name, record[name])}"
             for name in (*_NAMES, *_further_names(record))
             if name in record
         ]
         parts.append(format_seconds(record["dur"]))
-        if 1 < n_done < n_epochs and not ended:
-            per_epoch = (self.ends_[-1] - self.ends_[0]) / (n_done - 1)
+        if len(self.ends_) > 1 and n_done < n_epochs and not ended:
+            per_epoch = (self.ends_[-1] - self.ends_[0]) / (len(self.ends_) - 1)
             about = "at most about" if net.options.early_stopping else "about"
             parts.append(f"{about} {format_seconds(per_epoch * (n_epochs - n_done))} left")
         print_line(f"{net.epoch_name} {n_done} of {n_epochs}: {', '.join(parts)}")

@@ -1,0 +1,344 @@
+"""TrainingCheckpoint: save the state of a training, and continue from it after an interruption."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from skorch.callbacks import Callback, PrintLog
+
+from skcnn.checksums import checksum
+from skcnn.training.checkpoint_files import is_plain, read_state, write_state
+from skcnn.training.loader import ImageDataset
+from skcnn.training.progress_log import print_line
+from skcnn.training.state import load_optimizer
+
+_FORMAT = 1
+_N_COMPARED = 16  # images
+_TOLERANCE = 1e-3  # of their values, which can differ a little on another machine
+_NOT_STORED = ("y_trues_", "y_preds_")  # predictions of the last epoch, of skorch's EpochScoring
+
+
+class TrainingCheckpoint(Callback):
+    """Save the state of a training after every epoch, and continue from it when `fit` is repeated.
+
+    Pass it to the parameter `callbacks` of an estimator. If the training is interrupted, by Ctrl-C,
+    by the end of the process or of the machine, start the same program again: `fit` loads the file,
+    and trains only the remaining epochs. The result is that of an uninterrupted training, bit for
+    bit on the same machine with the same number of threads. If the training in the file is
+    complete, `fit` loads the result and returns.
+
+    Parameters
+    ----------
+    path : str or path-like
+        File of the checkpoint, in the format of safetensors. It contains plain data and tensors,
+        and no pickle. Its folder is created if necessary. Use one file for each training. Remove
+        the file to train from the beginning.
+    every : int, default=1
+        Number of epochs after which the file is written again.
+
+    Raises
+    ------
+    ValueError
+        If `every` is smaller than 1. `fit` raises it if the file is damaged, or belongs to a
+        training with other parameters or data: the parameters of the estimator, the network, the
+        targets, the weights, the number and the size of the images, and 16 of the images are
+        compared.
+
+    See Also
+    --------
+    skorch.callbacks.Checkpoint : Save the weights of the best epoch.
+
+    Notes
+    -----
+    The file contains the weights, the state of the optimizer, the history, the states of the random
+    number generators of PyTorch, and of all callbacks the attributes that end with an underscore
+    and consist of numbers, strings and tensors. Objects with a `state_dict`, such as the schedulers
+    of `torch.optim.lr_scheduler`, are stored too. The file is written under another name and then
+    renamed, so that it is complete if the process ends at any time.
+
+    The seeds must be the same when the program is started again: `random_state` must be an integer
+    for the estimator, and for the other random steps of a pipeline, such as `ImageAugmenter`.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import CNNClassifier
+    >>> from skcnn.training import TrainingCheckpoint
+    >>> images, y = load_digits().images, load_digits().target
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     checkpoint = TrainingCheckpoint(os.path.join(folder, "training.safetensors"))
+    ...     cnn = CNNClassifier(max_epochs=2, callbacks=[checkpoint], random_state=0)
+    ...     first = cnn.fit(images, y).predict_proba(images)
+    ...     again = cnn.fit(images, y).predict_proba(images)  # loads the result
+    >>> bool((again == first).all())
+    True
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, every: int = 1):
+        if every < 1:
+            raise ValueError(f"every={every} of TrainingCheckpoint must be an integer from 1 on")
+        self.path = path
+        self.every = every
+
+    def on_train_begin(self, net, **kwargs):
+        """Create the folder of the file.
+
+        Parameters
+        ----------
+        net : ImageNeuralNet
+            Net being trained.
+        **kwargs : dict
+            Not used.
+        """
+        self._file().parent.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Write the file.
+
+        Parameters
+        ----------
+        net : ImageNeuralNet
+            Net being trained.
+        **kwargs : dict
+            Not used.
+        """
+        if (net.progress.epoch + 1) % self.every == 0:
+            self._write(net, finished=False)
+
+    def on_train_end(self, net, **kwargs):
+        """Write the file of a complete training.
+
+        Parameters
+        ----------
+        net : ImageNeuralNet
+            Net being trained.
+        **kwargs : dict
+            Not used.
+        """
+        self._write(net, finished=True)
+
+    def load(self, net, dataset, valid):
+        """Load the state of the training, if there is a file.
+
+        Parameters
+        ----------
+        net : ImageNeuralNet
+            Net at the beginning of its training, whose callbacks have been told so.
+        dataset : ImageDataset
+            Training data.
+        valid : ImageDataset or None
+            Validation data.
+
+        Returns
+        -------
+        n_done : int
+            Number of epochs of this training that the file contains; all epochs if the training
+            is complete.
+        """
+        self._description = _describe_training(net, dataset, valid)
+        path = self._file()
+        if not path.exists():
+            return 0
+        state = read_state(path, torch.device(net.device))
+        _check_same(state, self._description, str(self.path))
+        n_epochs = net.progress.n_epochs
+        n_before = len(net.history)
+        self._restore(net, state)
+        n_done = len(net.history) - n_before
+        if net.verbose:
+            print_line(f"{n_done} of {n_epochs} epochs were loaded from {str(self.path)!r}")
+        return n_epochs if state["finished"] else n_done
+
+    def _write(self, net, *, finished):
+        state = {
+            "format": _FORMAT,
+            "description": self._description,
+            "finished": finished,
+            "n_epochs": net.progress.n_epochs,
+            "history": [dict(record) for record in net.history],
+            "module": dict(net.module_.state_dict()),
+            "optimizer": net.optimizer_.state_dict(),
+            "callbacks": {name: _attributes(callback) for name, callback in _stateful(net)},
+            "random": _random_states(torch.device(net.device)),
+        }
+        write_state(self._file(), state)
+
+    def _restore(self, net, state):
+        try:
+            net.module_.load_state_dict(state["module"])
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights in the checkpoint {str(self.path)!r} do not fit the network: its "
+                f"class or the function that builds it has changed ({error})"
+            ) from error
+        load_optimizer(net.optimizer_, state["optimizer"])
+        net.history.clear()
+        net.history.extend(state["history"])
+        net.shorten_training(state["n_epochs"])
+        for name, callback in _stateful(net):
+            _set_attributes(callback, state["callbacks"].get(name, {}))
+        _set_random_states(torch.device(net.device), state["random"])
+
+    def _file(self):
+        return Path(self.path).expanduser()
+
+
+def is_checkpoint(item):
+    """Return whether an item of the parameter `callbacks` is a `TrainingCheckpoint`.
+
+    Parameters
+    ----------
+    item : Callback or pair (str, Callback)
+        Callback, with or without a name.
+
+    Returns
+    -------
+    is_checkpoint : bool
+        Whether it is one.
+    """
+    return isinstance(item[1] if isinstance(item, (tuple, list)) else item, TrainingCheckpoint)
+
+
+def epochs_left(net, dataset):
+    """Return the number of epochs to train, and load the state of a checkpoint if there is one.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Net at the beginning of its training.
+    dataset : ImageDataset
+        Training data.
+
+    Returns
+    -------
+    n_left : int
+        Number of epochs; 0 if the training in the checkpoint is complete.
+    """
+    n_epochs = net.progress.n_epochs
+    for _, callback in net.callbacks_:
+        if isinstance(callback, TrainingCheckpoint):
+            _, valid = net.get_split_datasets(dataset)
+            return n_epochs - callback.load(net, dataset, valid)
+    return n_epochs
+
+
+def _stateful(net):
+    """Return the pairs of names and callbacks whose state is stored."""
+    return [pair for pair in net.callbacks_ if not isinstance(pair[1], PrintLog)]
+
+
+def _attributes(callback):
+    """Return the attributes of a callback that are stored."""
+    found = {}
+    for name, value in vars(callback).items():
+        if name.endswith("_") and name not in _NOT_STORED:
+            if hasattr(value, "load_state_dict") and not isinstance(value, type):
+                found[name] = value.state_dict()
+            elif is_plain(value):
+                found[name] = value
+    return found
+
+
+def _set_attributes(callback, attributes):
+    for name, value in attributes.items():
+        present = getattr(callback, name, None)
+        if hasattr(present, "load_state_dict"):
+            present.load_state_dict(value)
+        else:
+            setattr(callback, name, value)
+
+
+def _random_states(device):
+    """Return the states of the random number generators of PyTorch."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    elif device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def _set_random_states(device, states):
+    torch.set_rng_state(states["cpu"].cpu())
+    if device.type == "cuda" and "cuda" in states:
+        torch.cuda.set_rng_state(states["cuda"].cpu(), device)
+    elif device.type == "mps" and "mps" in states:
+        torch.mps.set_rng_state(states["mps"].cpu())
+
+
+# ------------------------------------------------------------------------------------------------
+# What a training consists of
+
+
+def _describe_training(net, dataset, valid):
+    """Return all that must be the same when a training continues, by names for messages."""
+    name = net.spec.name if net.spec else type(net.module_)
+    network = {**vars(net.spec or net.module_), "name": getattr(name, "__qualname__", name)}
+    if net.spec is None:
+        network = {"name": network["name"]}
+    options = {name: value for name, value in vars(net.options).items() if name != "verbose"}
+    return {
+        "network": repr(network),
+        **{name: repr(value) for name, value in options.items()},
+        "number of epochs before this fit": repr(len(net.history)),
+        "seed drawn from random_state": repr(net.seed),
+        **_describe_data(dataset, "X", "y"),
+        **_describe_data(valid, "X_val", "y_val"),
+    }
+
+
+def _describe_data(dataset, X, y):
+    """Return the shape, checksums of targets and weights, and some images of a dataset."""
+    if dataset is None:
+        return {f"shape of {X}": "None"}
+    rows = np.arange(len(dataset)) if dataset.rows is None else dataset.rows
+    some = np.unique(np.linspace(0, len(rows) - 1, _N_COMPARED).astype(int))
+    images = ImageDataset(dataset.images, rows=rows).batch(some).images.flatten(1).double()
+    weights = dataset.weights
+    return {
+        f"shape of {X}": repr((len(rows), *dataset.images.shape[1:])),
+        f"values of {y}": checksum(dataset.targets()),
+        f"weights of {X}": None if weights is None else checksum(weights[rows]),
+        f"images of {X}": {"norms": images.norm(dim=1), "projections": _project(images)},
+    }
+
+
+def _project(images):
+    """Return one number per image, which differs for different images."""
+    direction = np.random.default_rng(0).standard_normal(images.shape[1])
+    return images @ torch.from_numpy(direction)
+
+
+def _check_same(state, description, path):
+    """Raise an error that names the first difference of two trainings."""
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        raise ValueError(
+            f"the checkpoint {path!r} has another format: it was written by another version of "
+            "skcnn, or not by TrainingCheckpoint; remove it to train from the beginning"
+        )
+    saved = state["description"]
+    for name, value in description.items():
+        before = saved.get(name)
+        if _equal(before, value):
+            continue
+        difference = f"the {name} differ from those of this fit"
+        if isinstance(value, str):
+            difference = f"its {name} is {before}, and that of this fit is {value}"
+        raise ValueError(
+            f"the checkpoint {path!r} belongs to another training: {difference}. Use the same "
+            "parameters and data, with an integer random_state in every random step, to continue; "
+            "remove the file, or pass another path, to train from the beginning"
+        )
+
+
+def _equal(before, value):
+    """Return whether two items of a description are the same, for images almost the same."""
+    if not isinstance(value, dict) or not isinstance(before, dict):
+        return before == value
+    names = ("norms", "projections")
+    differences = [(before[name].cpu() - value[name]).abs() for name in names]
+    return all(bool((part <= _TOLERANCE * value["norms"]).all()) for part in differences)
