@@ -8,6 +8,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from skcnn.remote_files import RemotePath, list_url
+
 EXTENSIONS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 # Names of files and folders that operating systems, network drives and tools create, in lower case.
@@ -93,19 +95,25 @@ def list_folder(folder):
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or RemotePath
         The folder.
 
     Returns
     -------
-    folders, files, links : list of Path
-        Entries, without hidden ones and those that systems create.
+    folders, files, links : list of Path or RemotePath
+        Entries, without hidden ones and those that systems create. A URL has no links.
 
     Raises
     ------
     PermissionError
         If there is no permission to read the folder.
     """
+    if isinstance(folder, RemotePath):
+        folders, files = (
+            [entry for entry in entries if not is_system_name(entry.name)]
+            for entries in list_url(folder)
+        )
+        return folders, files, []
     folders, files, links = [], [], []
     try:
         with os.scandir(folder) as entries:

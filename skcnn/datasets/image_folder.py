@@ -18,6 +18,7 @@ from skcnn.datasets._folder_contents import (
     is_image,
     list_folder,
 )
+from skcnn.remote_files import RemotePath, is_url
 
 
 @validate_params(
@@ -45,7 +46,8 @@ def load_image_folder(
     Parameters
     ----------
     root : str or path-like
-        The folder. A leading ``~`` is the user's home folder.
+        The folder. A leading ``~`` is the user's home folder. A str such as "s3://bucket/photos" is
+        the URL of a folder, which fsspec reads.
     shuffle : bool, default=True
         Whether to shuffle the images, as `sklearn.datasets.load_files` does. False sorts them by
         class and file name. Then functions that take consecutive images, such as ``KFold(5)`` and
@@ -61,7 +63,7 @@ def load_image_folder(
         A dictionary-like object with the attributes
 
         data : object array of shape (n_images,)
-            Paths of the files as `str`.
+            Paths of the files as `str`, or their URLs.
         target : str array of shape (n_images,)
             Class name of each image, which is the name of its folder.
         target_names : str array of shape (n_classes,)
@@ -77,6 +79,8 @@ def load_image_folder(
         If there is no permission to read the folder or the folder of a class.
     ValueError
         If the folder has no sub-folders, or a sub-folder has no images.
+    ImportError
+        If `root` is a URL and a package that reads it is not installed.
 
     Warns
     -----
@@ -137,6 +141,8 @@ def load_image_folder(
 
 def _existing_folder(given):
     """Return the path of a folder, or raise an error that says why it cannot be loaded."""
+    if is_url(given):
+        return RemotePath(given)
     name = os.path.expanduser(given)
     root = Path(name)
     try:

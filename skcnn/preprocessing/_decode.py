@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 from PIL import Image
@@ -26,8 +27,10 @@ from skcnn.pillow_images import (
 )
 from skcnn.preprocessing._paths import find_problem
 from skcnn.preprocessing._tiff import DeepTiff, is_tiff
+from skcnn.remote_files import is_url, read_url
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
+_N_HEADER_BYTES = 2**16  # of a file behind a URL that are read to check its header
 
 
 def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
@@ -36,7 +39,7 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     Parameters
     ----------
     path : str or Path
-        Image file.
+        Image file, or its URL.
     mode : {"RGB", "L", "I;16"}, default="RGB"
         Color mode of the result: see `ImageReader`.
     max_pixels : int or None, default=MAX_PIXELS
@@ -59,8 +62,8 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
         If it has too many pixels.
     """
 
-    def read():
-        decoded = _decode(path, max_pixels, count_frames=report_frames is not None)
+    def read(file):
+        decoded = _decode(file, max_pixels, count_frames=report_frames is not None)
         return np.ascontiguousarray(to_mode(decoded.pixels, mode)), decoded.n_frames
 
     pixels, n_frames = _read_with_named_errors(path, read)
@@ -108,7 +111,7 @@ def decode_file(path, max_pixels=MAX_PIXELS):
     OSError, ValueError
         As `read_image`.
     """
-    return _read_with_named_errors(path, lambda: _decode(path, max_pixels, count_frames=True))
+    return _read_with_named_errors(path, lambda file: _decode(file, max_pixels, count_frames=True))
 
 
 def format_of_file(path):
@@ -143,22 +146,41 @@ def check_image(path, max_pixels=MAX_PIXELS):
     max_pixels : int or None, default=MAX_PIXELS
         Maximum number of pixels.
     """
+    content = None
+    if is_url(path):
+        content = read_url(path, _N_HEADER_BYTES)
+        if len(content) == _N_HEADER_BYTES and not _has_header(content, max_pixels):
+            content = None  # the header is longer
+    _read_with_named_errors(path, lambda file: _open(file, max_pixels), content)
 
-    def check():
-        with open(path, "rb") as file:
-            _open(file, max_pixels)
 
-    _read_with_named_errors(path, check)
-
-
-def _read_with_named_errors(path, read):
-    """Return ``read()``, and replace its exceptions by errors that name the file."""
-    path = str(path)
-    error_type, _, problem = find_problem(path)
-    if error_type is not None:
-        raise error_type(f"the image file {path!r} {problem}")
+def _has_header(content, max_pixels):
+    """Return whether the first bytes of a file contain its header, or cannot be those of one."""
     try:
-        return read()
+        _open(BytesIO(content), max_pixels)
+    except UnreadableImageError:
+        return True
+    except MemoryError:
+        raise
+    except Exception:  # decoders raise many
+        return False
+    return True
+
+
+def _read_with_named_errors(path, read, content=None):
+    """Return ``read(file)``, and replace its exceptions by errors that name the file."""
+    path = str(path)
+    if is_url(path):
+        content = read_url(path) if content is None else content
+        if not content:
+            raise ImageFileError(f"the image file {path!r} is empty (0 bytes)")
+    else:
+        error_type, _, problem = find_problem(path)
+        if error_type is not None:
+            raise error_type(f"the image file {path!r} {problem}")
+    try:
+        with open(path, "rb") if content is None else BytesIO(content) as file:
+            return read(file)
     except TooManyPixelsError as error:
         raise ImageTooLargeError(f"the file {path!r} {error}") from error
     except UnreadableImageError as error:
@@ -187,15 +209,14 @@ def _read_with_named_errors(path, read):
         ) from error
 
 
-def _decode(path, max_pixels, *, count_frames):
-    """Return the contents of a file; its number of frames is 1 if not counted."""
-    with open(path, "rb") as file:
-        image, pixels = _open(file, max_pixels), None
-        if isinstance(image, DeepTiff) and (pixels := _pixels_of_tiff(image)) is None:
-            image = _open_in_pillow(file, max_pixels)
-        if pixels is None:
-            pixels = pixels_of(image, max_pixels)
-        return DecodedFile(pixels, image.format, _count_frames(image) if count_frames else 1)
+def _decode(file, max_pixels, *, count_frames):
+    """Return the contents of an open file; its number of frames is 1 if not counted."""
+    image, pixels = _open(file, max_pixels), None
+    if isinstance(image, DeepTiff) and (pixels := _pixels_of_tiff(image)) is None:
+        image = _open_in_pillow(file, max_pixels)
+    if pixels is None:
+        pixels = pixels_of(image, max_pixels)
+    return DecodedFile(pixels, image.format, _count_frames(image) if count_frames else 1)
 
 
 def _open(file, max_pixels):

@@ -9,6 +9,7 @@ import numpy as np
 
 from skcnn.exceptions import ImageFileError
 from skcnn.pillow_images import is_pillow_image
+from skcnn.remote_files import was_url
 
 
 def find_problem(path):
@@ -36,8 +37,9 @@ def find_problem(path):
         if os.path.islink(path):
             problem = f"is a broken link to {os.readlink(path)!r}"
             return FileNotFoundError, "missing", problem
-        if "://" in str(path):
-            return FileNotFoundError, "missing", "is a URL, not a file: download it first"
+        if was_url(str(path)):
+            problem = "does not exist: a URL must be a str, since a Path loses one of its slashes"
+            return FileNotFoundError, "missing", problem
         return FileNotFoundError, "missing", "does not exist"
     if stat.S_ISDIR(status.st_mode):
         return FileNotFoundError, "missing", "is a folder, not an image file"

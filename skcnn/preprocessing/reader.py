@@ -20,6 +20,7 @@ from skcnn.preprocessing._base import ImageTransformer
 from skcnn.preprocessing._decode import check_image, read_image
 from skcnn.preprocessing._image_files import ImageFiles
 from skcnn.preprocessing._paths import check_all_are_paths, find_problem, holds_text
+from skcnn.remote_files import file_system, is_url, join_url
 from skcnn.threads import count_threads
 
 
@@ -41,7 +42,8 @@ class ImageReader(ImageTransformer):
         as in ``skimage.color.rgba2rgb``.
     root : str or path-like, default=None
         Folder of relative paths; a leading ``~`` is the user's home folder. None is the working
-        folder. Absolute paths do not depend on it.
+        folder. It can be the URL of a folder, such as "s3://bucket/photos". Absolute paths and URLs
+        do not depend on it.
     max_pixels : int or None, default=120_000_000
         Maximum number of pixels (height x width) of an image. A larger file raises an error before
         it is decoded, because a small file can hold an image that fills the memory. Reading takes
@@ -71,9 +73,13 @@ class ImageReader(ImageTransformer):
     skcnn.exceptions.ImageTooLargeError
         An ImageFileError: reading an image raises it if it has more than `max_pixels`.
     FileNotFoundError
-        If a file does not exist. `transform` checks all of them.
+        If a file does not exist. `transform` checks all of them, except URLs.
     PermissionError
-        If there is no permission to read a file. `transform` checks all of them.
+        If there is no permission to read a file. `transform` checks all of them, except URLs.
+    OSError
+        If a URL cannot be read, after three attempts.
+    ImportError
+        If a package that reads a URL is not installed.
 
     See Also
     --------
@@ -85,6 +91,10 @@ class ImageReader(ImageTransformer):
     Paths may be a list, an array or a pandas Series of `str` or `pathlib.Path`, or a frame or array
     of one column. `transform` returns `LazyImages` of shape (n_images, None, None, 3) or (n_images,
     None, None) that hold only the paths.
+
+    A `str` such as "s3://bucket/photo.jpg" or "https://example.org/photo.jpg" is a URL, which
+    fsspec reads with the options in its own configuration. ``pip install "skcnn[remote]"`` installs
+    it.
 
     PNG files with 16 bits per color are read with 8 bits, as Pillow does.
 
@@ -234,8 +244,14 @@ class ImageReader(ImageTransformer):
                 f"ImageReader takes file paths (str or pathlib.Path), but X of shape {shape} holds "
                 f"{what}: remove the reader, or pass the paths of the files"
             )
+        paths = [str(path) for path in given]
         if self.root is None:
-            return [str(path) for path in given]
+            return paths
+        if is_url(self.root):
+            return [
+                path if is_url(path) or os.path.isabs(path) else join_url(self.root, path)
+                for path in paths
+            ]
         root = os.path.expanduser(self.root)
         error, _, problem = find_problem(root)
         if error is PermissionError:
@@ -245,10 +261,13 @@ class ImageReader(ImageTransformer):
                 f"root={str(self.root)!r} of ImageReader is not an existing folder: pass the "
                 "folder that the paths are relative to"
             )
-        return [os.path.join(root, path) for path in given]
+        return [path if is_url(path) else os.path.join(root, path) for path in paths]
 
     def _read(self, paths):
-        problems = [(path, *found) for path in paths if (found := find_problem(path))[0]]
+        for url in _one_of_each_scheme(paths):
+            file_system(url)  # raises an error if a package is missing
+        local = [path for path in paths if not is_url(path)]
+        problems = [(path, *found) for path in local if (found := find_problem(path))[0]]
         if problems:
             path, error, kind, problem = problems[0]
             n_same = sum(other[2] == kind for other in problems)
@@ -271,3 +290,8 @@ class ImageReader(ImageTransformer):
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = False
         return tags
+
+
+def _one_of_each_scheme(paths):
+    """Return one URL of each scheme among paths."""
+    return {path.partition("://")[0]: path for path in paths if is_url(path)}.values()

@@ -231,7 +231,7 @@ PROBLEMS = {
         ValueError,
         r"pipe.png' is a device or a pipe, not an image file \(unreadable files: 1",
     ),
-    "URL": (FileNotFoundError, r"'https://a/b.png' is a URL, not a file: download it first"),
+    "URL": (FileNotFoundError, r"'https:/a/b.png' does not exist: a URL must be a str"),
     "null": (FileNotFoundError, r"'a\\x00.png' does not exist"),
     "long": (FileNotFoundError, r"does not exist \(missing files: 1 of 3\)"),
 }
@@ -248,7 +248,7 @@ def test_problems_are_found_without_opening_files(tmp_path, photo_files, monkeyp
         "missing": "gone.png",
         "null": "a\0.png",
         "long": "a" * 5000,
-        "URL": "https://a/b.png",
+        "URL": Path("https://a/b.png"),
     }
     path = others.get(name, f"{name}.png")
     path = path if name in ("URL", "null") else str(tmp_path / path)

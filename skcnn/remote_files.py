@@ -1,0 +1,298 @@
+"""Files behind URLs such as s3://, gs://, memory:// and http://, which fsspec reads."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote
+
+# A scheme of one letter is a drive of Windows. Several are joined by "::", as fsspec does.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::.*://)")
+_BROKEN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+_PAUSES = (0.5, 2.0)  # seconds between attempts
+_MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
+
+
+def is_url(path: Any) -> bool:
+    """Return whether a path is a URL of a file system of fsspec.
+
+    Parameters
+    ----------
+    path : object
+        Path.
+
+    Returns
+    -------
+    is_url : bool
+        True for strings that start with a scheme of at least two letters and "://".
+
+    Examples
+    --------
+    >>> from skcnn.remote_files import is_url
+    >>> is_url("s3://bucket/cat.jpg"), is_url("zip://cat.jpg::s3://bucket/photos.zip")
+    (True, True)
+    >>> is_url("photos/cat.jpg"), is_url("C://photos/cat.jpg")
+    (False, False)
+    """
+    return isinstance(path, str) and "://" in path and _URL.match(path) is not None
+
+
+def was_url(path: str) -> bool:
+    """Return whether a path looks like a URL that was made a `pathlib.Path`.
+
+    Parameters
+    ----------
+    path : str
+        Path.
+
+    Returns
+    -------
+    was_url : bool
+        Whether it has a scheme and a single slash.
+    """
+    return _BROKEN_URL.match(path) is not None
+
+
+def join_url(root: str, path: str) -> str:
+    """Append a relative path to a URL.
+
+    Parameters
+    ----------
+    root : str
+        URL of a folder.
+    path : str
+        Relative path.
+
+    Returns
+    -------
+    url : str
+        URL of the path, whose first part is extended if several are joined by "::".
+
+    Examples
+    --------
+    >>> from skcnn.remote_files import join_url
+    >>> join_url("s3://bucket/photos/", "cat.jpg"), join_url("zip://::s3://bucket/a.zip", "cat.jpg")
+    ('s3://bucket/photos/cat.jpg', 'zip://cat.jpg::s3://bucket/a.zip')
+    """
+    before, folder, after = _split(root)
+    return f"{before}{folder}{'' if folder.endswith('/') else '/'}{path}{after}"
+
+
+def _split(url):
+    """Return what is before, in, and after the part of a URL that names the file or folder."""
+    parts = url.split("::")
+    number = next(number for number, part in enumerate(parts) if "://" in part)
+    before = "".join(f"{part}::" for part in parts[:number])  # such as simplecache::
+    after = "".join(f"::{part}" for part in parts[number + 1 :])  # such as ::s3://bucket/a.zip
+    return before, parts[number], after
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it.
+
+    Parameters
+    ----------
+    url : str
+        URL.
+
+    Returns
+    -------
+    file_system : fsspec.AbstractFileSystem
+        File system with the options in the configuration of fsspec.
+    path : str
+        Path in the file system.
+
+    Raises
+    ------
+    ImportError
+        If fsspec or the package of the protocol is not installed.
+    ValueError
+        If the protocol is unknown.
+    OSError
+        If a connection fails.
+    """
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise ImportError(
+            f"{url!r} is a URL, which fsspec reads: install it with pip install "
+            '"skcnn[remote]", or pass the path of a file'
+        ) from error
+    try:
+        return url_to_fs(url)
+    except ImportError as error:
+        raise ImportError(
+            f"{url!r} needs a package that is not installed ({error}): pip install "
+            '"skcnn[remote]" installs those of http:// and https://'
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{url!r} is not a URL that fsspec can read: {error}") from error
+    except Exception as error:  # some file systems connect to their server
+        raise _named_error(url, error) from error
+
+
+def read_url(url: str, n_bytes: int | None = None) -> bytes:
+    """Read a file, or its first bytes. Up to two further attempts follow errors of the network.
+
+    Parameters
+    ----------
+    url : str
+        URL.
+    n_bytes : int, default=None
+        Number of bytes. Servers may send more. None reads the whole file.
+
+    Returns
+    -------
+    content : bytes
+        Content of the file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    PermissionError
+        If the server refuses access.
+    OSError
+        If the file cannot be read for another reason.
+    ImportError, ValueError
+        As `file_system`.
+    """
+    files, path = file_system(url)
+    pauses = iter(_PAUSES)
+    while True:
+        try:
+            return _read(files, path, n_bytes)
+        except MemoryError:
+            raise
+        except Exception as error:  # each file system raises its own errors
+            pause = next(pauses, None)
+            if pause is None or not _is_temporary(error):
+                raise _named_error(url, error) from error
+            time.sleep(pause)
+
+
+def _read(files, path, n_bytes):
+    if n_bytes is not None:
+        try:
+            return files.cat_file(path, start=0, end=n_bytes)
+        except (OSError, MemoryError):
+            raise
+        except Exception:  # some servers refuse parts of small files
+            pass
+    return files.cat_file(path)
+
+
+def _is_temporary(error):
+    """Return whether another attempt may succeed."""
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return status >= 500 or status in _MAY_SUCCEED_LATER
+    certain = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
+    return not isinstance(error, certain)
+
+
+def _named_error(url, error):
+    """Return the error that names the URL."""
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return FileNotFoundError(f"the image file {url!r} does not exist")
+    if isinstance(error, IsADirectoryError):
+        return FileNotFoundError(f"the image file {url!r} is a folder, not an image file")
+    if isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403):
+        return PermissionError(f"the image file {url!r} cannot be read: permission denied")
+    if isinstance(error, TimeoutError):
+        return TimeoutError(f"the image file {url!r} cannot be read: no answer in time")
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return OSError(f"the image file {url!r} cannot be read: {reason}")
+
+
+# ------------------------------------------------------------------------------------------------
+# Folders
+
+
+@dataclass(frozen=True)
+class RemotePath:
+    """A file or a folder behind a URL, with the interface of `pathlib.Path` that folders need.
+
+    Parameters
+    ----------
+    url : str
+        URL.
+    """
+
+    url: str
+
+    @cached_property
+    def name(self) -> str:
+        """Last part of the path."""
+        path = _split(self.url)[1]
+        name = path.rstrip("/").rpartition("/")[2]
+        return unquote(name) if path.startswith(("http://", "https://")) else name
+
+    @cached_property
+    def suffix(self) -> str:
+        """Suffix of the name, such as ".jpg"."""
+        return PurePosixPath(self.name).suffix
+
+    def relative_to(self, root: RemotePath) -> PurePosixPath:
+        """Return the path relative to the URL of a folder.
+
+        Parameters
+        ----------
+        root : RemotePath
+            Folder that contains the path.
+
+        Returns
+        -------
+        path : PurePosixPath
+            Relative path.
+        """
+        return PurePosixPath(_split(self.url)[1].removeprefix(_split(join_url(root.url, ""))[1]))
+
+    def __fspath__(self) -> str:
+        return self.url
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def list_url(folder: RemotePath) -> tuple[list[RemotePath], list[RemotePath]]:
+    """List the folders and the files in a folder, sorted by name.
+
+    Parameters
+    ----------
+    folder : RemotePath
+        The folder.
+
+    Returns
+    -------
+    folders, files : list of RemotePath
+        Entries.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be listed. `FileNotFoundError` if it does not exist.
+    ImportError, ValueError
+        As `file_system`.
+    """
+    files, path = file_system(folder.url)
+    try:
+        files.invalidate_cache(path)  # the folder may have changed
+        entries = files.ls(path, detail=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # each file system raises its own errors
+        named = _named_error(folder.url, error)
+        raise type(named)(str(named).replace("the image file", "the image folder")) from error
+    found: dict[str, list[RemotePath]] = {"directory": [], "file": []}
+    for entry in entries:
+        name = entry["name"].rstrip("/").rpartition("/")[2]
+        is_itself = entry["name"].rstrip("/") == path.rstrip("/")
+        if name and not is_itself:
+            found.setdefault(entry["type"], []).append(RemotePath(join_url(folder.url, name)))
+    folders, images = (sorted(found[kind], key=str) for kind in ("directory", "file"))
+    return folders, images

@@ -1,0 +1,136 @@
+"""Images behind http:// URLs, which fsspec reads with aiohttp, from a server on this machine."""
+
+import threading
+import time
+from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder, remote_files
+
+fsspec = pytest.importorskip("fsspec")
+aiohttp = pytest.importorskip("aiohttp")
+
+RNG = np.random.default_rng(0)
+
+
+class Server(SimpleHTTPRequestHandler):
+    """A server of files, and of answers that are wrong in several ways."""
+
+    n_requests = Counter()
+    released = threading.Event()
+
+    def do_GET(self):
+        path = self.path.strip("/")
+        self.n_requests[path] += 1
+        if path.startswith("slow"):
+            self.released.wait(10)
+        if path.startswith("status"):
+            self.send_error(int(path.removeprefix("status")))
+        elif path.startswith("page"):
+            self.answer(b"<!DOCTYPE html><html>Sign in</html>", 35)
+        elif path.startswith("cut") or (path == "recovers" and self.n_requests[path] < 3):
+            self.answer(b"\x89PNG\r\n\x1a\n", 1000)
+        elif path == "recovers":
+            self.path = "/cat/0.png"
+            super().do_GET()
+        else:
+            super().do_GET()
+
+    def answer(self, content, length):
+        self.send_response(200)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content)
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """URL of the server, and the images of its folders."""
+    root = tmp_path_factory.mktemp("site")
+    images = RNG.integers(0, 256, (20, 6, 5, 3), dtype=np.uint8)
+    images[10:, ..., 0] = 0
+    for number, pixels in enumerate(images):
+        name = "cat" if number < 10 else "red panda"
+        (root / name).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(root / name / f"{number}.png")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, directory=root))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", images
+    Server.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(remote_files.time, "sleep", pauses.append)
+    return pauses
+
+
+def test_fit_and_predict_from_a_folder(site):
+    url, images = site
+    folder = load_image_folder(url, shuffle=False)
+    assert folder.target_names.tolist() == ["cat", "red panda"]
+    by_name = {path.rpartition("/")[2]: path for path in folder.data}
+    paths = [by_name[f"{number}.png"] for number in range(20)]
+    X = ImageResizer((6, 5), lazy=True).fit_transform(ImageReader().fit_transform(paths))
+    assert np.array_equal(X, images)
+    y = folder.target[np.argsort([list(folder.data).index(path) for path in paths])]
+    cnn = CNNClassifier(channels=(4,), max_epochs=2, random_state=0)
+    expected = cnn.fit(images, y).predict_proba(images)
+    assert np.array_equal(cnn.fit(X, y).predict_proba(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "message", "attempts"),
+    [
+        ("gone.png", FileNotFoundError, "does not exist", 1),
+        ("status403", PermissionError, "cannot be read: permission denied", 1),
+        ("status410", OSError, "cannot be read: 410", 1),
+        ("status500", OSError, "cannot be read: 500", 3),
+        ("page.jpg", ValueError, "is not an image, or its format is not supported", 1),
+        ("cut.png", OSError, "cannot be read: Response payload is not completed", 3),
+    ],
+)
+def test_wrong_answers(site, no_pauses, path, error, message, attempts):
+    url = f"{site[0]}/{path}"
+    Server.n_requests.clear()
+    with pytest.raises(error, match=f"file '{url}' {message}"):
+        ImageReader().fit_transform([url])[0]
+    assert Server.n_requests[path] == attempts
+    assert message in ImageReader().find_errors([url])[0]
+
+
+def test_another_attempt_succeeds(site, no_pauses):
+    url, images = site
+    Server.n_requests.clear()
+    assert np.array_equal(ImageReader().fit_transform([f"{url}/recovers"])[0], images[0])
+    assert no_pauses == [0.5, 2.0]
+
+
+def test_a_server_that_does_not_answer(site, no_pauses, monkeypatch):
+    timeout = aiohttp.ClientTimeout(total=0.2)
+    monkeypatch.setitem(fsspec.config.conf, "http", {"client_kwargs": {"timeout": timeout}})
+    start = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"/slow.png' cannot be read: no answer in time"):
+        ImageReader().fit_transform([f"{site[0]}/slow.png"])[0]
+    assert time.monotonic() - start < 8
+
+
+def test_nobody_listens(no_pauses):
+    with pytest.raises(OSError, match=r"the image file 'http://127.0.0.1:9/a.png' cannot be read"):
+        ImageReader().fit_transform(["http://127.0.0.1:9/a.png"])[0]
+    with pytest.raises(OSError, match=r"the image folder 'http://127.0.0.1:9' cannot be read: "):
+        load_image_folder("http://127.0.0.1:9")

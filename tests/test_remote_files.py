@@ -1,0 +1,271 @@
+"""Files behind URLs, in the file system "memory" of fsspec."""
+
+import io
+import pickle
+import sys
+import threading
+import zipfile
+
+import fsspec
+import numpy as np
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from skcnn import ImageFlattener, ImageReader, ImageResizer, load_image_folder, remote_files
+from skcnn.remote_files import RemotePath, is_url, join_url
+
+RNG = np.random.default_rng(0)
+
+
+def encoded(pixels, image_format="PNG"):
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, image_format)
+    return content.getvalue()
+
+
+@pytest.fixture
+def photos():
+    """Images in memory://photos, by their names."""
+    names = ["ape/a 1.png", "ape/b.jpg", "cat/c.webp", "cat/d.tif", "cat/e.gif", "cat/f.bmp"]
+    formats = ["PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"]
+    images = {name: RNG.integers(0, 256, (6, 5, 3), dtype=np.uint8) for name in names}
+    files = fsspec.filesystem("memory")
+    for (name, pixels), image_format in zip(images.items(), formats, strict=True):
+        files.pipe_file(f"/photos/{name}", encoded(pixels, image_format))
+    yield images
+    files.rm("/photos", recursive=True)
+
+
+# ---- names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("s3://bucket/a.png", True),
+        ("https://example.org/a.png?b=c", True),
+        ("simplecache::s3://bucket/a.png", True),
+        ("zip://a.png::memory://b.zip", True),
+        ("a.png", False),
+        ("C:\\photos\\a.png", False),
+        ("C://photos/a.png", False),
+        ("./a://b.png", False),
+        ("a::b.png", False),
+        (None, False),
+    ],
+)
+def test_is_url(path, expected):
+    assert is_url(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("root", "joined", "relative"),
+    [
+        ("s3://bucket", "s3://bucket/a/b.PNG", "a/b.PNG"),
+        ("memory://", "memory://a/b.PNG", "a/b.PNG"),
+        ("zip://x/::s3://b/c.zip", "zip://x/a/b.PNG::s3://b/c.zip", "a/b.PNG"),
+        ("simplecache::s3://bucket/x", "simplecache::s3://bucket/x/a/b.PNG", "a/b.PNG"),
+    ],
+)
+def test_joined_names(root, joined, relative):
+    assert join_url(root, "a/b.PNG") == joined
+    path = RemotePath(joined)
+    assert (path.name, path.suffix) == ("b.PNG", ".PNG")
+    assert path.relative_to(RemotePath(root)).as_posix() == relative
+
+
+# ---- images ----------------------------------------------------------------------------------
+
+
+def test_images_are_those_of_local_files(photos, tmp_path):
+    files = fsspec.filesystem("memory")
+    urls = [f"memory://photos/{name}" for name in photos]
+    images = ImageReader(n_jobs=2).fit_transform(urls)
+    assert images.shape == (6, None, None, 3)
+    for name, image in zip(photos, pickle.loads(pickle.dumps(images)), strict=True):
+        local = tmp_path / name.replace("/", "-")
+        local.write_bytes(files.cat_file(f"/photos/{name}"))
+        assert np.array_equal(image, ImageReader().fit_transform([local])[0])
+
+
+def test_the_root_can_be_a_url(photos, tmp_path):
+    (tmp_path / "local.png").write_bytes(encoded(np.zeros((2, 3, 3), np.uint8)))
+    paths = ["ape/a 1.png", "memory://photos/cat/f.bmp", str(tmp_path / "local.png")]
+    expected = [photos["ape/a 1.png"], photos["cat/f.bmp"], np.zeros((2, 3, 3))]
+    for root in ("memory://photos", "memory://photos/"):
+        images = ImageReader(root=root).fit_transform(paths)
+        assert all(map(np.array_equal, images, expected))
+    images = ImageReader(root=tmp_path).fit_transform(["local.png", *paths[1:2]])
+    assert all(map(np.array_equal, images, (expected[2], expected[1])))
+
+
+def test_folder_to_predictions(photos):
+    fsspec.filesystem("memory").pipe_file("/photos/cat/notes.txt", b"text")
+    fsspec.filesystem("memory").pipe_file("/photos/cat/.hidden.png", b"text")
+    with pytest.warns(UserWarning, match=r"1 file whose suffix is not read \(.txt\), such as 'c"):
+        folder = load_image_folder("memory://photos", shuffle=False)
+    assert folder.filenames.tolist() == sorted(photos)
+    assert folder.data.tolist() == [f"memory://photos/{name}" for name in sorted(photos)]
+    assert folder.target.tolist() == ["ape"] * 2 + ["cat"] * 4
+    pipe = make_pipeline(
+        ImageReader(), ImageResizer((4, 4)), ImageFlattener(), LogisticRegression()
+    )
+    assert pipe.fit(folder.data, folder.target).predict(folder.data).shape == (6,)
+
+
+def test_zipped_folder(photos, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name, pixels in photos.items():
+            archive.writestr(name.rpartition(".")[0] + ".png", encoded(pixels))
+    folder = load_image_folder(f"zip://::file://{tmp_path}/photos.zip", shuffle=False)
+    assert folder.target.tolist() == ["ape"] * 2 + ["cat"] * 4
+    images = ImageReader().fit_transform(folder.data)
+    for name, image in zip(sorted(photos), images, strict=True):
+        assert np.array_equal(image, photos[name])
+
+
+# ---- errors ----------------------------------------------------------------------------------
+
+
+def test_errors_name_the_url(photos):
+    files = fsspec.filesystem("memory")
+    content = encoded(RNG.integers(0, 256, (300, 200, 3), dtype=np.uint8))
+    contents = {
+        "page.jpg": b"<!DOCTYPE html><html></html>",
+        "empty.jpg": b"",
+        "cut.png": content[:99_000],
+        "large.png": content,
+    }
+    for name, data in contents.items():
+        files.pipe_file(f"/photos/bad/{name}", data)
+    urls = [f"memory://photos/bad/{name}" for name in (*contents, "gone.jpg", "good")]
+    files.pipe_file("/photos/bad/good", encoded(photos["cat/f.bmp"]))
+    problems = {
+        "page.jpg": "is not an image, or its format is not supported",
+        "empty.jpg": "is empty (0 bytes)",
+        "cut.png": "is damaged or truncated",
+        "large.png": "is too large: 60,000 pixels",
+        "gone.jpg": "does not exist",
+    }
+    found = ImageReader(max_pixels=59_999).find_errors(urls)
+    assert [bool(error) for error in found] == [True, True, True, True, True, False]  # cut is large
+    found = ImageReader().find_errors(urls, decode=True)
+    for url, error in zip(urls, found, strict=True):
+        problem = problems.get(url.rpartition("/")[2], "")
+        if "large" not in url and problem:
+            assert url in error
+            assert problem in error
+        else:
+            assert error == ""
+    assert [bool(error) for error in ImageReader().find_errors(urls)] == [1, 1, 0, 0, 1, 0]
+    images = ImageReader().fit_transform(urls)  # URLs are not checked before they are read
+    with pytest.raises(FileNotFoundError, match=r"gone.jpg' does not exist. ImageReader.find_err"):
+        images[4]
+
+
+def test_only_the_beginning_is_read_for_a_header(photos, monkeypatch):
+    files = fsspec.filesystem("memory")
+    pixels = RNG.integers(0, 256, (400, 300, 3), dtype=np.uint8)
+    files.pipe_file("/photos/png", encoded(pixels))
+    files.pipe_file("/photos/tiff", encoded(pixels, "TIFF"))  # its directory is at the end
+    sizes = []
+
+    def read(self, path, start=None, end=None, **kwargs):
+        content = original(self, path, start=start, end=end, **kwargs)
+        sizes.append(len(content))
+        return content
+
+    original = MemoryFileSystem.cat_file
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", read)
+    assert ImageReader(n_jobs=1).find_errors(["memory://photos/png"]).tolist() == [""]
+    assert sizes == [2**16]
+    assert ImageReader(n_jobs=1).find_errors(["memory://photos/tiff"]).tolist() == [""]
+    assert len(sizes) <= 3
+
+
+class Failing(MemoryFileSystem):
+    """A file system that fails a number of times."""
+
+    protocol = "failing"
+    error, n_failures = None, 0
+
+    def cat_file(self, path, **kwargs):
+        if Failing.n_failures > 0:
+            Failing.n_failures -= 1
+            raise Failing.error
+        return encoded(np.full((2, 2), 7, np.uint8))
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    fsspec.register_implementation("failing", Failing, clobber=True)
+    pauses = []
+    monkeypatch.setattr(remote_files.time, "sleep", pauses.append)
+    return pauses
+
+
+class StatusError(Exception):
+    def __init__(self, status):
+        super().__init__(f"status {status}")
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "expected", "message"),
+    [
+        (ConnectionError("connection lost"), 3, OSError, "cannot be read: connection lost"),
+        (TimeoutError(), 3, TimeoutError, "cannot be read: no answer in time"),
+        (StatusError(503), 3, OSError, "cannot be read: status 503"),
+        (StatusError(429), 3, OSError, "cannot be read: status 429"),
+        (StatusError(400), 1, OSError, "cannot be read: status 400"),
+        (StatusError(403), 1, PermissionError, "cannot be read: permission denied"),
+        (PermissionError(), 1, PermissionError, "cannot be read: permission denied"),
+        (FileNotFoundError(), 1, FileNotFoundError, "does not exist"),
+        (IsADirectoryError(), 1, FileNotFoundError, "is a folder, not an image file"),
+        (RuntimeError(), 3, OSError, "cannot be read: RuntimeError"),
+    ],
+    ids=str,
+)
+def test_attempts(failing, error, attempts, expected, message):
+    images = ImageReader().fit_transform(["failing://a.png"])
+    Failing.error, Failing.n_failures = error, 3
+    with pytest.raises(expected, match=f"the image file 'failing://a.png' {message}"):
+        images[0]
+    assert failing == [0.5, 2.0][: attempts - 1]
+    Failing.n_failures = attempts - 1
+    assert images[0].tolist() == np.full((2, 2, 3), 7).tolist()
+
+
+def test_folders_that_cannot_be_listed(photos):
+    with pytest.raises(FileNotFoundError, match="the image folder 'memory://gone' does not exist"):
+        load_image_folder("memory://gone")
+    with pytest.raises(ValueError, match="the folder 'memory://photos/ape' has no sub-folders"):
+        load_image_folder("memory://photos/ape")
+
+
+def test_packages_that_are_missing(monkeypatch, photos):
+    with pytest.raises(ValueError, match=r"'nowhere://a.png' is not a URL that fsspec can read: P"):
+        ImageReader().fit_transform(["nowhere://a.png"])
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(ImportError, match=r"'s3://b/a.png' needs a package .*s3fs"):
+        ImageReader().fit_transform(["s3://b/a.png"])
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    message = r"'memory://photos' is a URL, which fsspec reads: install it with .*skcnn\[remote\]"
+    with pytest.raises(ImportError, match=message):
+        load_image_folder("memory://photos")
+
+
+def test_threads_read_ahead(photos, monkeypatch):
+    threads = set()
+
+    def read(url, n_bytes=None):
+        threads.add(threading.current_thread().name)
+        return encoded(np.zeros((2, 2), np.uint8))
+
+    monkeypatch.setattr("skcnn.preprocessing._decode.read_url", read)
+    urls = [f"memory://{number}.png" for number in range(100)]
+    ImageResizer((2, 2), n_jobs=2).fit_transform(ImageReader(n_jobs=2).fit_transform(urls))
+    assert threading.current_thread().name not in threads
