@@ -36,6 +36,7 @@ LEVELS = {
     "skcnn.pillow_images": 0,
     "skcnn.pixel_scale": 0,
     "skcnn.pixels": 0,
+    "skcnn.remote_files": 0,
     "skcnn.settings": 0,
     "skcnn.threads": 0,
     "skcnn.values": 0,
@@ -102,6 +103,7 @@ MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
 # Optional packages: any level may import them, but only inside a function.
 OPTIONAL = {
     "captum",
+    "fsspec",
     "imblearn",
     "jinja2",
     "matplotlib",
