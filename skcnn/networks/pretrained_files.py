@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -61,6 +61,8 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
             "known vulnerabilities: install PyTorch 2.10 or later, or convert the file to "
             ".safetensors"
         )
+    if _is_compressed(path):
+        raise ValueError(_larger(path))
     weights = _load(path)
     if not isinstance(weights, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
@@ -69,6 +71,8 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
             f"{str(path)!r} does not contain a state dict, the tensors of a network by name: save "
             "it with torch.save(network.state_dict(), path)"
         )
+    if any(value.nbytes > path.stat().st_size for value in weights.values()):
+        raise ValueError(_larger(path))
     return dict(weights)
 
 
@@ -132,6 +136,15 @@ def read_description(path: Path) -> dict[str, Any] | None:
     return description if isinstance(description, dict) else None
 
 
+def _is_compressed(path):
+    """Return whether a file is a compressed archive, which `torch.save` never makes."""
+    try:
+        with ZipFile(path) as archive:
+            return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+    except (BadZipFile, ValueError):
+        return False  # torch.load raises an error if it cannot read it either
+
+
 def _load(path):
     """Load a file of `torch.save` with the restricted unpickler."""
     try:
@@ -145,6 +158,13 @@ def _load(path):
                 "which could run code: save its state dict with torch.save, or as .safetensors"
             ) from error
         raise ValueError(_damaged(path)) from error
+
+
+def _larger(path):
+    return (
+        f"{str(path)!r} is not loaded, because its tensors are larger than the file: save the "
+        "state dict again with torch.save, or as .safetensors"
+    )
 
 
 def _damaged(path):

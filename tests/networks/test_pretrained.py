@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -415,6 +416,21 @@ def test_code_is_not_run(tmp_path, monkeypatch, hub, content, is_official):
         with pytest.raises(ValueError, match=r"is not loaded, because it contains Python objects"):
             read_weights(path, is_official=is_official)
     assert not Path("harm").exists()
+
+
+@pytest.mark.parametrize("is_compressed", [True, False])
+def test_tensors_that_are_larger_than_the_file_are_refused(tmp_path, hub, is_compressed):
+    path = tmp_path / "weights.pth"
+    if is_compressed:
+        torch.save({"a": torch.zeros(10**5)}, tmp_path / "full.pth")
+        with zipfile.ZipFile(tmp_path / "full.pth") as full, zipfile.ZipFile(path, "w") as small:
+            for name in full.namelist():
+                small.writestr(name, full.read(name), zipfile.ZIP_DEFLATED)
+        assert path.stat().st_size < 10_000
+    else:
+        torch.save({"a": torch.zeros(1).expand(10**9)}, path)
+    with pytest.raises(ValueError, match="is not loaded, because its tensors are larger than the"):
+        read_weights(path)
 
 
 @pytest.mark.parametrize("content", [[torch.zeros(2)], {"state_dict": {"a": torch.zeros(2)}}, 3])
