@@ -397,11 +397,36 @@ def test_rebuilding_downloads_nothing(substitute):
     substitute.error = OSError("no network")
     substitute.calls.clear()
     restored, _ = module_and_spec(pickle.loads(saved))
-    assert substitute.calls == [("vit_small", False, 3)]
+    assert substitute.calls == [("vit_small", False, 3)] * 2  # the first has shapes only
     assert restored.network.statistics == module.network.statistics
     images = random_images(3, 12, 8)
     with torch.inference_mode():
         assert torch.equal(restored.eval()(images), module.eval()(images))
+
+
+@pytest.mark.parametrize("change", [{"n_outputs": 10**9}, {"name": "timm/conv_wide"}])
+def test_a_small_file_cannot_ask_for_gigabytes(substitute, change):
+    spec = NetworkSpec("timm/conv_small", 3, 12, 8, 3, weights="imagenet")
+    weights = to_arrays(spec.build().state_dict())
+    vars(spec).update(change)
+    with pytest.raises(ValueError, match=r"the saved weights do not fit .* names or shapes differ"):
+        module_and_spec({"module": spec, "weights": weights})
+
+
+def test_a_model_whose_shapes_cannot_be_computed_without_memory(substitute, monkeypatch):
+    spec = NetworkSpec("timm/conv_small", 3, 12, 8, 3)
+    expected = spec.build().state_dict()
+    forward = Convolutional.forward
+
+    def forward_that_reads_values(model, images):
+        assert images.sum().item() == 0
+        return forward(model, images)
+
+    monkeypatch.setattr(Convolutional, "forward", forward_that_reads_values)
+    with pytest.raises(ValueError, match="cannot compute features of images"):
+        spec.shapes()
+    found, _ = module_and_spec({"module": spec, "weights": to_arrays(expected)})
+    assert all(torch.equal(found.state_dict()[key], expected[key]) for key in expected)
 
 
 def test_frozen_stages_do_not_change(substitute):
