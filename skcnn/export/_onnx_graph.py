@@ -130,27 +130,10 @@ class Graph:
         """
         module = _GraphModule(self).eval().requires_grad_(False)
         images = torch.zeros(2, *self.example_shape(), dtype=_DTYPES[self.dtype.name])
-        axes = {0: torch.export.Dim("n_images")}
-        if None in self.shape:
-            axes |= {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-        names = [_CLASS_INDEX if n == "label" else n for n in self.head.names]
-        try:
-            with _quiet(), torch.no_grad():
-                program = torch.export.export(module, (images,), dynamic_shapes=(axes,))
-                exported: Any = torch.onnx.export(
-                    program,
-                    dynamo=True,
-                    verbose=False,
-                    input_names=[IMAGES],
-                    output_names=[*names, PIXELS],
-                )
-        except Exception as error:
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise ValueError(
-                f"PyTorch cannot export the network of {self.pipeline.name} to ONNX: {reason[0]}"
-            ) from error
-        model = exported.model_proto
-        _name_axes(model, ["n_images", "height", "width"])
+        names = [_CLASS_INDEX if name == "label" else name for name in self.head.names]
+        model = export_module(
+            module, images, [*names, PIXELS], None in self.shape, self.pipeline.name
+        )
         if isinstance(self.head, ClassifierHead):
             _add_labels(model, None if self.head.multilabel else self.pipeline.final.classes_)
         return model
@@ -162,6 +145,51 @@ class Graph:
         if hasattr(final, "classes_"):
             found["classes"] = json.dumps(final.classes_.tolist())
         return found
+
+
+def export_module(
+    module: nn.Module, images: Tensor, outputs: list[str], any_size: bool, name: str
+) -> Any:
+    """Export a module to ONNX.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Module in evaluation mode whose parameters need no gradients.
+    images : tensor of shape (2, height, width) or (2, height, width, n_channels)
+        Example of its input, which is named "images".
+    outputs : list of str
+        Names of its outputs.
+    any_size : bool
+        Whether it takes images of any height and width. It takes any number of images.
+    name : str
+        Name in messages.
+
+    Returns
+    -------
+    model : onnx.ModelProto
+        The exported module.
+
+    Raises
+    ------
+    ValueError
+        If PyTorch cannot export it.
+    """
+    axes = {0: torch.export.Dim("n_images")}
+    if any_size:
+        axes |= {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    options: dict = {"dynamo": True, "verbose": False}
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.export.export(module, (images,), dynamic_shapes=(axes,))
+            exported: Any = torch.onnx.export(
+                program, input_names=[IMAGES], output_names=outputs, **options
+            )
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ValueError(f"PyTorch cannot export {name} to ONNX: {reason[0]}") from error
+    _name_axes(exported.model_proto, ["n_images", "height", "width"])
+    return exported.model_proto
 
 
 class _GraphModule(nn.Module):
@@ -282,7 +310,7 @@ def _add_labels(model, classes):
         table = np.zeros(0, np.int64)
         shape = ["n_images", graph.output[0].type.tensor_type.shape.dim[1].dim_value]
     else:
-        table, shape = _label_table(classes), ["n_images"]
+        table, shape = label_table(classes), ["n_images"]
         graph.initializer.append(numpy_helper.from_array(table, "classes"))
         graph.node.append(helper.make_node("Gather", ["classes", _CLASS_INDEX], ["label"], "label"))
     kind = helper.np_dtype_to_tensor_dtype(table.dtype)
@@ -291,8 +319,19 @@ def _add_labels(model, classes):
     graph.output.extend(outputs)
 
 
-def _label_table(classes):
-    """Return labels as an array of a type of ONNX."""
+def label_table(classes: np.ndarray) -> np.ndarray:
+    """Return labels as an array of a type of ONNX.
+
+    Parameters
+    ----------
+    classes : array of shape (n_classes,)
+        Labels.
+
+    Returns
+    -------
+    table : array of shape (n_classes,)
+        Labels as `str` (in an object array), int64, bool or float64.
+    """
     if classes.dtype.kind in "OU":
         return np.array([str(label) for label in classes], dtype=object)
     if classes.dtype.kind in "iu":

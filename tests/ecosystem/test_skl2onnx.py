@@ -1,0 +1,97 @@
+"""skl2onnx converts pipelines in which steps of this package and of scikit-learn are mixed."""
+
+import numpy as np
+import onnxruntime
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from skimage import data
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcnn import (
+    CNNClassifier,
+    CNNRegressor,
+    ImageAugmenter,
+    ImageEmbedder,
+    ImageFlattener,
+    ImageNormalizer,
+    ImageResizer,
+)
+from skcnn.export import register_skl2onnx
+
+skl2onnx = pytest.importorskip("skl2onnx")
+from skl2onnx.common.data_types import FloatTensorType, UInt8TensorType  # noqa: E402
+
+SMALL = {"channels": (4,), "hidden_units": (6,), "max_epochs": 2, "random_state": 0}
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(30, 48)).astype(np.float32)
+NAMES = np.array(["one", "three", "two"])[np.arange(30) % 3]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registered():
+    register_skl2onnx()
+
+
+def run(model, X):
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"X": X}), strict=True))
+
+
+def classifier():
+    return CNNClassifier(**SMALL, image_shape=(4, 4, 3))
+
+
+@pytest.mark.parametrize("zipmap", [True, False])
+def test_rows_and_a_scaler(zipmap):
+    pipe = make_pipeline(StandardScaler(), ImageNormalizer(image_shape=(4, 4, 3)), classifier())
+    pipe.fit(ROWS, NAMES)
+    model = skl2onnx.to_onnx(pipe, ROWS[:1], options={"zipmap": zipmap})
+    found = run(model, ROWS)
+    probabilities = found["output_probability" if zipmap else "probabilities"]
+    if zipmap:
+        probabilities = [[row[name] for name in pipe.classes_] for row in probabilities]
+    assert_allclose(probabilities, pipe.predict_proba(ROWS), atol=1e-4)
+    assert_array_equal(found["output_label" if zipmap else "label"], pipe.predict(ROWS))
+
+
+def test_photos_of_any_size():
+    photo = data.chelsea()
+    photos = [photo[row : row + 60, row : row + 90 - row] for row in range(30)]
+    y = np.arange(30.0) + 100
+    pipe = make_pipeline(
+        ImageResizer((8, 9), aspect="crop"),
+        ImageAugmenter(horizontal_flip=True, random_state=0),
+        ImageFlattener(),
+        ImageNormalizer("unit", image_shape=(8, 9, 3)),
+        CNNRegressor(**SMALL, image_shape=(8, 9, 3)),
+    ).fit(photos, y)
+    types = [("X", UInt8TensorType([None, None, None, 3]))]
+    model = skl2onnx.to_onnx(pipe, initial_types=types)
+    found = np.concatenate([run(model, photo[np.newaxis])["variable"][0] for photo in photos])
+    assert_allclose(found, pipe.predict(photos), rtol=1e-4)
+
+
+def test_features_and_calibrated_probabilities():
+    network = CNNRegressor(**SMALL, image_shape=(4, 4, 3)).fit(ROWS, ROWS[:, 0])
+    pipe = make_pipeline(ImageEmbedder(network, image_shape=(4, 4, 3)), LogisticRegression())
+    calibrated = CalibratedClassifierCV(classifier(), ensemble=False, cv=2)
+    for model in (pipe, calibrated):
+        model.fit(ROWS, NAMES)
+        found = run(skl2onnx.to_onnx(model, ROWS[:1], options={"zipmap": False}), ROWS)
+        assert_allclose(found["probabilities"], model.predict_proba(ROWS), atol=1e-4)
+
+
+def test_what_cannot_be_converted_is_named():
+    pipe = make_pipeline(classifier()).fit(ROWS, NAMES)
+    with pytest.raises(ValueError, match="target_opset is 12, but steps of skcnn need at least"):
+        skl2onnx.to_onnx(pipe, ROWS[:1], target_opset=12, options={"zipmap": False})
+    types = [("X", FloatTensorType([None, 47]))]
+    with pytest.raises(ValueError, match=r"shape \(None, 47\), but it was fitted on images of 4 x"):
+        skl2onnx.to_onnx(pipe, initial_types=types)
+    resizer = ImageResizer((3, 3)).fit([np.zeros((4, 4)), np.zeros((5, 5))])
+    with pytest.raises(ValueError, match="has rows, but it was fitted on images of different size"):
+        skl2onnx.to_onnx(resizer, ROWS[:1])
