@@ -1,17 +1,30 @@
 """Searches with several workers: numbers of threads, progress, caches and memory."""
 
+import gc
 import os
 import threading
 import time
+import weakref
+from collections import Counter
+from uuid import uuid4
 
 import joblib
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
 from skorch.callbacks import Callback
 
-from skcnn import CNNClassifier
+from skcnn import (
+    CNNClassifier,
+    ImageAugmenter,
+    ImageFlattener,
+    ImageNormalizer,
+    ImageReader,
+    ImageResizer,
+)
 from skcnn import threads as threads_module
 from skcnn.threads import cores_of_worker_process, count_threads, in_parallel_worker
 from skcnn.training import compute_threads as module
@@ -131,3 +144,111 @@ def test_other_threads_do_not_wait(own_threads):
     compute()
     thread.join()
     assert not barrier.broken
+
+
+# --- progress ----------------------------------------------------------------------------------
+
+
+class RecordTasks:
+    """Callback of scikit-learn that records the names of tasks, also from worker threads."""
+
+    max_propagation_depth = None
+
+    def __init__(self):
+        self.names = []
+
+    def setup(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self.names.append((context.estimator_name, context.task_name))
+        if context.source_task_name:
+            self.names.append((context.source_estimator_name, context.source_task_name))
+
+    def on_fit_task_end(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+
+@pytest.mark.filterwarnings("error:.*does not support callbacks")
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_callbacks_of_a_search_receive_candidates_folds_steps_and_epochs(n_jobs):
+    cnn = CNNClassifier(channels=(4,), max_epochs=3, random_state=0)
+    steps = [("resize", ImageResizer((6, 6))), ("normalize", ImageNormalizer()), ("cnn", cnn)]
+    search = GridSearchCV(Pipeline(steps), {"cnn__learning_rate": [1e-3, 1e-2]}, cv=2)
+    tasks = RecordTasks()
+    with joblib.parallel_config("threading", n_jobs=n_jobs):
+        search.set_callbacks(tasks).fit(IMAGES, LABELS)
+    counts = Counter(tasks.names)
+    n_fits = 5
+    assert counts["GridSearchCV", "candidate-split-evaluation"] == 4
+    assert counts["ImageResizer", "fit"] == counts["ImageNormalizer", "fit"] == n_fits
+    assert counts["CNNClassifier", "epoch"] == 3 * n_fits
+
+
+def test_a_transformer_reports_its_fit():
+    tasks = RecordTasks()
+    resizer = ImageResizer((6, 6)).set_callbacks(tasks)
+    resizer.fit(IMAGES).fit_transform(IMAGES)
+    assert tasks.names == [("ImageResizer", "fit")] * 2
+
+
+# --- caches ------------------------------------------------------------------------------------
+
+
+class CountingResizer(ImageResizer):
+    """ImageResizer that writes a file in each fit_transform, in whatever process."""
+
+    folder = None
+
+    def fit_transform(self, X, y=None):
+        (CountingResizer.folder / uuid4().hex).touch()
+        return super().fit_transform(X, y)
+
+
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])
+def test_a_cache_resizes_the_images_of_each_fold_once(tmp_path, monkeypatch, backend):
+    (tmp_path / "calls").mkdir()
+    monkeypatch.setattr(CountingResizer, "folder", tmp_path / "calls")
+    cnn = CNNClassifier(channels=(4,), max_epochs=1, random_state=0)
+    steps = [("resize", CountingResizer((6, 6))), ("cnn", cnn)]
+    pipe = Pipeline(steps, memory=joblib.Memory(tmp_path / "cache", verbose=0))
+    with joblib.parallel_config(backend, n_jobs=2):
+        GridSearchCV(pipe, {"cnn__learning_rate": [1e-3, 1e-2, 1e-1]}, cv=2).fit(IMAGES, LABELS)
+    assert len(list((tmp_path / "calls").iterdir())) == 3  # two folds, and all images
+
+
+def test_a_cache_of_paths_does_not_see_that_files_change(tmp_path):
+    paths = np.array([str(tmp_path / f"{number}.png") for number in range(3)])
+    memory = joblib.Memory(tmp_path / "cache", verbose=0)
+    pipe = Pipeline(
+        [("read", ImageReader("L")), ("resize", ImageResizer((4, 4))), ("flat", ImageFlattener())],
+        memory=memory,
+    )
+
+    def means(value):
+        for path in paths:
+            Image.new("L", (5, 5), value).save(path)
+        return pipe.fit_transform(paths).mean()
+
+    assert means(10) == 10
+    assert means(20) == 10
+    memory.clear(warn=False)
+    assert means(20) == 20
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_deleted_estimator_frees_its_network_and_its_images(early_stopping):
+    images = IMAGES.copy()
+    lazy = ImageAugmenter(shift=0.1, random_state=0).fit_transform(images)
+    cnn = CNNClassifier(max_epochs=2, early_stopping=early_stopping, random_state=0)
+    cnn.fit(lazy, LABELS).predict(images)
+    kept = [weakref.ref(item) for item in (cnn, cnn.module_, cnn.net_.optimizer_, images)]
+    del cnn, lazy, images
+    gc.collect()
+    assert [item() for item in kept] == [None] * 4

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import Tags
 from sklearn.utils._set_output import _get_output_config, _wrap_data_with_container
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
@@ -19,6 +22,7 @@ from skcnn.values import check_numbers
 
 
 class ImageTransformer(
+    CallbackSupportMixin,
     ChecksumMixin,
     TransformerMixin,
     BaseEstimator,
@@ -49,7 +53,7 @@ class ImageTransformer(
         self : object
             The fitted transformer.
         """
-        with fixed_settings(), all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self), self._reported_fit(X, y):
             self._fit(X)
         return self
 
@@ -69,8 +73,17 @@ class ImageTransformer(
         images : array, frame or LazyImages of shape (n_images, ...)
             The transformed images.
         """
-        with fixed_settings(), all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self), self._reported_fit(X, y):
             return self._wrap_rows(self._fit_transform(X), X)
+
+    @contextmanager
+    def _reported_fit(self, X: Any, y: Any) -> Iterator[None]:
+        """Report the beginning and the end of a fit to scikit-learn's callbacks."""
+        context = self._init_callback_context()
+        data = {"X": X, "y": y, "metadata": {}}
+        context.call_on_fit_task_begin(estimator=self, **data)
+        yield
+        context.call_on_fit_task_end(estimator=self, reconstruction_attributes={}, **data)
 
     def _validate_params(self):
         check_numbers(self)

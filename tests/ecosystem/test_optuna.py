@@ -76,6 +76,33 @@ def test_pruning():
     assert any(len(trial.intermediate_values) < 4 for trial in pruned)
 
 
+def test_pruning_in_a_pipeline():
+    pipe = pipeline(schedule=None, max_epochs=4)
+
+    def objective(trial):
+        candidate = clone(pipe).set_params(
+            cnn__learning_rate=trial.suggest_float("cnn__learning_rate", 1e-5, 1e-1, log=True),
+            cnn__early_stopping=True,
+            cnn__callbacks=[SkorchPruningCallback(trial, "valid_score")],
+        )
+        return candidate.fit(X, y)["cnn"].best_score_
+
+    sampler = optuna.samplers.TPESampler(seed=0)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    study.optimize(objective, n_trials=8)
+    best = pipe.set_params(**study.best_params).fit(X, y)
+    complete = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+    assert 2 <= len(complete) < len(study.trials) == 8
+    for trial in complete:
+        same = clone(pipe).set_params(**trial.params, cnn__early_stopping=True).fit(X, y)["cnn"]
+        assert trial.value == same.best_score_
+        scores = [record["valid_score"] for record in same.history_]
+        assert list(trial.intermediate_values.values()) == scores
+    assert best["cnn"].learning_rate == study.best_params["cnn__learning_rate"]
+    assert best["cnn"].callbacks is None
+
+
 def test_search():
     pipe = pipeline()
     search = OptunaSearchCV(
@@ -90,6 +117,19 @@ def test_search():
     grid = GridSearchCV(pipe, {"cnn__learning_rate": rates}, cv=3).fit(X, y)
     assert [trial.value for trial in search.trials_] == list(grid.cv_results_["mean_test_score"])
     np.testing.assert_array_equal(search.predict_proba(X), grid.predict_proba(X))
+
+
+def test_search_in_parallel_is_that_of_a_cached_pipeline(tmp_path):
+    options = {"n_trials": 4, "cv": 2, "random_state": 0, "error_score": "raise"}
+    distributions = {"cnn__learning_rate": RATE}
+    cached = pipeline().set_params(memory=str(tmp_path))
+    search = OptunaSearchCV(cached, distributions, n_jobs=2, **options).fit(X, y)
+    scores = {
+        trial.value: cross_val_score(pipeline().set_params(**trial.params), X, y, cv=2).mean()
+        for trial in search.trials_
+    }
+    assert len(search.trials_) == 4
+    assert list(scores) == list(scores.values())
 
 
 def test_search_prunes_by_partial_fit():
