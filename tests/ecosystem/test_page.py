@@ -1,4 +1,4 @@
-"""The page of the user guide: its code occurs in the tests, and its versions are pinned."""
+"""Two pages of the user guide: their code occurs in the tests, and the versions are pinned."""
 
 import ast
 import re
@@ -10,10 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/user_guide/ecosystem.rst").read_text(encoding="utf-8")
+CLUSTERS = (ROOT / "docs/user_guide/clusters.rst").read_text(encoding="utf-8")
 ROWS = re.findall(r"^   \* - (\S+)\n     - (\d\S*)\n     - .*\n     - ``(.*)``$", PAGE, re.M)
 BLOCKS = [
     textwrap.dedent(block)
-    for block in re.findall(r"^\.\. code-block:: python\n\n((?: {3}.*\n|\n)+)", PAGE, re.M)
+    for page in (PAGE, CLUSTERS)
+    for block in re.findall(r"^\.\. code-block:: python\n\n((?: {3}.*\n|\n)+)", page, re.M)
 ]
 
 
