@@ -1,0 +1,211 @@
+"""The images that a command is given: labeled ones, and paths of any kind."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from skcnn.cli._arguments import UsageError
+from skcnn.cli._output import count, progress_bar, say
+
+_CHECKED = 256  # files that are checked between two steps of a progress bar
+
+
+def labeled_images(args: Any) -> tuple[Any, Any]:
+    """Return the paths and the labels of the images that a command was given.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Arguments of the command, with those of `add_labeled_images`.
+
+    Returns
+    -------
+    paths : object array of shape (n_images,)
+        Paths, those of a table joined to their folder.
+    labels : str array of shape (n_images,)
+        Labels.
+
+    Raises
+    ------
+    UsageError
+        If there is neither a folder nor a table.
+    OSError
+        If a folder or a table cannot be read.
+    ValueError
+        If there are no images, or a row of the table is not complete.
+    """
+    if args.csv is not None:
+        return _images_of_table(args.csv, args.folder, args.path_column, args.label_column)
+    if args.folder is None:
+        raise UsageError("no images are given: name a FOLDER, or a table with --csv TABLE")
+    return images_of_folder(args.folder)
+
+
+def images_of_folder(folder: Any) -> tuple[Any, Any]:
+    """Return the paths and the labels of a folder with one sub-folder for each class.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder.
+
+    Returns
+    -------
+    paths : object array of shape (n_images,)
+        Paths.
+    labels : str array of shape (n_images,)
+        Names of the sub-folders.
+    """
+    from skcnn import load_image_folder
+
+    return load_image_folder(folder, return_X_y=True)
+
+
+def _images_of_table(table, folder, path_column, label_column):
+    import numpy as np
+
+    folder = table.parent if folder is None else Path(folder).expanduser()
+    paths, labels = [], []
+    try:
+        with open(table, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            _check_columns(table, rows.fieldnames or [], path_column, label_column)
+            for row in rows:
+                if not row[path_column] or not row[label_column]:
+                    raise ValueError(
+                        f"line {rows.line_num} of {str(table)!r} has no path or no label: fill it "
+                        "in, or remove the line"
+                    )
+                paths.append(os.path.join(folder, row[path_column]))
+                labels.append(row[label_column])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{str(table)!r} is not a CSV file in UTF-8: {error}") from error
+    if not paths:
+        raise ValueError(f"the table {str(table)!r} has no rows")
+    return np.array(paths, dtype=object), np.array(labels)
+
+
+def _check_columns(table, columns, path_column, label_column):
+    options = {"--path-column": path_column, "--label-column": label_column}
+    for option, name in options.items():
+        if name not in columns:
+            raise ValueError(
+                f"the table {str(table)!r} has no column {name!r}, but {', '.join(columns)}: "
+                f"name the right one with {option}, and separate columns by commas"
+            )
+
+
+def without_damaged(paths: Any, labels: Any, reader: Any, args: Any) -> tuple[Any, Any]:
+    """Return the images that can be read, or raise an error if some cannot.
+
+    Parameters
+    ----------
+    paths, labels : array of shape (n_images,)
+        Images.
+    reader : ImageReader
+        Reader.
+    args : argparse.Namespace
+        Arguments of the command. `skip_damaged` leaves the damaged images out.
+
+    Returns
+    -------
+    paths, labels : array of shape (n_readable,)
+        Images that can be read.
+
+    Raises
+    ------
+    ValueError
+        If images cannot be read and are not left out, or if none can be read.
+    """
+    import numpy as np
+
+    errors = []
+    with progress_bar(args, "checking", len(paths)) as bar:
+        for start in range(0, len(paths), _CHECKED):
+            part = paths[start : start + _CHECKED]
+            errors.append(reader.find_errors(part, decode=True))
+            bar.update(len(part))
+    found = np.concatenate(errors)
+    damaged = np.flatnonzero(found != "")
+    if not len(damaged):
+        return paths, labels
+    what = f"{len(damaged):,} of {count(len(paths), 'image')} cannot be read"
+    if len(damaged) == len(paths):
+        raise ValueError(f"{what}, such as: {found[damaged[0]]}")
+    for row in damaged[:10]:
+        say(args, f"  {found[row]}")
+    if len(damaged) > 10:
+        say(args, f"  and {len(damaged) - 10:,} others, which `check` lists")
+    if not args.skip_damaged:
+        raise ValueError(
+            f"{what}, such as {str(paths[damaged[0]])!r}: repair or remove them, or leave them out "
+            "with --skip-damaged"
+        )
+    say(args, f"Left out: {what}.")
+    return paths[found == ""], labels[found == ""]
+
+
+def expand(arguments: Iterable[str]) -> Iterator[str]:
+    """Yield the images that files, folders and patterns stand for, one by one.
+
+    Parameters
+    ----------
+    arguments : iterable of str
+        Files, which need not exist; folders, which are searched with their sub-folders for files
+        with the suffix of an image; patterns such as "photos/*.jpg"; and "-" for a list of files
+        on standard input, one in each line.
+
+    Yields
+    ------
+    path : str
+        Path of a file.
+    """
+    for argument in arguments:
+        if argument == "-":
+            lines = (line.rstrip("\r\n") for line in sys.stdin)
+            yield from (line for line in lines if line)
+        elif os.path.isdir(argument):
+            yield from _images_in(argument)
+        elif glob.has_magic(argument) and not os.path.exists(argument):
+            for path in sorted(glob.iglob(argument, recursive=True)):
+                yield from _images_in(path) if os.path.isdir(path) else [path]
+        else:
+            yield argument
+
+
+def _images_in(folder):
+    """Yield the images in a folder and in its sub-folders, in the order of their names."""
+    from skcnn.datasets._folder_contents import is_image, is_system_name
+
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_system_name(name))
+        for name in sorted(files):
+            if is_image(Path(name)) and not is_system_name(name):
+                yield os.path.join(parent, name)
+
+
+def in_batches(items: Iterable[str], batch_size: int) -> Iterator[list[str]]:
+    """Yield lists of consecutive items.
+
+    Parameters
+    ----------
+    items : iterable of str
+        Items.
+    batch_size : int
+        Number of items in a list; the last one may have fewer.
+
+    Yields
+    ------
+    batch : list of str
+        Items.
+    """
+    waiting = iter(items)
+    while batch := list(islice(waiting, batch_size)):
+        yield batch

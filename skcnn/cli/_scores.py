@@ -1,0 +1,130 @@
+"""Scores of a classifier for labeled images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skcnn.cli._models import Batch, predict_batches
+from skcnn.cli._output import progress_bar
+
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+}
+
+
+def class_numbers(labels: Any, classes: Any) -> Any:
+    """Return the number of the class of each label.
+
+    Parameters
+    ----------
+    labels : str array of shape (n_images,)
+        Labels, as text.
+    classes : array of shape (n_classes,)
+        Classes of a model, of any type.
+
+    Returns
+    -------
+    numbers : int array of shape (n_images,)
+        Indices in `classes`.
+
+    Raises
+    ------
+    ValueError
+        If a label is not a class of the model.
+    """
+    import numpy as np
+
+    known = {str(name): number for number, name in enumerate(classes.tolist())}
+    unknown = sorted(set(labels.tolist()) - known.keys())
+    if unknown:
+        raise ValueError(
+            f"the images have the class {unknown[0]!r}, which the model does not know: its classes "
+            f"are {', '.join(list(known)[:10])}{', ...' if len(known) > 10 else ''}"
+        )
+    return np.array([known[label] for label in labels.tolist()], dtype=np.intp)
+
+
+def predict_labeled(model: Any, paths: Any, args: Any, batch_size: int) -> tuple[Any, list[Batch]]:
+    """Predict labeled images, and show a progress bar.
+
+    Parameters
+    ----------
+    model : classifier
+        Model that takes paths.
+    paths : array of shape (n_images,)
+        Images.
+    args : argparse.Namespace
+        Arguments of the command.
+    batch_size : int
+        Number of images of a batch.
+
+    Returns
+    -------
+    proba : array of shape (n_readable, n_classes)
+        Probabilities of the images that can be read.
+    batches : list of Batch
+        Batches with the errors of the others.
+
+    Raises
+    ------
+    ValueError
+        If no image can be read.
+    """
+    import numpy as np
+
+    batches = []
+    with progress_bar(args, "predicting", len(paths)) as bar:
+        for batch in predict_batches(model, map(str, paths), batch_size):
+            batches.append(batch)
+            bar.update(len(batch.paths))
+    values = [batch.values for batch in batches if batch.values is not None]
+    if not values:
+        raise ValueError(f"no image can be read: {batches[0].errors[0]}")
+    return np.concatenate(values), batches
+
+
+def score(true: Any, proba: Any) -> dict[str, float]:
+    """Return scores.
+
+    Parameters
+    ----------
+    true : int array of shape (n_images,)
+        Number of the class of each image.
+    proba : array of shape (n_images, n_classes)
+        Probabilities.
+
+    Returns
+    -------
+    scores : dict of {str: float}
+        Scores by the names of `NAMES`. The balanced accuracy is the mean over the classes that
+        occur.
+    """
+    import numpy as np
+    from sklearn.metrics import accuracy_score, log_loss, recall_score
+
+    predicted = proba.argmax(axis=1)
+    present = np.unique(true)
+    balanced = recall_score(true, predicted, labels=present, average="macro", zero_division=0)
+    return {
+        "accuracy": float(accuracy_score(true, predicted)),
+        "balanced_accuracy": float(balanced),
+        "log_loss": float(log_loss(true, proba, labels=np.arange(proba.shape[1]))),
+    }
+
+
+def describe(scores: dict[str, float]) -> str:
+    """Return scores as text on one line.
+
+    Parameters
+    ----------
+    scores : dict of {str: float}
+        Scores.
+
+    Returns
+    -------
+    text : str
+        Names and values.
+    """
+    return ", ".join(f"{text} {scores[name]:.4f}" for name, text in NAMES.items())

@@ -1,0 +1,114 @@
+"""The command ``check``: find what is wrong with a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from skcnn.cli import _arguments as arguments
+from skcnn.cli._output import TaskBar, check_output, count, require, result_stream, say
+
+_EXAMPLES = 3  # paths that are shown of each kind
+_DESCRIPTION = """\
+Find what is wrong with a folder of images: damaged files, blank and unusual pictures,
+copies, equal images with different labels, and rare classes. Nothing is changed.
+
+The exit code is 1 if there are images that cannot be used for training: those that
+cannot be read, are blank, repeat another image, or have no label or different ones.
+Other findings, such as dark photos, do not change it.
+"""
+
+
+def add_command(commands: Any) -> None:
+    """Add the parser of the command.
+
+    Parameters
+    ----------
+    commands : argparse subparsers
+        Parsers of commands.
+    """
+    parser = commands.add_parser(
+        "check",
+        help="find damaged, blank and repeated images",
+        description=_DESCRIPTION,
+        example="photos --report quality.html",
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "folder",
+        metavar="FOLDER",
+        help="folder with one sub-folder of images for each class, or with images only",
+    )
+    parser.add_argument(
+        "--test",
+        metavar="FOLDER",
+        help="folder of test images, which are checked too. Copies of them in the first folder are "
+        "found",
+    )
+    parser.add_argument(
+        "--report", metavar="HTML", type=Path, help="write a page with pictures of what was found"
+    )
+    parser.add_argument(
+        "--csv", action="store_true", help="print all issues as CSV instead of a summary"
+    )
+    arguments.add_output(parser, "the summary, or the CSV,")
+    arguments.add_common(parser)
+
+
+def run(args: Any) -> int:
+    """Check images.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Arguments.
+
+    Returns
+    -------
+    code : int
+        Exit code.
+    """
+    check_output(args.out, force=args.force)
+    check_output(args.report, force=args.force, suffixes=(".html",), option="--report")
+    require("pandas", what="check")
+    if args.report is not None:
+        require("jinja2", what="--report")
+    from skcnn.quality import check_images
+
+    bar = TaskBar(args, "checking", "images", "part")
+    found = check_images(args.folder, X_test=args.test, callbacks=[bar])
+    with result_stream(args.out) as stream:
+        if args.csv:
+            found.issues_.to_csv(stream, index=False, lineterminator="\n")
+        else:
+            print(_summary(found), file=stream)
+    if args.report is not None:
+        found.to_html(args.report)
+        say(args, f"Wrote {args.report}")
+    return 0 if found.keep_.all() and found.keep_test_.all() else 1
+
+
+def _summary(found):
+    """Return the number, the meaning and some examples of each kind of issue."""
+    n_images = sum(found.n_images_)
+    n_classes = len(found.class_counts_)
+    classes = f" of {count(n_classes, 'class')}" if n_classes else ""
+    lines = [f"Checked {count(n_images, 'image')}{classes}"]
+    for kind, row in found.summary_.iterrows():
+        lines.append(f"{kind.replace('_', ' ')}: {row.train + row.test:,} ({row.description})")
+        issues = found.by_kind_[kind]
+        for issue in issues.head(_EXAMPLES).itertuples():
+            name = issue.path if isinstance(issue.path, str) else f"class {issue.label}"
+            text = issue.detail if name in issue.detail else f"{name}: {issue.detail}"
+            lines.append(f"    {text.removesuffix(': ')}")
+        if len(issues) > _EXAMPLES:
+            lines.append(f"    and {len(issues) - _EXAMPLES:,} others")
+    lines += found.notes_
+    n_kept = int(found.keep_.sum() + found.keep_test_.sum())
+    if n_kept == n_images:
+        lines.append("All images can be used.")
+    else:
+        lines.append(
+            f"{n_images - n_kept:,} of {count(n_images, 'image')} cannot be used, or repeat others"
+        )
+    return "\n".join(lines)

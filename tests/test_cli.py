@@ -1,0 +1,579 @@
+"""The command line: most tests call `main`, a few start a process."""
+
+import csv
+import io
+import json
+import os
+import pickle
+import re
+import signal
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from PIL import Image
+from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+import skcnn.export
+from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, ImageResizer
+from skcnn.cli import main
+from skcnn.cli._arguments import AUGMENTATIONS, augmentations
+from skcnn.export import trusted_types
+
+RNG = np.random.default_rng(0)
+SMALL = ["--size", "8", "--epochs", "3"]
+
+
+def write_image(path, color):
+    pixels = np.clip(RNG.normal(color, 20, (10, 12, 3)), 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Folder of 12 reddish and 8 blueish images."""
+    for number in range(12):
+        write_image(tmp_path / f"photos/red/{number:02}.png", (200, 50, 50))
+    for number in range(8):
+        write_image(tmp_path / f"photos/blue/{number:02}.png", (50, 50, 200))
+    return tmp_path / "photos"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """File of a pipeline for reddish and blueish images."""
+    folder = tmp_path_factory.mktemp("model")
+    labels = ["red", "blue"] * 8
+    colors = {"red": (200, 50, 50), "blue": (50, 50, 200)}
+    paths = []
+    for number, label in enumerate(labels):
+        paths.append(folder / f"{number}.png")
+        write_image(paths[-1], colors[label])
+    cnn = CNNClassifier(channels=(4,), max_epochs=5, random_state=0)
+    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), cnn).fit(paths, labels)
+    skops.io.dump(pipe, folder / "model.skops")
+    joblib.dump(pipe, folder / "model.joblib")
+    return folder / "model.skops"
+
+
+def load(path):
+    return skops.io.load(path, trusted=trusted_types())
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def run_process(*arguments, **options):
+    command = [sys.executable, "-m", "skcnn", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def one_line(text):
+    assert text.count("\n") == 1, text
+    return text.rstrip("\n")
+
+
+def read_csv(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+# ------------------------------------------------------------------------------------------------
+# Processes
+
+
+@pytest.mark.parametrize("command", ["", "train", "check", "evaluate", "predict", "export"])
+def test_help_begins_with_an_example_that_can_be_parsed(command, capsys):
+    with pytest.raises(SystemExit) as done:
+        main([*command.split(), "--help"])
+    assert done.value.code == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "example:"
+    arguments = lines[1].removeprefix("  python -m skcnn ")
+    assert arguments.startswith(command)
+    assert not arguments.startswith(" ")
+    # each option of the example exists
+    assert run(*arguments.split(), "--quiet") == 1  # there are no such files
+    assert one_line(capsys.readouterr().err)
+
+
+def test_help_and_wrong_options_do_not_import_torch():
+    script = (
+        "import sys; from skcnn.cli import main\n"
+        "for arguments in (['train', '--help'], ['train', '--epochs', '0']):\n"
+        "    try: main(arguments)\n"
+        "    except SystemExit as done: print(done.code)\n"
+        "print('loaded', sorted({'torch', 'sklearn', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("\n0\n2\nloaded []\n")
+
+
+def test_train_and_predict_in_processes(photos):
+    folder = photos.parent
+    done = run_process("train", "photos", *SMALL, "--out", "model.skops", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "Found 20 images of 2 classes: blue 8, red 12" in done.stderr
+    assert re.search(r"Validation: accuracy \d\.\d{4}, balanced", done.stderr)
+    listed = "photos/red/00.png\nlost.png\nphotos/blue/00.png\n"
+    done = run_process("predict", "model.skops", "-", cwd=folder, input=listed)
+    assert done.returncode == 1
+    rows = read_csv(done.stdout)
+    assert [row["path"] for row in rows] == listed.split()
+    expected = load(folder / "model.skops").predict([photos / "red/00.png", photos / "blue/00.png"])
+    assert [row["label"] for row in rows] == [expected[0], "", expected[1]]
+    assert "does not exist" in rows[1]["error"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
+def test_interrupt_ends_with_130_and_leaves_no_file(photos):
+    command = [sys.executable, "-m", "skcnn", "train", str(photos), "--size", "8"]
+    command += ["--epochs", "100000", "--out", str(photos.parent / "model.skops")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    for line in process.stderr:
+        if line.startswith("Training on"):
+            break
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert error == "\npython -m skcnn train: interrupted\n"
+    assert [path.name for path in photos.parent.iterdir()] == ["photos"]
+
+
+# ------------------------------------------------------------------------------------------------
+# Errors
+
+
+def test_no_command_shows_the_help(capsys):
+    assert main([]) == 2
+    assert "train     train a network" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("train photos", "the following arguments are required: -o/--out"),
+        ("train photos --out m.skops --size 0", "'0' is neither a number of pixels"),
+        ("train photos --out m.skops --size 1x2x3", "'1x2x3' is neither a number of pixels"),
+        ("train photos --out m.skops --epochs 0", "'0' is not a whole number of at least 1"),
+        ("train photos --out m.skops --batch-size 1", "'1' is not a whole number of at least 2"),
+        ("train photos --out m.skops --learning-rate nan", "'nan' is not a number above 0"),
+        ("train photos --out m.skops --seed -1", "'-1' is not a whole number from 0"),
+        ("train photos --out m.skops --validation 1", "1 is not a fraction"),
+        ("train photos --out m.skops --augment flips", "'flips' is unknown: use one or more of"),
+        ("predict m.skops p.png --top 2 --probabilities", "not allowed with argument"),
+        ("tran", "invalid choice: 'tran'"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence_and_code_2(arguments, message, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(arguments.split())
+    assert done.value.code == 2
+    assert message in one_line(capsys.readouterr().err)
+
+
+@pytest.fixture(scope="module")
+def wrong_files(tmp_path_factory):
+    """Folder of images, and of tables and models that cannot be used."""
+    folder = tmp_path_factory.mktemp("wrong")
+    images = [f"photos/{color}/{number:02}.png" for color in ("red", "blue") for number in range(9)]
+    images += ["one/a/1.png", "one/a/2.png", "few/a/1.png", "few/b/1.png", "few/b/2.png"]
+    for name in images:
+        write_image(folder / name, 100)
+    (folder / "old.skops").write_text("text")
+    (folder / "bad.joblib").write_bytes(b"")
+    (folder / "m.joblib").write_bytes(pickle.dumps(0))
+    (folder / "t.csv").write_text("path,class\nred/00.png,red\n")
+    (folder / "e.csv").write_text("path,label\nred/00.png,red\nred/01.png,\n")
+    (folder / "none.csv").write_text("path,label\n")
+    cnn = CNNClassifier(channels=(2,), max_epochs=1).fit(RNG.normal(size=(4, 4, 4)), [0, 1, 0, 1])
+    skops.io.dump(cnn, folder / "arrays.skops")
+    tree = DecisionTreeClassifier().fit([[0], [1]], [0, 1])
+    skops.io.dump(make_pipeline(ImageReader(), tree), folder / "tree.skops")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        ("train --out m.skops", "no images are given", 2),
+        ("train photos --out m.onnx", "must be a file whose name ends in .skops or .joblib", 2),
+        ("train photos --out m.skops --network fats", "did you mean 'fast'", 2),
+        ("train photos --out m.skops --transfer resnet", "did you mean 'resnet", 2),
+        ("train --out m.skops --transfer photos", "put the folder before --transfer", 2),
+        ("train photos --out m.skops --network fast --transfer", "exclude each other", 2),
+        ("train photos --out m.skops --fine-tune all", "--fine-tune needs --transfer", 2),
+        ("train photos --out m.skops --device cuda:99", "is not available", 1),
+        ("train lost --out m.skops", "the image folder 'lost' does not exist", 1),
+        ("train photos --out lost/m.skops", "the folder 'lost' of --out", 1),
+        ("train photos --out photos", "must be a file whose name ends in", 2),
+        ("train photos --out old.skops", "exists: choose another name, or use --force", 1),
+        ("train photos --csv lost.csv --out m.skops", "No such file", 1),
+        ("train photos --csv t.csv --out m.skops", "has no column 'label', but path, class", 1),
+        ("train photos --csv e.csv --out m.skops", "line 3 of 'e.csv' has no path or no label", 1),
+        ("train --csv none.csv --out m.skops", "the table 'none.csv' has no rows", 1),
+        ("train one --out m.skops", "all images are of the class 'a'", 1),
+        ("train few --out m.skops", "the class 'a' has only one image", 1),
+        ("train photos --out m.skops --validation 0.05", "leaves less than one image", 1),
+        ("train photos --out m.skops --validation few", "class 'a', which the model does not", 1),
+        ("predict lost.skops photos", "the model file 'lost.skops' does not exist", 1),
+        ("predict photos/red/00.png photos", "ends in neither .skops nor .joblib", 2),
+        ("predict old.skops photos", "is damaged or not a file of skops", 1),
+        ("predict arrays.skops photos", "takes arrays, because its first step is CNN", 1),
+        ("predict m.joblib photos", "if you trust its author, add --trust-pickle", 2),
+        ("predict bad.joblib photos --trust-pickle", "is damaged or not a file of joblib", 1),
+        ("predict tree.skops photos", "not trusted: sklearn.tree._tree.Tree", 1),
+        ("check lost", "'lost'", 1),
+        ("check photos --report r.pdf", "must be a file whose name ends in .html", 2),
+        ("export arrays.skops --out m.onx", "must be a file whose name ends in .onnx", 2),
+    ],
+)
+def test_errors_are_one_sentence_before_training(
+    arguments, message, code, wrong_files, monkeypatch, capsys
+):
+    monkeypatch.chdir(wrong_files)
+    monkeypatch.setattr(CNNClassifier, "fit", lambda *_: pytest.fail("training has started"))
+    assert run(*arguments.split(), "-q") == code
+    assert message in one_line(capsys.readouterr().err)
+    assert not (wrong_files / "m.skops").exists()
+
+
+def test_debug_raises_the_error():
+    with pytest.raises(FileNotFoundError):
+        run("check", "lost", "--debug")
+
+
+def test_unexpected_error_is_one_sentence_with_its_type(photos, monkeypatch, capsys):
+    def fit(*_):
+        raise KeyError("x")
+
+    monkeypatch.setattr(CNNClassifier, "fit", fit)
+    assert run("train", photos, "--out", photos.parent / "m.skops", "-q") == 1
+    expected = "python -m skcnn train: KeyError: 'x' (--debug shows where it happened)"
+    assert one_line(capsys.readouterr().err) == expected
+
+
+# ------------------------------------------------------------------------------------------------
+# train
+
+
+def test_train_gives_the_model_of_the_same_python_code(photos, tmp_path):
+    out = tmp_path / "model.skops"
+    options = ["--validation", "0", "--learning-rate", "0.01", "--batch-size", "4", "--seed", "3"]
+    options += ["--augment", "flip,shift", "--aspect", "crop", "--class-weight", "balanced"]
+    assert run("train", photos, *SMALL, *options, "--out", out, "-q") == 0
+    found = load(out)
+    X, y = skcnn.load_image_folder(photos, return_X_y=True)
+    expected = make_pipeline(
+        ImageReader(),
+        ImageResizer((8, 8), aspect="crop", lazy=True),
+        skcnn.ImageAugmenter(horizontal_flip=True, shift=0.1, random_state=3),
+        CNNClassifier(
+            learning_rate=0.01, batch_size=4, max_epochs=3, class_weight="balanced", random_state=3
+        ),
+    ).fit(X, y)
+    np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
+def test_validation_scores_are_those_of_the_images_left_out(photos, tmp_path, capsys):
+    for number in range(4):
+        write_image(tmp_path / f"val/red/{number}.png", (200, 50, 50))
+        write_image(tmp_path / f"val/blue/{number}.png", (150, 50, 90))
+    out = tmp_path / "model.joblib"
+    assert run("train", photos, *SMALL, "--validation", tmp_path / "val", "--out", out) == 0
+    X, y = skcnn.load_image_folder(tmp_path / "val", return_X_y=True)
+    loaded = joblib.load(out)
+    expected = (
+        f"Validation: accuracy {loaded.score(X, y):.4f}, balanced accuracy "
+        f"{balanced_accuracy_score(y, loaded.predict(X)):.4f}, log loss "
+        f"{log_loss(y, loaded.predict_proba(X)):.4f}"
+    )
+    message = capsys.readouterr().err
+    assert expected in message
+    assert "Training on 20 images, validating on 8 other images" in message
+    assert not hasattr(loaded[-1], "_skl_callbacks")
+
+
+def test_train_on_a_table_in_gray(photos, tmp_path):
+    rows = "".join(
+        f"{path.relative_to(tmp_path)},{path.parent.name}\n" for path in photos.glob("*/*")
+    )
+    (tmp_path / "table.csv").write_text(f"file,kind\n{rows}", encoding="utf-8-sig")
+    columns = ["--path-column", "file", "--label-column", "kind", "--gray", "--early-stopping"]
+    out = tmp_path / "model.skops"
+    assert run("train", "--csv", tmp_path / "table.csv", *columns, *SMALL, "--out", out, "-q") == 0
+    found = load(out)
+    assert found.classes_.tolist() == ["blue", "red"]
+    assert found[-1].image_shape_ == (8, 8, 1)
+    assert found[-1].early_stopping
+
+
+def test_damaged_images_stop_training_unless_left_out(photos, tmp_path, capsys):
+    data = (photos / "red/00.png").read_bytes()
+    (photos / "red/00.png").write_bytes(data[: len(data) // 2])
+    out = tmp_path / "model.skops"
+    assert run("train", photos, *SMALL, "--out", out) == 1
+    assert "1 of 20 images cannot be read, such as" in capsys.readouterr().err
+    assert not out.exists()
+    assert run("train", photos, *SMALL, "--out", out, "--skip-damaged") == 0
+    assert "Found 19 images of 2 classes: blue 8, red 11" in capsys.readouterr().err
+
+
+def test_transfer(photos, tmp_path):
+    out = tmp_path / "model.skops"
+    options = ["--transfer", "--size", "32x40", "--epochs", "1", "--validation", "0"]
+    assert run("train", photos, *options, "--out", out, "-q") == 0
+    found = load(out)
+    assert found[-1].backbone == "efficientnet_lite0"
+    assert found[-1].image_shape_ == (32, 40, 3)
+
+
+def test_existing_model_is_replaced_only_by_force_and_success(photos, tmp_path, monkeypatch):
+    out = tmp_path / "model.skops"
+    out.write_text("old")
+    assert run("train", photos, *SMALL, "--out", out, "-q") == 1
+    monkeypatch.setattr(skops.io, "dump", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    assert run("train", photos, *SMALL, "--out", out, "-q", "--force") == 1
+    assert out.read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.skops", "photos"]
+    monkeypatch.undo()
+    assert run("train", photos, *SMALL, "--out", out, "-q", "--force") == 0
+    assert load(out).classes_.tolist() == ["blue", "red"]
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_augmentations_are_parameters_of_the_augmenter(name):
+    skcnn.ImageAugmenter(**augmentations(name))._validate_params()
+
+
+# ------------------------------------------------------------------------------------------------
+# predict
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 256])
+def test_predict_folders_patterns_and_files(model, photos, batch_size, monkeypatch, capsys):
+    monkeypatch.chdir(photos.parent)
+    (photos / "notes.txt").write_text("not an image")
+    (photos / "[1].txt").write_text("neither, but named")
+    paths = ["photos/blue", "photos/red/0*.png", "photos/red/11.png", "photos/[1].txt"]
+    code = run("predict", model, *paths, "--batch-size", batch_size)
+    rows = read_csv(capsys.readouterr().out)
+    names = [*(f"photos/blue/{n:02}.png" for n in range(8))]
+    names += [*(f"photos/red/{n:02}.png" for n in range(10)), "photos/red/11.png"]
+    assert code == 1
+    assert [row["path"] for row in rows] == [*names, "photos/[1].txt"]
+    proba = load(model).predict_proba(names)
+    labels = np.array(["blue", "red"])[proba.argmax(axis=1)]
+    assert [row["label"] for row in rows[:-1]] == labels.tolist()
+    found = [float(row["probability"]) for row in rows[:-1]]
+    np.testing.assert_allclose(found, proba.max(axis=1), rtol=1e-5)
+    assert "is not an image" in rows[-1]["error"]
+    assert {row["error"] for row in rows[:-1]} == {""}
+
+
+def test_predict_top_and_all_probabilities(model, photos, capsys):
+    path = photos / "red/00.png"
+    proba = load(model).predict_proba([path])[0]
+    assert run("predict", model, path, "--top", "5", "-q") == 0
+    row = read_csv(capsys.readouterr().out)[0]
+    order = ["blue", "red"][:: 1 if proba[0] > proba[1] else -1]
+    assert [row["label"], row["label_2"]] == order
+    found = [row["probability"], row["probability_2"]]
+    np.testing.assert_allclose([float(one) for one in found], sorted(proba)[::-1], rtol=1e-5)
+    assert run("predict", model, path, "--probabilities", "-q") == 0
+    row = read_csv(capsys.readouterr().out)[0]
+    found = [float(row[f"probability_{name}"]) for name in ("blue", "red")]
+    np.testing.assert_allclose(found, proba, rtol=1e-5)
+
+
+def test_predict_json_to_a_file(model, photos, tmp_path, capsys):
+    out = tmp_path / "found.json"
+    assert run("predict", model, photos / "red/00.png", "lost.png", "--out", out) == 1
+    found, error = json.loads(out.read_text())
+    assert found["path"] == str(photos / "red/00.png")
+    assert found["probability"] == load(model).predict_proba([found["path"]]).max()
+    assert "does not exist" in error["error"]
+    assert capsys.readouterr().out == ""
+    assert run("predict", model, photos, "--out", out) == 1  # exists
+    assert run("predict", model, photos, "--format", "json", "-q") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 20
+
+
+def test_predict_nothing(model, tmp_path, capsys):
+    assert run("predict", model, tmp_path, "--format", "json") == 1
+    assert json.loads(capsys.readouterr().out) == []
+
+
+def test_predict_does_not_depend_on_the_root_of_the_reader(model, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(photos)
+    pipe = load(model).set_params(imagereader__root="/elsewhere")
+    skops.io.dump(pipe, tmp_path / "root.skops")
+    assert run("predict", tmp_path / "root.skops", "red", "-q") == 0
+
+
+def test_predict_with_a_pickle(model, photos, capsys):
+    path = model.with_suffix(".joblib")
+    assert run("predict", path, photos, "--trust-pickle", "-q") == 0
+    assert len(read_csv(capsys.readouterr().out)) == 20
+
+
+def test_predict_numbers_of_a_regressor(photos, tmp_path, capsys):
+    paths = sorted(photos.glob("*/*.png"))
+    cnn = CNNRegressor(channels=(2,), max_epochs=1, random_state=0)
+    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), cnn).fit(paths, np.arange(20.0))
+    skops.io.dump(pipe, tmp_path / "model.skops")
+    assert run("predict", tmp_path / "model.skops", *paths, "-q") == 0
+    found = [float(row["value"]) for row in read_csv(capsys.readouterr().out)]
+    np.testing.assert_allclose(found, pipe.predict(paths), rtol=1e-5)
+    assert run("predict", tmp_path / "model.skops", *paths, "-q", "--top", "2") == 2
+
+
+def test_errors_that_are_not_about_files_are_raised(photos, tmp_path, capsys):
+    paths = sorted(photos.glob("*/*.png"))
+    pipe = make_pipeline(ImageReader(), ImageResizer((4, 4)), ImageFlattener(), CNNClassifier())
+    pipe[0].fit(paths)
+    joblib.dump(pipe, tmp_path / "unfitted.joblib")
+    assert run("predict", tmp_path / "unfitted.joblib", photos, "-q", "--trust-pickle") == 1
+    assert "not fitted" in one_line(capsys.readouterr().err)
+
+
+# ------------------------------------------------------------------------------------------------
+# evaluate, check, export
+
+
+def test_evaluate_prints_scores_of_readable_images(model, photos, tmp_path, capsys):
+    paths = sorted(photos.glob("*/*.png"))
+    (photos / "red/99.png").write_bytes(b"")
+    report = tmp_path / "report.html"
+    code = run("evaluate", model, photos, "--json", "--report", report, "--batch-size", "6")
+    assert code == 1
+    found = json.loads(capsys.readouterr().out)
+    y = [path.parent.name for path in paths]
+    pipe = load(model)
+    proba = pipe.predict_proba(paths)
+    assert found["n_images"] == 20
+    assert found["accuracy"] == pipe.score(paths, y)
+    assert found["balanced_accuracy"] == balanced_accuracy_score(y, pipe.predict(paths))
+    assert found["log_loss"] == pytest.approx(log_loss(y, proba), rel=1e-6)
+    assert np.sum(found["confusion_matrix"]) == 20
+    assert found["classes"]["red"]["n_images"] == 12
+    assert list(found["errors"]) == [str(photos / "red/99.png")]
+    assert report.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_evaluate_prints_tables(model, photos, capsys):
+    assert run("evaluate", model, photos, "-q") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["images", "20"]
+    assert [line.split()[:2] for line in lines[6:8]] == [["blue", "8"], ["red", "12"]]
+    counts = [[int(one) for one in line.split()[1:]] for line in lines[-2:]]
+    assert np.sum(counts, axis=1).tolist() == [8, 12]
+
+
+def test_evaluate_classes_that_are_numbers(photos, tmp_path, capsys):
+    paths = sorted(photos.glob("*/*.png"))
+    y = [int(path.parent.name == "red") for path in paths]
+    cnn = CNNClassifier(channels=(2,), max_epochs=1, random_state=0)
+    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), cnn).fit(paths, y)
+    skops.io.dump(pipe, tmp_path / "model.skops")
+    for old, new in (("red", "1"), ("blue", "0")):
+        (photos / old).rename(photos / new)
+    assert run("evaluate", tmp_path / "model.skops", photos, "--json", "-q") == 0
+    expected = pipe.score(sorted(photos.glob("*/*.png")), sorted(y))
+    assert json.loads(capsys.readouterr().out)["accuracy"] == expected
+    (photos / "0").rename(photos / "2")
+    assert run("evaluate", tmp_path / "model.skops", photos, "-q") == 1
+    assert "have the class '2', which the model does not know" in capsys.readouterr().err
+
+
+def test_most_frequent_confusions_of_many_classes():
+    from skcnn.cli.evaluate import Evaluation
+
+    classes = [f"class {number}" for number in range(20)]
+    true = np.array([0, 0, 1, *range(20)])
+    proba = np.eye(20)[[3, 3, 4, *range(20)]]
+    lines = Evaluation(classes, true, proba).as_text().splitlines()
+    assert lines[-2:] == [
+        "      2  class 0 predicted as class 3",
+        "      1  class 1 predicted as class 4",
+    ]
+
+
+def test_check_prints_issues_and_ends_with_1_for_unusable_images(photos, tmp_path, capsys):
+    assert run("check", photos, "-q") == 0
+    assert capsys.readouterr().out.endswith("All images can be used.\n")
+    (photos / "red/copy.png").write_bytes((photos / "red/00.png").read_bytes())
+    out, report = tmp_path / "issues.csv", tmp_path / "quality.html"
+    assert run("check", photos, "--csv", "--out", out, "--report", report) == 1
+    rows = read_csv(out.read_text())
+    copies = [row["path"] for row in rows if row["kind"] == "exact_duplicate"]
+    assert copies == [str(photos / "red/copy.png")]
+    assert report.read_text().startswith("<!DOCTYPE html>")
+    assert run("check", photos, "-q") == 1
+    text = capsys.readouterr().out
+    assert "exact duplicate: 1 (equal to an earlier image of the set)\n" in text
+    assert text.endswith("1 of 21 images cannot be used, or repeat others\n")
+
+
+def test_check_finds_copies_of_test_images(photos, tmp_path, capsys):
+    (tmp_path / "test/red").mkdir(parents=True)
+    (tmp_path / "test/red/0.png").write_bytes((photos / "red/00.png").read_bytes())
+    assert run("check", photos, "--test", tmp_path / "test", "-q") == 1
+    assert "leak: 1 (training image equal to a test image)" in capsys.readouterr().out
+
+
+def test_export_passes_the_pipeline_and_photos(model, photos, tmp_path, monkeypatch, capsys):
+    def to_onnx(pipeline, path, *, X):
+        path.write_text(f"{','.join(pipeline.classes_)} {X and [X[0], len(X)]}")
+
+    monkeypatch.setattr(skcnn.export, "to_onnx", to_onnx, raising=False)
+    out = tmp_path / "model.onnx"
+    assert run("export", model, "--out", out) == 0
+    assert out.read_text() == "blue,red None"
+    assert run("export", model, "--out", out, "--photos", photos, "--force") == 0
+    assert out.read_text() == f"blue,red ['{photos / 'blue/00.png'}', 8]"
+    assert run("export", model, "--out", out, "--photos", tmp_path / "*.gif", "--force") == 1
+    assert "there are no images in" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------
+# Progress and warnings
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_bars_show_the_time_left_unless_quiet(photos, tmp_path, quiet, monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    out = tmp_path / "model.skops"
+    assert run("train", photos, *SMALL, "--out", out, *(["--quiet"] if quiet else [])) == 0
+    if quiet:
+        assert stream.getvalue() == ""
+        return
+    assert re.search(r"training: 100%.* 3/3 \[\d\d:\d\d<00:00.*epoch.*loss=\d", stream.getvalue())
+    assert "checking: 100%" in stream.getvalue()
+    assert run("predict", out, photos, "--out", tmp_path / "found.csv") == 0
+    assert "predicting: 100%" in stream.getvalue()
+    assert run("check", photos) == 0
+    assert re.search("checking: 100%.*part", stream.getvalue())
+
+
+def test_warnings_are_one_line(photos, tmp_path, capsys):
+    write_image(photos / "outside.png", 100)
+    assert run("train", photos, *SMALL, "--out", tmp_path / "model.skops", "-q") == 0
+    text = one_line(capsys.readouterr().err)
+    assert text.startswith("warning: not loaded from ")
+    assert text.endswith("1 image outside the class folders, such as 'outside.png'")
