@@ -55,10 +55,13 @@ LEVELS = {
     "skcnn.inspection": 3,
     "skcnn.imbalance": 3,
     "skcnn.export": 3,
+    "skcnn.cli": 4,
+    "skcnn.__main__": 4,
 }
-MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1)}
+MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1), 4: (0, 1, 2, 3)}
 # (importing module, imported module)
 PEERS = {
+    ("skcnn.__main__", "skcnn.cli"),
     ("skcnn.checksums", "skcnn.learned"),
     ("skcnn.checksums", "skcnn.versions"),
     ("skcnn.learned", "skcnn.locks"),
@@ -98,7 +101,7 @@ BASE = {"filelock", "joblib", "numpy", "safetensors", "sklearn", "torch", "tqdm"
 TRAINING = {"skorch", "skimage", "PIL", "tifffile"}
 SCIPY = {"scipy.ndimage", "scipy.signal", "scipy.special"}  # scikit-learn requires scipy
 ALL = BASE | TRAINING | SCIPY
-MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL}
+MAY_IMPORT_PACKAGES = {0: BASE, 1: ALL, 2: ALL, 3: ALL, 4: ALL}
 
 # Optional packages: any level may import them, but only inside a function.
 OPTIONAL = {
@@ -114,6 +117,7 @@ OPTIONAL = {
     "polars",
     "rich",
     "skl2onnx",
+    "skops",
     "timm",
     "torchvision",
 }
@@ -192,8 +196,10 @@ def entry_of(name):
 def allows_own_module(module, target):
     """Return whether a module may import a name of the package."""
     here, there = entry_of(module), entry_of(target)
-    if here is None or there is None:  # skcnn/__init__.py imports all; nothing imports it
-        return here is None
+    if here is None:  # skcnn/__init__.py imports all
+        return True
+    if there is None:  # a public name of skcnn/__init__.py
+        return LEVELS[here] == 4
     if here == there or (here, there) in PEERS:
         return True
     return LEVELS[there] in MAY_IMPORT_LEVELS[LEVELS[here]]
@@ -299,6 +305,9 @@ def test_every_module_is_in_the_table(path):
         ("skcnn.estimators.classifier", "from skcnn.inspection import saliency", False),
         ("skcnn.inspection.saliency", "from skcnn.estimators import CNNClassifier", False),
         ("skcnn.inspection.saliency", "from skcnn.export import onnx", False),
+        ("skcnn.cli.train", "from skcnn import CNNClassifier", True),
+        ("skcnn.cli.train", "from skcnn.inspection import ModelReport", True),
+        ("skcnn.inspection.saliency", "from skcnn.cli import main", False),
         ("skcnn.robustness.evaluation", "from skcnn.robustness.attacks import fgsm", True),
         ("skcnn.robustness.attacks.fgsm", "from skcnn.robustness import evaluation", False),
     ],
@@ -318,19 +327,35 @@ def test_relative_imports_of_a_package_start_at_the_package():
 
 def test_init_defines_only_public_names():
     tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
-    names = []
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            names += [alias.asname or alias.name for alias in node.names]
+    names, lazy = [], {}
+    for node in tree.body[1:]:
+        if isinstance(node, ast.If):  # for type checkers
+            assert ast.unparse(node.test) == "TYPE_CHECKING"
+            lazy = {one.module: {alias.name for alias in one.names} for one in node.body}
+            names += [name for one in node.body for name in sorted(lazy[one.module])]
         elif isinstance(node, ast.Assign):
-            assert isinstance(ast.literal_eval(node.value), (str, list)), ast.unparse(node)
+            assert isinstance(ast.literal_eval(node.value), (str, list, dict, set))
             names += [target.id for target in node.targets]
+        elif isinstance(node, ast.FunctionDef):
+            assert node.name in ("__getattr__", "__dir__")
         else:
-            assert node is tree.body[0], ast.unparse(node)
-            assert ast.get_docstring(tree) is not None
-    assert sorted(names) == sorted({*skcnn.__all__, "__all__"})
+            assert node.module in ("importlib", "typing"), ast.unparse(node)
+    assert ast.get_docstring(tree) is not None
+    assert sorted(names) == sorted({*skcnn.__all__, "__all__", "_LAZY", "_SUBPACKAGES"})
+    assert lazy == skcnn._LAZY
+    assert {*skcnn.__all__, *skcnn._SUBPACKAGES} <= set(dir(skcnn))
     assert sorted(set(skcnn.__all__)) == sorted(skcnn.__all__)
     assert all(not name.startswith("_") for name in set(skcnn.__all__) - {"__version__"})
+
+
+@pytest.mark.parametrize("name", sorted(skcnn._SUBPACKAGES))
+def test_subpackages_are_imported_when_used(name):
+    assert getattr(skcnn, name) is sys.modules[f"skcnn.{name}"]
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'skcnn' has no attribute 'CNN'"):
+        _ = skcnn.CNN
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
