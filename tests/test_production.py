@@ -6,6 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -56,6 +57,20 @@ def test_threads_do_not_wait_for_each_other(pipe, paths):
             list(pool.map(pipe.predict_proba, N_THREADS * [paths]))
     finally:
         handle.remove()
+
+
+def test_loading_does_not_import_the_compiler_of_torch(pipe, paths, tmp_path):
+    joblib.dump(pipe, tmp_path / "model.joblib")
+    script = f"""
+import sys
+import joblib, torch
+modules = set(sys.modules)
+joblib.load({str(tmp_path / "model.joblib")!r}).predict_proba({paths!r})
+print(*(name for name in ("torch._dynamo", "torch._inductor", "sympy")
+        if name in set(sys.modules) - modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("\n", 0), done.stderr
 
 
 # A server that loads the pipeline before it forks its workers, such as gunicorn with --preload.

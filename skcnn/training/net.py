@@ -91,6 +91,7 @@ class ImageNeuralNet(NeuralNet):
         self._start_training(0, self.max_epochs)
 
     epoch_name = "epoch"  # in printed lines
+    _needs_optimizer = True
 
     # --------------------------------------------------------------------------------------------
     # Training
@@ -174,6 +175,17 @@ class ImageNeuralNet(NeuralNet):
             self.initialize_optimizer()
         for group in self.optimizer_.param_groups:  # a previous schedule may have changed it
             group["initial_lr"] = group["lr"] = self.lr * group["lr_scale"]
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Make the optimizer, or an empty object if the net is loaded without its state.
+
+        PyTorch imports its compiler when the first optimizer is made, which takes longer than all
+        else when a net is loaded.
+        """
+        if self._needs_optimizer:
+            return super().initialize_optimizer(triggered_directly)
+        self.optimizer_ = self.optimizer.__new__(self.optimizer)  # skorch registers it
+        return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Return the arguments of the optimizer."""
@@ -380,8 +392,9 @@ class ImageNeuralNet(NeuralNet):
         module, spec = module_and_spec(state)
         self.__init__(module, spec=spec, **state["arguments"], **state["changed"])
         verbose, self.verbose = self.verbose, 0
+        self._needs_optimizer = state["optimizer"] is not None
         self.initialize()
-        self.verbose = verbose
+        self.verbose, self._needs_optimizer = verbose, True
         self.history.extend(to_records(state["history"]))
         self._set_training(False)
         if state["optimizer"] is None:
