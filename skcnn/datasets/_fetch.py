@@ -7,7 +7,6 @@ from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions
 
@@ -31,6 +30,8 @@ def official_file(url, sha256, folder, *, data_home, **parameters):
     path : Path
         File with the official checksum.
     """
+    from sklearn.datasets import get_data_home  # imports half of scikit-learn
+
     path = Path(get_data_home(data_home), folder, url.rsplit("/", 1)[-1])
     return download.official_file(url, sha256, path, **parameters)
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, _fit_context, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.utils import Tags, gen_batches
@@ -344,6 +343,8 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
 
     def _score_rows(self, rows):
         """Return the negative mean distances to the nearest rows, except for an identical one."""
+        from sklearn.neighbors import NearestNeighbors  # imports half of scikit-learn
+
         neighbors = NearestNeighbors(n_neighbors=self.n_neighbors_ + 1).fit(self.training_features_)
         distances, _ = neighbors.kneighbors(rows)
         same = distances[:, :1] <= _SAME * np.linalg.norm(rows, axis=1, keepdims=True)
