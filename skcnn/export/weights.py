@@ -73,11 +73,12 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     if not file.parent.is_dir():
         raise FileNotFoundError(f"{str(file.parent)!r}, the folder of the file, does not exist")
     net = FittedPipeline.of(estimator).final.net_
-    if not isinstance(net.spec.name, str):
+    builder = net.spec.name
+    if not isinstance(builder, str):
         raise ValueError(
-            f"the network {net.spec.name!r} is your own, so a file without code cannot describe "
-            "it: save net_.module_.state_dict() with safetensors.torch.save_file, and load the "
-            "weights into a network that your code builds"
+            f"the network {getattr(builder, '__name__', builder)} is your own, so a file without "
+            "code cannot describe it: save module_.state_dict() with safetensors.torch.save_file, "
+            "and load the weights into a network that your code builds"
         )
     with net.lock.step():  # another thread may train it
         weights = to_arrays(net.module_.state_dict())

@@ -389,6 +389,8 @@ def test_safetensors_with_a_header_of_deep_nesting(tmp_path):
         {"dtype": "F32", "shape": [-1, -1], "data_offsets": [0, 4]},
         {"dtype": "F32", "shape": "a", "data_offsets": [0, 4]},
         {"dtype": "F32", "shape": [1]},
+        {"dtype": "F32", "shape": [10**12], "data_offsets": [0, 4 * 10**12]},
+        {"dtype": "F32", "shape": [2**40, 2**30], "data_offsets": [0, 8]},
         3,
     ],
 )
