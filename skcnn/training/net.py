@@ -26,6 +26,7 @@ from skcnn.training.loader import BatchLoader, ImageDataset
 from skcnn.training.losses import Criterion
 from skcnn.training.memory import freed_memory_kept
 from skcnn.training.net_lock import NetLock
+from skcnn.training.optimizers import is_optimizer_parameter, optimizer_parameters
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.reconstruction import with_validation_noise
@@ -159,14 +160,13 @@ class ImageNeuralNet(NeuralNet):
             New options.
         """
         parameters = options.skorch_parameters()
-        before = _optimizer_parameters(vars(self), self.options)
-        after = _optimizer_parameters(parameters, options)
+        before = optimizer_parameters(vars(self), self.options)
         with self.lock.step():
             for name in list(vars(self)):  # remove arguments that the new optimizer may not have
-                if _is_optimizer_parameter(name):
+                if is_optimizer_parameter(name):
                     del vars(self)[name]
             vars(self).update(parameters, options=options)
-            if before != after:
+            if before != optimizer_parameters(parameters, options):
                 self.initialize_optimizer()
 
     def on_train_begin(self, net, **kwargs):
@@ -401,13 +401,3 @@ class ImageNeuralNet(NeuralNet):
             self.optimizer_ = None
         else:
             load_optimizer(self.optimizer_, state["optimizer"])
-
-
-def _optimizer_parameters(parameters, options):
-    """Return all that makes a new optimizer necessary when it changes."""
-    named = {key: value for key, value in parameters.items() if _is_optimizer_parameter(key)}
-    return {**named, "stages": (options.trained_stages, options.stage_decay)}
-
-
-def _is_optimizer_parameter(name):
-    return name == "optimizer" or name.startswith("optimizer__")

@@ -65,3 +65,38 @@ def parameter_groups(module, learning_rate, *, stages=(), stage_scales=(), train
         {"params": parameters, "lr": learning_rate * scale, "lr_scale": scale}
         for scale, parameters in sorted(groups.items(), reverse=True)
     ]
+
+
+def optimizer_parameters(parameters, options):
+    """Return all that makes a new optimizer necessary when it changes.
+
+    Parameters
+    ----------
+    parameters : dict of {str: object}
+        Parameters of a net of skorch.
+    options : TrainingOptions
+        Options of its training.
+
+    Returns
+    -------
+    parameters : dict of {str: object}
+        Values to compare.
+    """
+    named = {key: value for key, value in parameters.items() if is_optimizer_parameter(key)}
+    return {**named, "stages": (options.trained_stages, options.stage_decay)}
+
+
+def is_optimizer_parameter(name):
+    """Return whether a parameter of a net of skorch belongs to its optimizer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter.
+
+    Returns
+    -------
+    is_of_optimizer : bool
+        Whether it is the optimizer or an argument of it.
+    """
+    return name == "optimizer" or name.startswith("optimizer__")
