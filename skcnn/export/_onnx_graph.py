@@ -188,8 +188,10 @@ def export_module(
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(f"PyTorch cannot export {name} to ONNX: {reason[0]}") from error
-    _name_axes(exported.model_proto, ["n_images", "height", "width"])
-    return exported.model_proto
+    model = exported.model_proto
+    _remove_traces(model)
+    _name_axes(model, ["n_images", "height", "width"])
+    return model
 
 
 class _GraphModule(nn.Module):
@@ -298,6 +300,14 @@ def _name_axes(model, names):
         if axis.HasField("dim_param"):
             axis.dim_param = renamed[axis.dim_param]
     del model.graph.value_info[:]  # uses the former names
+
+
+def _remove_traces(model):
+    """Remove what is for debugging only: the lines of code of each node, with paths of files."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
 
 
 def _add_labels(model, classes):

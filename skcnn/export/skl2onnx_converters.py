@@ -45,7 +45,8 @@ def register_skl2onnx() -> None:
     Notes
     -----
     Steps take flat rows or images, with channels last. A step whose input has rows must have been
-    fitted on images of one size. The target opset of skl2onnx must be at least 18.
+    fitted on images of one size. The target opset of skl2onnx must be at least the opset that the
+    exporter of PyTorch uses, 20 in PyTorch 2.13.
 
     Examples
     --------

@@ -73,6 +73,7 @@ def exported(tmp_path):
         path = tmp_path / "model.onnx"
         to_onnx(estimator, path, **options)
         assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
+        assert b".py" not in path.read_bytes()  # no paths of code
         session = onnxruntime.InferenceSession(path)
 
         def run(images):
