@@ -154,6 +154,8 @@ class TrainingCheckpoint(Callback):
         return n_epochs if state["finished"] else n_done
 
     def _write(self, net, *, finished):
+        if not _is_first_process():
+            return
         state = {
             "format": _FORMAT,
             "description": self._description,
@@ -224,6 +226,14 @@ def epochs_left(net, dataset):
             _, valid = net.get_split_datasets(dataset)
             return n_epochs - callback.load(net, dataset, valid)
     return n_epochs
+
+
+def _is_first_process():
+    """Return whether this process writes the file, if several train together."""
+    distributed = torch.distributed
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return True
+    return distributed.get_rank() == 0
 
 
 def _stateful(net):
