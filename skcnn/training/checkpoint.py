@@ -59,6 +59,10 @@ class TrainingCheckpoint(Callback):
     of `torch.optim.lr_scheduler`, are stored too. The file is written under another name and then
     renamed, so that it is complete if the process ends at any time.
 
+    If several processes train the network together, the first one writes the file, and all of them
+    have to find it. Random numbers of PyTorch, for dropout and mixup, then start again when the
+    training continues.
+
     The seeds must be the same when the program is started again: `random_state` must be an integer
     for the estimator, and for the other random steps of a pipeline, such as `ImageAugmenter`.
 
@@ -154,7 +158,7 @@ class TrainingCheckpoint(Callback):
         return n_epochs if state["finished"] else n_done
 
     def _write(self, net, *, finished):
-        if not _is_first_process():
+        if _rank() > 0:
             return
         state = {
             "format": _FORMAT,
@@ -183,7 +187,8 @@ class TrainingCheckpoint(Callback):
         net.shorten_training(state["n_epochs"])
         for name, callback in _stateful(net):
             _set_attributes(callback, state["callbacks"].get(name, {}))
-        _set_random_states(torch.device(net.device), state["random"])
+        if not _is_distributed():  # each process has random numbers of its own
+            _set_random_states(torch.device(net.device), state["random"])
 
     def _file(self):
         return Path(self.path).expanduser()
@@ -228,12 +233,15 @@ def epochs_left(net, dataset):
     return n_epochs
 
 
-def _is_first_process():
-    """Return whether this process writes the file, if several train together."""
+def _is_distributed():
+    """Return whether several processes train together."""
     distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return True
-    return distributed.get_rank() == 0
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def _rank():
+    """Return the number of this process, of which only 0 writes the file."""
+    return torch.distributed.get_rank() if _is_distributed() else 0
 
 
 def _stateful(net):
