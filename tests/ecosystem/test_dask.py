@@ -26,13 +26,16 @@ from toolz import identity
 
 GRID = {"cnn__learning_rate": [1e-3, 1e-2]}
 PHOTOS = np.kron(X, np.ones((1, 12, 12, 1), dtype=np.uint8))  # 1.8 MB
-WAIT = 120  # seconds, on a machine with much other work
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     """Client of two worker processes, which leave no files in the folder of temporary files."""
-    with dask.config.set({"temporary-directory": str(tmp_path_factory.mktemp("dask"))}):
+    options = {
+        "temporary-directory": str(tmp_path_factory.mktemp("dask")),
+        "distributed.comm.timeouts.connect": "120s",  # for machines with much other work
+    }
+    with dask.config.set(options):
         client = Client(n_workers=2, threads_per_worker=1)
         yield client
         client.close()
@@ -120,17 +123,18 @@ class TestSearch:
         with joblib.parallel_config(backend="dask"):
             search = GridSearchCV(pipe, GRID, cv=5, refit=False).fit(paths, y)
         best = clone(pipe).set_params(**search.cv_results_["params"][search.best_index_])
-        best = client.submit(best.fit, paths, y).result(WAIT)
+        best = client.submit(best.fit, paths, y).result(timeout=120)
         assert_array_equal(best.predict_proba(paths), expected.predict_proba(PHOTOS))
 
     def test_scattered_once_for_several_calls(self, client, bytes_sent, one_thread):
+        pipe, images = pipeline(), PHOTOS
         with joblib.parallel_config(backend="dask"):
-            scores = cross_validate(pipeline(), PHOTOS, y, cv=3)
-        assert_same_scores(scores, cross_validate(pipeline(), PHOTOS, y, cv=3))
+            scores = cross_validate(pipe, images, y, cv=3)
+        assert_same_scores(scores, cross_validate(pipe, images, y, cv=3))
         bytes_sent()
-        with joblib.parallel_config(backend="dask", scatter=[PHOTOS, y]):
+        with joblib.parallel_config(backend="dask", scatter=[images, y]):
             for _ in range(3):
-                cross_validate(pipeline(), PHOTOS, y, cv=3)
+                cross_validate(pipe, images, y, cv=3)
         assert bytes_sent() < 3 * PHOTOS.nbytes
 
     def test_threads(self, client):
@@ -141,8 +145,9 @@ class TestPredict:
     def test_array(self, client, fitted):
         pipe, _, expected = fitted
         model = dask.delayed(pipe[1:]).persist()
-        images = da.from_array(PHOTOS, chunks=(50, *PHOTOS.shape[1:]))
-        labels = images.map_blocks(
+        images = PHOTOS
+        parts = da.from_array(images, chunks=(50, *images.shape[1:]))
+        labels = parts.map_blocks(
             lambda images, model: model.predict(images),
             model=model,
             drop_axis=[1, 2, 3],
