@@ -520,7 +520,8 @@ def test_check_prints_issues_and_ends_with_1_for_unusable_images(photos, tmp_pat
     assert report.read_text().startswith("<!DOCTYPE html>")
     assert run("check", photos, "-q") == 1
     text = capsys.readouterr().out
-    assert "exact duplicate: 1 (equal to an earlier image of the set)\n" in text
+    assert "Not usable:\n  exact duplicate: 1 (equal to an earlier image of the set)\n" in text
+    assert "Worth a look:\n  rare class: 2 (class of few images)\n" in text
     assert text.endswith("1 of 21 images cannot be used, or repeat others\n")
 
 

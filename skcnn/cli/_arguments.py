@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-AUGMENTATIONS = {
+AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "flip": {"horizontal_flip": True},
     "vertical-flip": {"vertical_flip": True},
     "shift": {"shift": 0.1},

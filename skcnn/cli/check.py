@@ -90,19 +90,24 @@ def run(args: Any) -> int:
 
 def _summary(found):
     """Return the number, the meaning and some examples of each kind of issue."""
+    from skcnn.quality._kinds import NOT_KEPT
+
     n_images = sum(found.n_images_)
     n_classes = len(found.class_counts_)
     classes = f" of {count(n_classes, 'class')}" if n_classes else ""
     lines = [f"Checked {count(n_images, 'image')}{classes}"]
-    for kind, row in found.summary_.iterrows():
-        lines.append(f"{kind.replace('_', ' ')}: {row.train + row.test:,} ({row.description})")
-        issues = found.by_kind_[kind]
-        for issue in issues.head(_EXAMPLES).itertuples():
-            name = issue.path if isinstance(issue.path, str) else f"class {issue.label}"
-            text = issue.detail if name in issue.detail else f"{name}: {issue.detail}"
-            lines.append(f"    {text.removesuffix(': ')}")
-        if len(issues) > _EXAMPLES:
-            lines.append(f"    and {len(issues) - _EXAMPLES:,} others")
+    unusable = [
+        kind
+        for kind, issues in found.by_kind_.items()
+        if kind in NOT_KEPT and issues["index"].notna().any()
+    ]
+    others = [kind for kind in found.by_kind_ if kind not in unusable]
+    for title, kinds in (("Not usable:", unusable), ("Worth a look:", others)):
+        if kinds:
+            lines += ["", title]
+        for kind in kinds:
+            lines += _describe_kind(kind, found.by_kind_[kind])
+    lines.append("")
     lines += found.notes_
     n_kept = int(found.keep_.sum() + found.keep_test_.sum())
     if n_kept == n_images:
@@ -112,3 +117,17 @@ def _summary(found):
             f"{n_images - n_kept:,} of {count(n_images, 'image')} cannot be used, or repeat others"
         )
     return "\n".join(lines)
+
+
+def _describe_kind(kind, issues):
+    """Return the lines about one kind of issue."""
+    from skcnn.quality._kinds import DESCRIPTIONS
+
+    lines = [f"  {kind.replace('_', ' ')}: {len(issues):,} ({DESCRIPTIONS[kind]})"]
+    for issue in issues.head(_EXAMPLES).itertuples():
+        name = issue.path if isinstance(issue.path, str) else f"class {issue.label}"
+        text = issue.detail if name in issue.detail else f"{name}: {issue.detail}"
+        lines.append(f"    {text.removesuffix(': ')}")
+    if len(issues) > _EXAMPLES:
+        lines.append(f"    and {len(issues) - _EXAMPLES:,} more")
+    return lines

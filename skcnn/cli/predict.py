@@ -220,7 +220,7 @@ class JsonWriter:
         self.stream.write("\n]\n" if self.separator == ",\n" else "[]\n")
 
 
-_WRITERS = {"csv": CsvWriter, "json": JsonWriter}
+_WRITERS: dict[str, Any] = {"csv": CsvWriter, "json": JsonWriter}
 
 
 def _as_text(value):

@@ -97,7 +97,7 @@ def run(args: Any) -> int:
     model = _make_pipeline(args)
     train, test = _training_and_validation(args, model[0])
     started = time.monotonic()
-    _fit(model, *train, args)
+    _fit(model, train, args)
     seconds = time.monotonic() - started
     _say_scores(model, train[1], test, seconds, args)
     save_model(model, args.out)
@@ -220,11 +220,11 @@ def _split(paths, labels, classes, counts, args):
     return (train_paths, train_labels), (test_paths, test_labels)
 
 
-def _fit(model, paths, labels, args):
+def _fit(model, train, args):
     """Fit the pipeline, with a bar of epochs if it can be seen."""
     classifier = model[-1].set_callbacks(EpochBar(args))
     try:
-        model.fit(paths, labels)
+        model.fit(*train)
     finally:
         classifier.set_callbacks()  # a model file has none
 
