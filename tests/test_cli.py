@@ -19,10 +19,11 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
-import skcnn.export
+import skcnn
 from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, ImageResizer
 from skcnn.cli import main
 from skcnn.cli._arguments import AUGMENTATIONS, augmentations
+from skcnn.cli._images import expand
 from skcnn.export import trusted_types
 
 RNG = np.random.default_rng(0)
@@ -532,18 +533,39 @@ def test_check_finds_copies_of_test_images(photos, tmp_path, capsys):
     assert "leak: 1 (training image equal to a test image)" in capsys.readouterr().out
 
 
-def test_export_passes_the_pipeline_and_photos(model, photos, tmp_path, monkeypatch, capsys):
-    def to_onnx(pipeline, path, *, X):
-        path.write_text(f"{','.join(pipeline.classes_)} {X and [X[0], len(X)]}")
-
-    monkeypatch.setattr(skcnn.export, "to_onnx", to_onnx, raising=False)
+def test_export_gives_the_same_predictions(model, photos, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
     out = tmp_path / "model.onnx"
-    assert run("export", model, "--out", out) == 0
-    assert out.read_text() == "blue,red None"
-    assert run("export", model, "--out", out, "--photos", photos, "--force") == 0
-    assert out.read_text() == f"blue,red ['{photos / 'blue/00.png'}', 8]"
-    assert run("export", model, "--out", out, "--photos", tmp_path / "*.gif", "--force") == 1
-    assert "there are no images in" in capsys.readouterr().err
+    assert run("export", model, "--out", out, "--photos", photos) == 0
+    assert "comparing the predictions for 8 images" in capsys.readouterr().err
+    paths = sorted(photos.glob("*/*.png"))
+    images = np.stack([np.asarray(Image.open(path)) for path in paths])
+    session = onnxruntime.InferenceSession(out)
+    labels, proba = session.run(["label", "probabilities"], {"images": images})
+    assert labels.tolist() == load(model).predict(paths).tolist()
+    np.testing.assert_allclose(proba, load(model).predict_proba(paths), atol=1e-4)
+
+
+def test_export_without_photos_that_are_named(model, tmp_path, capsys):
+    arguments = ["--out", tmp_path / "model.onnx", "--photos", tmp_path]
+    assert run("export", model, *arguments, "-q") == 1
+    assert "there are no images in" in one_line(capsys.readouterr().err)
+
+
+def test_paths_are_expanded_one_by_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/2.png", "b/1.JPG", "b/a/3.gif", "b/.hidden.png", "b/notes.txt", "c[1].png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x.png\n\ny z.png\r\n"))
+    urls = ["s3://bucket/a.png", "https://host/a.png?size=8"]
+    arguments = ["b", "-", "c[1].png", "b/*.png", "**/3*", "no*.png", "lost.png", *urls]
+    assert list(expand(arguments)) == [
+        *("b/1.JPG", "b/2.png", "b/a/3.gif"),
+        *("x.png", "y z.png"),
+        *("c[1].png", "b/2.png", "b/a/3.gif", "no*.png", "lost.png"),
+        *urls,
+    ]
 
 
 # ------------------------------------------------------------------------------------------------

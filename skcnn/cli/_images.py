@@ -83,7 +83,8 @@ def _images_of_table(table, folder, path_column, label_column):
                         f"line {rows.line_num} of {str(table)!r} has no path or no label: fill it "
                         "in, or remove the line"
                     )
-                paths.append(os.path.join(folder, row[path_column]))
+                path = row[path_column]
+                paths.append(path if _is_url(path) else os.path.join(folder, path))
                 labels.append(row[label_column])
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{str(table)!r} is not a CSV file in UTF-8: {error}") from error
@@ -160,7 +161,7 @@ def expand(arguments: Iterable[str]) -> Iterator[str]:
     arguments : iterable of str
         Files, which need not exist; folders, which are searched with their sub-folders for files
         with the suffix of an image; patterns such as "photos/*.jpg"; and "-" for a list of files
-        on standard input, one in each line.
+        on standard input, one in each line. A pattern that matches nothing is taken as a file.
 
     Yields
     ------
@@ -171,13 +172,16 @@ def expand(arguments: Iterable[str]) -> Iterator[str]:
         if argument == "-":
             lines = (line.rstrip("\r\n") for line in sys.stdin)
             yield from (line for line in lines if line)
-        elif os.path.isdir(argument):
-            yield from _images_in(argument)
-        elif glob.has_magic(argument) and not os.path.exists(argument):
-            for path in sorted(glob.iglob(argument, recursive=True)):
-                yield from _images_in(path) if os.path.isdir(path) else [path]
-        else:
-            yield argument
+            continue
+        found = [argument]
+        if glob.has_magic(argument) and not os.path.exists(argument) and not _is_url(argument):
+            found = sorted(glob.iglob(argument, recursive=True)) or found
+        for path in found:
+            yield from _images_in(path) if os.path.isdir(path) else [path]
+
+
+def _is_url(path):
+    return "://" in path
 
 
 def _images_in(folder):
