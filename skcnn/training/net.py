@@ -30,7 +30,7 @@ from skcnn.training.optimizers import is_optimizer_parameter, optimizer_paramete
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.reconstruction import with_validation_noise
-from skcnn.training.state import load_optimizer, module_and_spec, net_state, to_records
+from skcnn.training.state import initialize_loaded, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
 
 # Arguments of the constructor that are stored with a fitted net.
@@ -92,7 +92,6 @@ class ImageNeuralNet(NeuralNet):
         self._start_training(0, self.max_epochs)
 
     epoch_name = "epoch"  # in printed lines
-    _needs_optimizer = True
 
     # --------------------------------------------------------------------------------------------
     # Training
@@ -175,17 +174,6 @@ class ImageNeuralNet(NeuralNet):
             self.initialize_optimizer()
         for group in self.optimizer_.param_groups:  # a previous schedule may have changed it
             group["initial_lr"] = group["lr"] = self.lr * group["lr_scale"]
-
-    def initialize_optimizer(self, triggered_directly=None):
-        """Make the optimizer, or an empty object if the net is loaded without its state.
-
-        PyTorch imports its compiler when the first optimizer is made, which takes longer than all
-        else when a net is loaded.
-        """
-        if self._needs_optimizer:
-            return super().initialize_optimizer(triggered_directly)
-        self.optimizer_ = self.optimizer.__new__(self.optimizer)  # skorch registers it
-        return self
 
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Return the arguments of the optimizer."""
@@ -391,13 +379,6 @@ class ImageNeuralNet(NeuralNet):
         state = verified(state, "network")
         module, spec = module_and_spec(state)
         self.__init__(module, spec=spec, **state["arguments"], **state["changed"])
-        verbose, self.verbose = self.verbose, 0
-        self._needs_optimizer = state["optimizer"] is not None
-        self.initialize()
-        self.verbose, self._needs_optimizer = verbose, True
+        initialize_loaded(self, state["optimizer"])
         self.history.extend(to_records(state["history"]))
         self._set_training(False)
-        if state["optimizer"] is None:
-            self.optimizer_ = None
-        else:
-            load_optimizer(self.optimizer_, state["optimizer"])

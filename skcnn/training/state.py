@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -144,6 +145,36 @@ def to_tensors(state):
     if isinstance(state, np.ndarray):
         return torch.from_numpy(state.copy())  # arrays of a memory-mapped file are read-only
     return _map_containers(to_tensors, state)
+
+
+def initialize_loaded(net, optimizer):
+    """Initialize a net that is loaded, with an optimizer only if its state is given.
+
+    PyTorch imports its compiler when it makes the first optimizer of a process, which takes longer
+    than all else when a net is loaded.
+
+    Parameters
+    ----------
+    net : ImageNeuralNet
+        Net with its module.
+    optimizer : dict or None
+        State dict of the optimizer, as `to_arrays` returns it.
+    """
+    verbose, net.verbose = net.verbose, 0
+    if optimizer is None:
+        net.initialize_optimizer = partial(_register_empty_optimizer, net)
+    net.initialize()
+    net.verbose = verbose
+    if optimizer is None:
+        del net.initialize_optimizer
+        net.optimizer_ = None
+    else:
+        load_optimizer(net.optimizer_, optimizer)
+
+
+def _register_empty_optimizer(net):
+    """Let skorch know that there will be an optimizer, without making one."""
+    net.optimizer_ = net.optimizer.__new__(net.optimizer)
 
 
 def load_optimizer(optimizer, arrays):
