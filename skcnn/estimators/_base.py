@@ -25,6 +25,7 @@ from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.settings import fixed_settings
 from skcnn.training.loader import ImageDataset
+from skcnn.training.ranks import current_ranks, joint_training
 from skcnn.values import check_arguments, check_numbers
 
 
@@ -98,7 +99,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
         """Train the network."""
-        with fixed_settings(), all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self), joint_training():
             net = self.net_ if self.warm_start and hasattr(self, "net_") else None
             seed = self._draw_seed()
             images, targets, weights = self._check_and_encode(
@@ -129,7 +130,7 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
                 "partial_fit makes one pass without validation data: it does not support "
                 "early_stopping=True"
             )
-        with fixed_settings(), all_or_nothing(self):
+        with fixed_settings(), all_or_nothing(self), joint_training():
             net = getattr(self, "net_", None)
             images, targets, weights = self._check_and_encode(
                 X, y, sample_weight, net=net, source="partial_fit", classes=classes
@@ -238,7 +239,9 @@ class TrainedEstimator(ChecksumMixin, NetworkTraining):
         return train_test_split(rows, test_size=n_valid, random_state=seed)
 
     def _draw_seed(self):
-        return check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        ranks = current_ranks()
+        return seed if ranks is None else ranks.gather(seed)[0]
 
     def __getstate__(self) -> dict[str, Any]:
         warn_about_main(self)

@@ -23,6 +23,7 @@ from skcnn.training.callbacks import (
 )
 from skcnn.training.compute_threads import multiply_adds
 from skcnn.training.device import resolve_device, seeded
+from skcnn.training.fingerprint import check_same_fit
 from skcnn.training.loader import warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters
@@ -61,6 +62,7 @@ class NetworkTraining(CallbackSupportMixin, TrainingParameters, FittedNetwork):
 
     def _train(self, dataset, valid, *, net, seed, data, one_pass=False):
         """Train a new net or continue to train one, and call scikit-learn's callbacks."""
+        check_same_fit(self, dataset, valid, net)
         phases = self._phases(len(dataset), one_pass=one_pass, is_new=net is None)
         phases = self._with_adversary(phases, dataset, net)
         device = resolve_device(self.device)

@@ -17,6 +17,7 @@ from skcnn.training.automatic import resolve_options
 from skcnn.training.fine_tuning import feature_dataset, head_net
 from skcnn.training.heads import centered, dense_head, feature_statistics, initialize_head
 from skcnn.training.options import TrainingOptions
+from skcnn.training.ranks import in_any_rank
 
 _AUTOMATIC = ("optimizer", "learning_rate", "schedule", "weight_decay", "batch_size", "max_epochs")
 
@@ -161,7 +162,8 @@ class TransferTraining:
         if not hasattr(self, "feature_mean_"):
             self.feature_mean_, self.feature_scale_ = feature_statistics(features)
         # The net of a head takes features, but callbacks of the user expect one for images.
-        is_constant = _has_constant_features(dataset, phase.options) and not self.callbacks
+        has_callbacks = in_any_rank(bool(self.callbacks))
+        is_constant = _has_constant_features(dataset, phase.options) and not has_callbacks
         if not phase.is_last or is_constant:
             dataset = features
             valid = None if valid is None else feature_dataset(net, valid)

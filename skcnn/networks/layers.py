@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import handle_torch_function, has_torch_function
 
 _MOMENTUM = 0.1
 _LEVELS = 2**16  # of the random integers that a mask is made from
@@ -218,8 +219,25 @@ class Dropout(nn.Dropout):
         n_kept = round((1 - self.p) * _LEVELS)
         if not self.training or features.device.type != "cpu" or not 0 < n_kept < _LEVELS:
             return super().forward(features)
-        n_words = -(-features.numel() // 4)
-        words = torch.empty(n_words, dtype=torch.int64).random_(-(2**63), None)
-        levels = words.view(torch.int16)[: features.numel()].view(features.shape)
-        kept = levels < n_kept - _LEVELS // 2
+        kept = random_levels(features) < n_kept - _LEVELS // 2
         return features * kept.to(features.dtype).mul_(_LEVELS / n_kept)
+
+
+def random_levels(features: torch.Tensor) -> torch.Tensor:
+    """Draw a random integer for each feature.
+
+    Parameters
+    ----------
+    features : tensor of any shape
+        Features, on the CPU.
+
+    Returns
+    -------
+    levels : int16 tensor of the same shape
+        Integers from -2**15 to 2**15 - 1.
+    """
+    if has_torch_function((features,)):  # the batch may be a part of a larger one
+        return cast(torch.Tensor, handle_torch_function(random_levels, (features,), features))
+    n_words = -(-features.numel() // 4)
+    words = torch.empty(n_words, dtype=torch.int64).random_(-(2**63), None)
+    return words.view(torch.int16)[: features.numel()].view(features.shape)

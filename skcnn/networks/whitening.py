@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from math import prod
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.overrides import handle_torch_function, has_torch_function
 
 _MAX_PATCHES = 2**19  # maximum number of patches from which the filters are learned
 _MIN_VARIANCE = 5e-4  # added to each variance, so that noise is not amplified
@@ -70,11 +72,10 @@ class Whitening(nn.Conv2d):
     @torch.no_grad()
     def _learn(self, images):
         n_images = max(1, _MAX_PATCHES // prod(images.shape[2:]))
-        patches = functional.unfold(images[:n_images].float(), self.kernel_size)
         with torch.autocast(images.device.type, enabled=False):
-            patches = patches.transpose(0, 1).flatten(1)
-            # On the CPU, because not every device implements the decomposition.
-            values, vectors = torch.linalg.eigh((patches @ patches.T / patches.shape[1]).cpu())
+            products = patch_products(images, self.kernel_size, n_images)
+        # On the CPU, because not every device implements the decomposition.
+        values, vectors = torch.linalg.eigh(products.cpu())
         filters = (vectors / (values.clamp(min=0) + _MIN_VARIANCE).sqrt()).T.flip(0)
         filters = filters.reshape(-1, *self.weight.shape[1:])
         self.weight.copy_(torch.cat([filters, -filters]))
@@ -83,3 +84,30 @@ class Whitening(nn.Conv2d):
     def _load_from_state_dict(self, *arguments):
         super()._load_from_state_dict(*arguments)
         self._check_is_learned = True
+
+
+def patch_products(
+    images: torch.Tensor, kernel_size: tuple[int, int], n_images: int
+) -> torch.Tensor:
+    """Compute the mean products of the pixels of a patch.
+
+    Parameters
+    ----------
+    images : tensor of shape (n_all_images, n_channels, height, width)
+        Images.
+    kernel_size : tuple of (int, int)
+        Height and width of a patch, in pixels.
+    n_images : int
+        Maximum number of images to use, which are the first ones.
+
+    Returns
+    -------
+    products : float32 tensor of shape (n_values, n_values)
+        Means over all patches, for each pair of values of a patch.
+    """
+    if has_torch_function((images,)):  # the batch may be a part of a larger one
+        arguments = (images, kernel_size, n_images)
+        return cast(torch.Tensor, handle_torch_function(patch_products, (images,), *arguments))
+    patches = functional.unfold(images[:n_images].float(), kernel_size)
+    patches = patches.transpose(0, 1).flatten(1)
+    return patches @ patches.T / patches.shape[1]

@@ -10,6 +10,7 @@ import torch
 
 from skcnn.locks import ProcessLock
 from skcnn.settings import use_one_thread_after_fork
+from skcnn.training.ranks import is_distributed, local_rank
 from skcnn.training.worker_devices import default_cuda_device
 
 # The random number generators of torch are global, so fits in several threads take turns.
@@ -23,7 +24,8 @@ def resolve_device(device):
     ----------
     device : str or torch.device
         "auto" is a CUDA device if there is one, else Apple's "mps" if there is one, else the CPU.
-        Each worker process of a parallel computation uses one of several CUDA devices.
+        Each worker process of a parallel computation uses one of several CUDA devices. If several
+        processes train one network, each uses the device of its number LOCAL_RANK.
 
     Returns
     -------
@@ -218,5 +220,7 @@ def _has_depthwise(module):
 
 def _best_device():
     if torch.cuda.is_available():
+        if is_distributed():
+            return f"cuda:{local_rank() % torch.cuda.device_count()}"
         return default_cuda_device()
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -6,7 +6,9 @@ import math
 from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -14,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from skcnn.training.features import compute_features
 from skcnn.training.loader import ImageDataset
 from skcnn.training.optimizers import parameter_groups
+from skcnn.training.ranks import current_ranks
 
 
 def trained_groups(module, learning_rate, options):
@@ -120,12 +123,18 @@ def feature_dataset(net, dataset):
         Features of shape (n_images, 1, 1, n_features), with the targets and weights of the images.
     """
     net._set_training(False)
-    features = compute_features(
+    compute = partial(
+        compute_features,
         net.module_,
-        dataset,
         device=torch.device(net.device),
         precision=net.options.precision,
     )
+    ranks = current_ranks()
+    if ranks is None:
+        features = compute(dataset)
+    else:
+        rows = np.arange(len(dataset))
+        features = ranks.gather_rows(lambda part: compute(dataset.resample(rows[part])), len(rows))
     rows = slice(None) if dataset.rows is None else dataset.rows
     y = None if dataset.y is None else dataset.y[rows]
     weights = None if dataset.weights is None else dataset.weights[rows]
@@ -159,6 +168,7 @@ def head_net(net, options):
         multiply_adds=head.weight.numel(),
         device=net.device,
     )
+    trainer.shares_batches = False  # each process would wait longer than it computes
     trainer.initialize()
     trainer.history, trainer.lock, trainer.optimizer_ = net.history, net.lock, net.optimizer_
     return trainer

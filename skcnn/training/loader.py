@@ -50,7 +50,7 @@ class ImageDataset(Dataset):
         images, y = self.batch(np.atleast_1d(key))
         return images[0], y[0]
 
-    def batch(self, rows, epoch=0):
+    def batch(self, rows, epoch=0, part=slice(None)):
         """Read a batch.
 
         Parameters
@@ -59,6 +59,8 @@ class ImageDataset(Dataset):
             Positions in the dataset.
         epoch : int, default=0
             Epoch, which determines the random operations.
+        part : slice, default=slice(None)
+            Images of the batch to read, if they are read one by one.
 
         Returns
         -------
@@ -68,7 +70,7 @@ class ImageDataset(Dataset):
         """
         rows = rows if self.rows is None else self.rows[rows]
         if isinstance(self.images, LazyImages):
-            images = self.images.at_epoch(epoch)[rows].read()
+            images = self.images.at_epoch(epoch)[rows[part]].read()
         else:
             images = self.images[rows]
         if self.monitor is not None:
@@ -248,14 +250,18 @@ class BatchLoader:
     sampling : {"balanced"} or None, default=None
         "balanced" draws as many images of each class, see `balanced_rows`. It needs a seed. None
         reads every image once.
+    part : callable, default=None
+        ``part(n_images)`` returns the slice of the images of a batch that are read from a lazy
+        view, see `SharedSteps.part_to_read`. None reads all.
     """
 
-    def __init__(self, dataset, batch_size, *, seed=None, epoch=0, sampling=None):
+    def __init__(self, dataset, batch_size, *, seed=None, epoch=0, sampling=None, part=None):
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
         self.epoch = epoch
         self.sampling = sampling
+        self.part = part or (lambda n_images: slice(None))
 
     def __len__(self):
         return len(_bounds(len(self.dataset), self.batch_size)) - 1
@@ -270,7 +276,10 @@ class BatchLoader:
             else:
                 order = rng.permutation(n_images)
         bounds = _bounds(n_images, self.batch_size)
-        tasks = [(order[start:stop], self.epoch) for start, stop in pairwise(bounds)]
+        tasks = [
+            (order[start:stop], self.epoch, self.part(stop - start))
+            for start, stop in pairwise(bounds)
+        ]
         self.epoch += 1
         if isinstance(dataset.images, LazyImages):
             yield from read_ahead(lambda task: dataset.batch(*task), tasks, dataset.images.n_jobs)

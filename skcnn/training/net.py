@@ -30,6 +30,7 @@ from skcnn.training.optimizers import is_optimizer_parameter, optimizer_paramete
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.reconstruction import with_validation_noise
+from skcnn.training.shared_training import SharedTraining
 from skcnn.training.state import initialize_loaded, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
 
@@ -37,7 +38,7 @@ from skcnn.training.transforms import Progress, batch_transforms
 _ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size", "multiply_adds")
 
 
-class ImageNeuralNet(NeuralNet):
+class ImageNeuralNet(SharedTraining, NeuralNet):
     """skorch's net for batches of images, with weights, batch transforms and mixed precision.
 
     Losses and scores are accumulated on the device and read once per epoch. Ctrl-C raises
@@ -250,10 +251,10 @@ class ImageNeuralNet(NeuralNet):
         """Return the batches of a dataset."""
         if training:
             order = {"seed": self.seed, "sampling": self.options.sampling}
-            return BatchLoader(dataset, self.batch_size, epoch=len(self.history), **order)
-        return BatchLoader(
-            dataset, prediction_batch_size(torch.device(self.device), self.predict_batch_size)
-        )
+            order |= {"epoch": len(self.history), "part": self._part_to_read()}
+            return BatchLoader(dataset, self.batch_size, **order)
+        batch_size = prediction_batch_size(torch.device(self.device), self.predict_batch_size)
+        return BatchLoader(dataset, batch_size, part=self._part_to_read())
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run a step on every batch, and record the mean loss and the score."""
@@ -270,7 +271,7 @@ class ImageNeuralNet(NeuralNet):
         for group in self.optimizer_.param_groups:  # faster than zero_grad
             for parameter in group["params"]:
                 parameter.grad = None
-        step = self.train_step_single(batch, **fit_params)
+        step = self._share_step(partial(self.train_step_single, **fit_params), batch)
         if self._calls_on_grad_computed:
             named = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
@@ -298,7 +299,7 @@ class ImageNeuralNet(NeuralNet):
         with computing(), torch.no_grad():
             infer = partial(self.infer, **fit_params)
             function = infer if fit_params else prediction_function(self.module_)
-            outputs = function(batch.images)
+            outputs = self._share_outputs(function, batch)
             loss = self._loss(outputs, batch)
         return {"loss": loss, "y_pred": outputs}
 

@@ -17,6 +17,8 @@ class Noise:
         Standard deviation of the noise, in the units of the pixel values.
     """
 
+    uses_whole_batch = True
+
     def __init__(self, scale):
         self.scale = scale
 

@@ -27,7 +27,9 @@ class BatchTransform(Protocol):
     """A change to a training batch.
 
     The net applies a list of them to every training batch, in order. They are called on the
-    device of the network, in train mode, with seeded random numbers of torch.
+    device of the network, in train mode, with seeded random numbers of torch. If several processes
+    train the network, those with the attribute ``uses_whole_batch = True`` get the whole batch, the
+    others a part of it.
     """
 
     def __call__(self, batch: Batch, net, progress: Progress) -> Batch:
@@ -95,6 +97,8 @@ class Mixup:
         Parameter of the Beta distribution of the weights.
     """
 
+    uses_whole_batch = True
+
     def __init__(self, alpha):
         self.alpha = alpha
 
@@ -117,6 +121,8 @@ class Cutmix:
         Parameter of the Beta distribution of the area that is not replaced, before the rectangle is
         clipped at the edges of the image.
     """
+
+    uses_whole_batch = True
 
     def __init__(self, alpha):
         self.alpha = alpha
@@ -143,6 +149,8 @@ class RandomChoice:
     transforms : sequence of BatchTransform
         Transforms, which are drawn with the same probability.
     """
+
+    uses_whole_batch = True
 
     def __init__(self, transforms):
         self.transforms = transforms
