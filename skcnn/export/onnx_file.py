@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sklearn.utils._param_validation import validate_params
 
@@ -73,6 +73,8 @@ def to_onnx(
         them.
     FileNotFoundError
         If the folder of the file does not exist.
+    IsADirectoryError
+        If `path` is a folder.
     RuntimeError
         If the model and the pipeline differ by more than 1e-4 in a probability, in a prediction of
         a standardized target or in a feature, or have different labels. No file is written.
@@ -132,6 +134,8 @@ def to_onnx(
     for package in ("onnx", "onnxruntime", "onnxscript"):
         _require(package)
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"path={str(path)!r} is a folder: pass the name of a file in it")
     if not path.absolute().parent.is_dir():
         raise FileNotFoundError(
             f"the folder of path={str(path)!r} does not exist: create it, or pass another path"
@@ -155,11 +159,9 @@ def _require(package):
 
 def _write(content, path):
     """Write a file, or none at all."""
-    file = tempfile.NamedTemporaryFile(dir=path.absolute().parent, delete=False)  # noqa: SIM115
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this process alone
     try:
-        with file:
-            file.write(content)
-        os.replace(file.name, path)
-    except BaseException:
-        os.unlink(file.name)
-        raise
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

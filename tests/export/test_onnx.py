@@ -305,6 +305,8 @@ def test_what_cannot_be_exported_is_named(case, tmp_path):
 def test_missing_folder_and_package(pipe, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"the folder of path=.* does not exist"):
         to_onnx(pipe, tmp_path / "no" / "model.onnx")
+    with pytest.raises(IsADirectoryError, match=r"path=.* is a folder: pass the name of a file"):
+        to_onnx(pipe, tmp_path)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ImportError, match=r'requires onnxscript: pip install "skcnn\[onnx\]"'):
         to_onnx(pipe, tmp_path / "model.onnx")
