@@ -201,7 +201,7 @@ def pipe():
 def state():
     return (
         list(warnings.filters),
-        logging.getLogger("torch.onnx").level,
+        logging.getLogger("torch").level,
         torch.get_default_dtype(),
         torch.is_grad_enabled(),
         torch.get_rng_state().tolist(),
@@ -299,6 +299,29 @@ def test_what_cannot_be_exported_is_named(case, tmp_path):
     make, options, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         to_onnx(make(), tmp_path / "model.onnx", **options)
+    assert not list(tmp_path.iterdir())
+
+
+class DependsOnPixels(torch.nn.Module):
+    """A network that calls a layer only for some images."""
+
+    def __init__(self, n_features, n_outputs):
+        super().__init__()
+        self.head = torch.nn.Linear(n_features, n_outputs)
+
+    def forward(self, images):
+        features = images.flatten(1)
+        return self.head(features) if features.mean() < 100 else self.head(-features)
+
+
+def test_a_network_that_pytorch_cannot_export(tmp_path, capfd):
+    def network(in_channels, height, width, n_outputs):
+        return DependsOnPixels(in_channels * height * width, n_outputs)
+
+    model = fitted(CNNClassifier(network, max_epochs=1, random_state=0))
+    with pytest.raises(ValueError, match=r"^PyTorch cannot export .*CNNClassifier to ONNX: .*data"):
+        to_onnx(model, tmp_path / "model.onnx")
+    assert capfd.readouterr() == ("", "")
     assert not list(tmp_path.iterdir())
 
 
