@@ -61,8 +61,8 @@ def add_network(group: Any) -> None:
         metavar="STAGES",
         type=arguments.fine_tune,
         default=False,
-        help='with --transfer, also train this number of last stages of the backbone, or "all" '
-        "(default: none)",
+        help='with --transfer, also train this number of last stages of the backbone, or "all", '
+        "after epochs of the last layer alone, which --epochs does not count (default: none)",
     )
 
 

@@ -232,7 +232,9 @@ def _fit(model, train, args):
 def _say_scores(model, train_labels, test, seconds, args):
     classifier = model[-1]
     time_text = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
-    say(args, f"Trained for {count(classifier.n_epochs_, 'epoch')} in {time_text}")
+    head = getattr(classifier, "n_head_epochs_", 0) if args.fine_tune else 0
+    head_text = f", the first {head:,} of the last layer alone," if head else ""
+    say(args, f"Trained for {count(classifier.n_epochs_, 'epoch')}{head_text} in {time_text}")
     if test is None:
         return
     true = class_numbers(test[1], classifier.classes_)
