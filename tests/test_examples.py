@@ -24,6 +24,7 @@ SCRIPTS = [path for path in FILES if path not in APPLICATIONS]
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "imblearn": "imbalanced-learn",
+    "optuna_integration": "optuna-integration",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
 }
@@ -84,7 +85,7 @@ def test_every_file_is_an_example():
 class TestScript:
     def test_imports_only_what_is_installed(self, script):
         for source in code_of(script):
-            assert required(source) <= declared("plot", "imbalance", "conformal", "optuna")
+            assert required(source) <= declared("plot", "imbalance", "conformal", "optuna", "dask")
 
     def test_uses_nothing_that_a_notebook_lacks(self, script):
         for source in code_of(script):
