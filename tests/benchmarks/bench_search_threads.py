@@ -6,17 +6,19 @@ Two workers fit a pipeline that resizes photos and trains a network. At the end 
 callback records the threads of PyTorch, of the BLAS of NumPy and of reading, and the threads of the
 operating system. The workers should together compute with at most as many threads as there are
 cores. Fits in threads of one process take turns, so they do not add up. dask and ray are left out
-if they are not installed. OMP_NUM_THREADS should not be set. It takes about a minute. With the
-environment variable JOBLIB_START_METHOD=spawn, multiprocessing starts its workers as it does on
-macOS and Windows.
+if they are not installed. "spawn" is how multiprocessing starts processes on macOS and Windows, and
+"threads" are worker threads in this process. OMP_NUM_THREADS should not be set. It takes about a
+minute.
 """
 
 import contextlib
+import multiprocessing
 import os
 import tempfile
 import threading
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -38,6 +40,7 @@ BACKENDS = (
     "loky",
     "threading",
     "multiprocessing",
+    "multiprocessing, spawn",
     "dask",
     "dask, threads",
     "ray",
@@ -89,6 +92,9 @@ def running(backend):
             register_ray()
             ray.init(num_cpus=N_JOBS, include_dashboard=False, log_to_driver=False)
             stack.callback(ray.shutdown)
+        elif "spawn" in backend:
+            spawn = multiprocessing.get_context("spawn")
+            stack.enter_context(mock.patch.object(joblib.parallel, "DEFAULT_MP_CONTEXT", spawn))
         stack.enter_context(joblib.parallel_config(name, n_jobs=N_JOBS))
         yield
 
