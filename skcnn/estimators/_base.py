@@ -24,8 +24,8 @@ from skcnn.estimators._weights import (
 from skcnn.images import check_images
 from skcnn.learned import all_or_nothing
 from skcnn.settings import fixed_settings
+from skcnn.training.distributed.ranks import current_ranks, joint_training
 from skcnn.training.loader import ImageDataset
-from skcnn.training.ranks import current_ranks, joint_training
 from skcnn.values import check_arguments, check_numbers
 
 

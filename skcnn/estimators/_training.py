@@ -23,7 +23,7 @@ from skcnn.training.callbacks import (
 )
 from skcnn.training.compute_threads import multiply_adds
 from skcnn.training.device import resolve_device, seeded
-from skcnn.training.fingerprint import check_same_fit
+from skcnn.training.distributed.fingerprint import check_same_fit
 from skcnn.training.loader import warn_of_other_scale
 from skcnn.training.net import ImageNeuralNet
 from skcnn.training.options import TrainingOptions, TrainingParameters

@@ -14,10 +14,10 @@ from skcnn.estimators._backbone import BackboneParameters, build_module
 from skcnn.estimators._training import Phase
 from skcnn.lazy import LazyImages
 from skcnn.training.automatic import resolve_options
+from skcnn.training.distributed.ranks import in_any_rank
 from skcnn.training.fine_tuning import feature_dataset, head_net
 from skcnn.training.heads import centered, dense_head, feature_statistics, initialize_head
 from skcnn.training.options import TrainingOptions
-from skcnn.training.ranks import in_any_rank
 
 _AUTOMATIC = ("optimizer", "learning_rate", "schedule", "weight_decay", "batch_size", "max_epochs")
 

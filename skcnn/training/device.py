@@ -10,7 +10,7 @@ import torch
 
 from skcnn.locks import ProcessLock
 from skcnn.settings import use_one_thread_after_fork
-from skcnn.training.ranks import is_distributed, local_rank
+from skcnn.training.distributed.ranks import is_distributed, local_rank
 from skcnn.training.worker_devices import default_cuda_device
 
 # The random number generators of torch are global, so fits in several threads take turns.

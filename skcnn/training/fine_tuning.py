@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from skcnn.training.distributed.ranks import current_ranks
 from skcnn.training.features import compute_features
 from skcnn.training.loader import ImageDataset
 from skcnn.training.optimizers import parameter_groups
-from skcnn.training.ranks import current_ranks
 
 
 def trained_groups(module, learning_rate, options):

@@ -18,6 +18,7 @@ from skcnn.training.callbacks import overrides, shallow_copies
 from skcnn.training.checkpoint import epochs_left
 from skcnn.training.compute_threads import compute_threads
 from skcnn.training.device import autocast
+from skcnn.training.distributed.shared_training import SharedTraining
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
 from skcnn.training.fine_tuning import frozen, trained_groups
 from skcnn.training.forks import computing
@@ -30,7 +31,6 @@ from skcnn.training.optimizers import is_optimizer_parameter, optimizer_paramete
 from skcnn.training.predicting import concatenate_batches, iterate_outputs, prediction_batch_size
 from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.reconstruction import with_validation_noise
-from skcnn.training.shared_training import SharedTraining
 from skcnn.training.state import initialize_loaded, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
 

@@ -14,7 +14,7 @@ from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
 
 from skcnn import CNNClassifier, CNNRegressor, ConvAutoencoder, ImageAugmenter, TransferClassifier
-from skcnn.training.ranks import current_ranks, is_distributed, joint_training
+from skcnn.training.distributed.ranks import current_ranks, is_distributed, joint_training
 
 N_IMAGES = 70  # batches of 32, 32 and 6 images, or 35 and 35 in folds
 SMALL = {"channels": (4,), "hidden_units": (8,), "max_epochs": 2, "precision": "float32"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
+from skcnn.training.distributed.ranks import current_ranks
+from skcnn.training.distributed.shared_steps import SharedSteps
 from skcnn.training.interrupts import StopTraining
-from skcnn.training.ranks import current_ranks
-from skcnn.training.shared_steps import SharedSteps
 
 
 class SharedTraining:

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from skcnn.training.distributed.whole_batch import WholeBatch
 from skcnn.training.loader import Batch
-from skcnn.training.whole_batch import WholeBatch
 
 
 class SharedSteps:

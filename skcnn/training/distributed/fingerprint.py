@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from skcnn.lazy import LazyImages
-from skcnn.training.ranks import current_ranks
+from skcnn.training.distributed.ranks import current_ranks
 
 _N_IMAGES, _N_LAZY_IMAGES = 64, 8  # images that are compared, at most
 _TOLERANCE = 1e-3  # of means, because other machines round differently

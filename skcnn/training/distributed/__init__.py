@@ -1,0 +1,1 @@
+"""Training of one network by several processes of `torch.distributed`."""
