@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401  (for the gallery's links)
+
 import skcnn
 
 sys.path.insert(0, str(Path(__file__).parent))  # backbone_table
@@ -39,7 +41,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"/plot_",
-    "ignore_pattern": r"/(?!plot_)\w+\.py$",  # applications, which the user guide shows
+    "ignore_pattern": r"^(?!plot_)\w+\.py$",  # applications, which the user guide shows
     "abort_on_example_error": True,
     "min_reported_time": 1,
     "plot_gallery": True,  # -D sphinx_gallery_conf.plot_gallery=False builds without running them
