@@ -49,10 +49,11 @@ def assert_same_scores(search, expected):
 
 
 def test_search(cluster, one_thread):
+    pipe, images = pipeline(), X
     options = {"scoring": {"accuracy": "accuracy", "threads": n_threads}, "refit": "accuracy"}
     with joblib.parallel_config(backend="ray", n_jobs=2):
-        search = GridSearchCV(pipeline(), GRID, cv=3, **options).fit(X, y)
-    expected = GridSearchCV(pipeline(), GRID, cv=3, **options).fit(X, y)
+        search = GridSearchCV(pipe, GRID, cv=3, **options).fit(images, y)
+    expected = GridSearchCV(pipe, GRID, cv=3, **options).fit(images, y)
     assert_same_scores(search, expected)
     assert_array_equal(search.predict_proba(X), expected.predict_proba(X))
     assert set(search.cv_results_["mean_test_threads"]) == {1}
