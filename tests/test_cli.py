@@ -104,6 +104,13 @@ def test_help_begins_with_an_example_that_can_be_parsed(command, capsys):
     assert one_line(capsys.readouterr().err)
 
 
+def test_help_describes_all_augmentations(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    described = capsys.readouterr().out.partition("--augment NAMES  ")[2].partition("--epochs")[0]
+    assert set(AUGMENTATIONS) <= set(re.findall(r"[\w-]+", described))
+
+
 def test_help_and_wrong_options_do_not_import_torch():
     script = (
         "import sys; from skcnn.cli import main\n"

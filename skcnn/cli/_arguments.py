@@ -86,7 +86,7 @@ def add_labeled_images(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         nargs="?",
         help="folder with one sub-folder of images for each class, named after the class. With "
-        "--csv, the folder that relative paths start from (default: that of the table)",
+        "--csv, the folder that relative paths start from (default: the folder of the table)",
     )
     parser.add_argument(
         "--csv",
@@ -141,8 +141,8 @@ def add_batch_and_device(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=positive_int,
         default=256,
-        help="number of images that are read and predicted at a time. More need more memory "
-        "(default: %(default)s)",
+        help="number of images that are read and predicted at a time. A larger number needs more "
+        "memory (default: %(default)s)",
     )
     parser.add_argument(
         "--device",

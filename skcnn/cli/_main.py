@@ -13,23 +13,23 @@ from skcnn import __version__
 from skcnn.cli import check, evaluate, export, predict, train
 from skcnn.cli._arguments import Parser, UsageError
 
-_COMMANDS = (train, check, evaluate, predict, export)  # in the order of use
+_COMMANDS = (check, train, evaluate, predict, export)  # in the order of use
 _CLOSED_PIPE = 141  # as shells report programs that SIGPIPE ends
 
 _DESCRIPTION = """\
-Train networks that classify images, and use them.
+Train and use networks that classify images.
 
-Each command has a help of its own, which begins with an example:
+Each command has its own help, which begins with an example:
 {prog} train --help
 """
 _EPILOG = """\
-Results go to standard output, messages and progress bars to standard error.
+Results are written to standard output, messages and progress bars to standard error.
 
 exit codes:
   0    success
   1    the command failed, some images could not be read, or `check` found images
        that cannot be used
-  2    an argument is wrong
+  2    an argument is not valid
   130  interrupted with Ctrl-C
 """
 

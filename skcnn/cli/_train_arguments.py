@@ -29,10 +29,10 @@ def add_size(group: Any) -> None:
         "--aspect",
         choices=("stretch", "pad", "crop"),
         default="stretch",
-        help='what happens to photos of another shape: "stretch" distorts them, "pad" adds '
-        'margins, "crop" cuts off the ends (default: %(default)s)',
+        help="how photos with another ratio of height to width are resized: "
+        '"stretch" distorts them, "pad" adds black margins, "crop" cuts off the ends (default: %(default)s)',
     )
-    group.add_argument("--gray", action="store_true", help="read images without colors")
+    group.add_argument("--gray", action="store_true", help="read images as gray images")
 
 
 def add_network(group: Any) -> None:
@@ -54,15 +54,17 @@ def add_network(group: Any) -> None:
         metavar="BACKBONE",
         nargs="?",
         const=DEFAULT_BACKBONE,
-        help=f"start from a pretrained backbone (default without a name: {DEFAULT_BACKBONE})",
+        help="start from a pretrained network, the backbone (default without a name: "
+        f"{DEFAULT_BACKBONE})",
     )
     group.add_argument(
         "--fine-tune",
         metavar="STAGES",
         type=arguments.fine_tune,
         default=False,
-        help='with --transfer, also train this number of last stages of the backbone, or "all", '
-        "after epochs of the last layer alone, which --epochs does not count (default: none)",
+        help="with --transfer: number of the last stages of the backbone that are also trained, or "
+        '"all". Before that, the last layer is trained alone, for epochs that --epochs does not '
+        "include (default: none)",
     )
 
 
@@ -79,17 +81,18 @@ def add_images(group: Any) -> None:
         metavar="PART",
         type=arguments.validation,
         default=0.2,
-        help="fraction of the images of each class that is not trained on but scored, or a folder "
-        "of other images; 0 trains on all images (default: %(default)s)",
+        help="fraction of the images of each class that is used to score the model instead of "
+        "training it, or a folder of other images for this. 0 trains on all images (default: "
+        "%(default)s)",
     )
     group.add_argument(
         "--augment",
         metavar="NAMES",
         type=arguments.augmentations,
         default={},
-        help=f"random changes of the training images, separated by commas, of "
-        f"{', '.join(arguments.AUGMENTATIONS)}: shift is by up to 10 %% of the size, rotate by up "
-        "to 15 degrees, zoom by up to 20 %% (default: none)",
+        help="random changes of the training images, separated by commas: flip (left and right), "
+        "vertical-flip, shift (up to 10 %% of the size), rotate (up to 15 degrees), zoom (up to "
+        "20 %%), light (brightness and contrast, up to 20 %%), erase (a rectangle) (default: none)",
     )
 
 
@@ -106,8 +109,8 @@ def add_optimization(group: Any) -> None:
         metavar="N",
         type=arguments.or_auto(arguments.positive_int),
         default="auto",
-        help="passes over the training images (default: %(default)s, about 20, with --transfer "
-        "5, or more for few images)",
+        help="number of passes over the training images (default: %(default)s, which is about 20, "
+        "or 5 with --transfer, and more for few images)",
     )
     group.add_argument(
         "--learning-rate",
@@ -121,18 +124,18 @@ def add_optimization(group: Any) -> None:
         metavar="N",
         type=arguments.or_auto(arguments.batch_size),
         default="auto",
-        help="images of a training step (default: %(default)s)",
+        help="number of images in a training step (default: %(default)s)",
     )
     group.add_argument(
         "--early-stopping",
         action="store_true",
-        help="stop when a tenth of the training images, which is then not trained on, is no longer "
-        "predicted better",
+        help="stop when the score of a tenth of the training images, which are then not trained "
+        "on, no longer improves",
     )
     group.add_argument(
         "--class-weight",
         choices=("balanced",),
-        help="give all classes the same total weight, if they have different numbers of images",
+        help="give all classes the same total weight, even if some have fewer images",
     )
 
 
@@ -149,7 +152,8 @@ def add_running(group: Any) -> None:
         metavar="N",
         type=arguments.seed,
         default=0,
-        help="seed of random numbers. The same seed gives the same model (default: %(default)s)",
+        help="seed of the random numbers. The same seed gives the same model (default: "
+        "%(default)s)",
     )
     group.add_argument(
         "--device",

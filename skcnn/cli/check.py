@@ -10,12 +10,12 @@ from skcnn.cli._output import TaskBar, check_output, count, require, result_stre
 
 _EXAMPLES = 3  # paths that are shown of each kind
 _DESCRIPTION = """\
-Find what is wrong with a folder of images: damaged files, blank and unusual pictures,
-copies, equal images with different labels, and rare classes. Nothing is changed.
+Find problems in a folder of images: damaged files, blank and unusual images, copies,
+equal images with different labels, and rare classes. No file is changed.
 
-The exit code is 1 if there are images that cannot be used for training: those that
-cannot be read, are blank, repeat another image, or have no label or different ones.
-Other findings, such as dark photos, do not change it.
+The exit code is 1 if some images cannot be used for training: those that cannot be
+read, are blank or placeholders, repeat another image, or have no label or conflicting
+labels. Other problems, such as dark photos, do not change the exit code.
 """
 
 
@@ -42,11 +42,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--test",
         metavar="FOLDER",
-        help="folder of test images, which are checked too. Copies of them in the first folder are "
-        "found",
+        help="folder of test images, which are also checked. Training images that are copies of "
+        "test images are found, too",
     )
     parser.add_argument(
-        "--report", metavar="HTML", type=Path, help="write a page with pictures of what was found"
+        "--report", metavar="HTML", type=Path, help="write a page that shows the problems"
     )
     parser.add_argument(
         "--csv", action="store_true", help="print all issues as CSV instead of a summary"

@@ -15,10 +15,10 @@ from skcnn.cli._scores import NAMES, class_numbers, predict_labeled, score
 _MAX_MATRIX = 12  # classes of a confusion matrix that fits a screen
 _MAX_PAIRS = 15
 _DESCRIPTION = """\
-Score a model on images with known labels, which it was not trained on: accuracy,
-balanced accuracy (mean of the recalls of the classes), log loss, a table of the
-classes, and the confusion matrix. Images that cannot be read are left out and listed,
-and the exit code is then 1.
+Score a model on images with known labels. Use images that it was not trained on. The
+output is the accuracy, the balanced accuracy (mean recall of the classes), the log
+loss, a table of the classes, and the confusion matrix. Images that cannot be read are
+left out and listed, and the exit code is then 1.
 """
 
 
@@ -43,8 +43,8 @@ def add_command(commands: Any) -> None:
         "--report",
         metavar="HTML",
         type=Path,
-        help="write a page with confidence intervals, curves and the most confident mistakes. It "
-        "predicts the images once more",
+        help="write a page with confidence intervals, curves and the most confident mistakes. This "
+        "takes another prediction of the images",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments.add_output(parser, "the scores")

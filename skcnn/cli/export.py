@@ -13,9 +13,9 @@ from skcnn.cli._output import check_output, count, say
 
 _MAX_PHOTOS = 8
 _DESCRIPTION = """\
-Write a model as an ONNX file, for programs without Python or PyTorch. Its input are
-decoded images: resizing, the network and the labels are part of the file. The
-predictions of the file are compared with those of the model before it is written.
+Write a model as an ONNX file, for programs without Python or PyTorch. The input of
+the ONNX file is decoded images. Resizing, the network and the labels are part of the
+file. Before it is written, its predictions are compared with those of the model.
 """
 
 
@@ -36,15 +36,20 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("model", metavar="MODEL", type=Path, help="file that `train` wrote")
     parser.add_argument(
-        "-o", "--out", metavar="FILE", type=Path, required=True, help="file to write, .onnx"
+        "-o",
+        "--out",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="file to write, whose name ends in .onnx",
     )
     parser.add_argument(
         "--photos",
         metavar="PATH",
         nargs="+",
         default=[],
-        help="images, folders or patterns, of which up to 8 images are predicted by the model and "
-        "by the file and compared (default: random images)",
+        help="images, folders or patterns. The predictions of the model and of the file are "
+        "compared for up to 8 of these images (default: random images)",
     )
     parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
     arguments.add_common(parser, model=True)

