@@ -30,7 +30,8 @@ def add_size(group: Any) -> None:
         choices=("stretch", "pad", "crop"),
         default="stretch",
         help="how photos with another ratio of height to width are resized: "
-        '"stretch" distorts them, "pad" adds black margins, "crop" cuts off the ends (default: %(default)s)',
+        '"stretch" distorts them, "pad" adds black margins, "crop" cuts off the ends '
+        "(default: %(default)s)",
     )
     group.add_argument("--gray", action="store_true", help="read images as gray images")
 
