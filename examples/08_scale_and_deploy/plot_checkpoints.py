@@ -2,9 +2,9 @@
 Continue an interrupted training
 ================================
 
-A training can take hours, and can end before it is complete: by Ctrl-C, by a power failure, or by
-the time limit of a cluster. With :class:`~skcnn.training.TrainingCheckpoint`, the same program
-continues where it was interrupted. The result is that of an uninterrupted training, bit for bit.
+A long training can be interrupted: by Ctrl-C, by a power failure, or by the time limit of a
+cluster. With :class:`~skcnn.training.TrainingCheckpoint`, it continues when the same program is
+started again. The result is bitwise identical to that of an uninterrupted training.
 """
 
 # %%
@@ -12,9 +12,9 @@ continues where it was interrupted. The result is that of an uninterrupted train
 # ------------
 #
 # Images of digits are shifted and rotated at random in each epoch. The learning rate follows a
-# schedule, and the optimizer keeps averages of the gradients. All of this must continue.
+# schedule, and the optimizer keeps averages of the gradients. The checkpoint includes all of this.
 #
-# The callback is the only addition to the pipeline. `random_state` must be an integer in all random
+# To use it, add the callback to the estimator. `random_state` must be an integer in all random
 # steps, so that the seeds are the same when the program is started again.
 
 import os
@@ -47,8 +47,8 @@ pipe.set_params(cnnclassifier__callbacks=[TrainingCheckpoint(path)])
 # An interruption
 # ---------------
 #
-# A second callback presses Ctrl-C in the seventh epoch. `fit` ends with `KeyboardInterrupt`, as it
-# would in the terminal. The file contains the state after the sixth epoch.
+# Another callback sends the signal of Ctrl-C in the seventh epoch, so `fit` ends with
+# `KeyboardInterrupt`. The checkpoint contains the state after the sixth epoch.
 
 
 class Interrupt(Callback):
@@ -70,7 +70,7 @@ except KeyboardInterrupt:
 # The second start
 # ----------------
 #
-# The same `fit` without the interruption loads the file and trains the remaining epochs.
+# `fit` without the interruption loads the file and trains the remaining epochs.
 
 pipe.set_params(cnnclassifier__callbacks=[TrainingCheckpoint(path)], cnnclassifier__verbose=1)
 pipe.fit(X_train, y_train)
@@ -80,14 +80,14 @@ print(f"test accuracy {pipe.score(X_test, y_test):.3f}")
 # The uninterrupted training
 # --------------------------
 #
-# For comparison, the same pipeline is trained without a checkpoint. All probabilities are equal.
+# For comparison, the same pipeline is trained without a checkpoint. All probabilities are the same.
 
 uninterrupted = clone(pipe).set_params(cnnclassifier__callbacks=None, cnnclassifier__verbose=0)
 uninterrupted.fit(X_train, y_train)
 np.array_equal(uninterrupted.predict_proba(X_test), pipe.predict_proba(X_test))
 
 # %%
-# The curves of the resumed training cover those of the uninterrupted one.
+# The curves of both trainings are the same.
 
 figure, axis = plt.subplots(figsize=(6.4, 4), layout="constrained")
 for name, color in (("train_loss", "C0"), ("valid_loss", "C1")):
@@ -107,8 +107,8 @@ axis.legend()
 plt.show()
 
 # %%
-# A fit with other parameters or data does not continue from the file. The error names the first
-# difference. Remove the file to train from the beginning.
+# If the parameters or the data have changed, `fit` raises an error that names the first difference.
+# Remove the file to train from the beginning.
 
 pipe.set_params(cnnclassifier__learning_rate=0.1)
 try:

@@ -1,10 +1,10 @@
 """
-A search and predictions with dask
+A search and predictions with Dask
 ==================================
 
-dask distributes the fits of a search over the workers of a cluster, and predictions of many images.
-This example needs the extra ``skcnn[dask]``. :doc:`/user_guide/clusters` explains the options, and
-what to check on a cluster of several machines.
+Dask distributes the fits of a search and the predictions of many images over the workers of a
+cluster. This example needs the extra ``skcnn[dask]``. :doc:`/user_guide/clusters` explains the
+options, and common problems on a cluster of several machines.
 """
 
 # %%
@@ -44,8 +44,8 @@ X_new, y_new = paths[600:], digits.target[600:]
 # A client
 # --------
 #
-# The client starts two workers, which are threads of this process here. On a cluster, pass the
-# address of its scheduler instead, such as ``Client("tcp://10.0.0.1:8786")``.
+# In this example, the client starts two workers that are threads of this process. To use a cluster,
+# pass the address of its scheduler, such as ``Client("tcp://10.0.0.1:8786")``.
 
 client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0")
 
@@ -53,7 +53,8 @@ client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_ad
 # A search
 # --------
 #
-# The search is the one of scikit-learn. Within the context, each of its fits is a task of dask.
+# `GridSearchCV` is used as always. In the context of ``parallel_config``, each of its fits is a
+# task of Dask.
 
 pipe = Pipeline(
     [
@@ -74,7 +75,7 @@ _ = ax.set(xscale="log", xlabel="learning rate", ylabel="mean accuracy of three 
 _ = ax.legend()
 
 # %%
-# A worker trains the best pipeline with all training images.
+# A worker trains the best pipeline on all training images.
 
 best = clone(pipe).set_params(**search.cv_results_["params"][search.best_index_])
 best = client.submit(best.fit, X_train, y_train).result()
@@ -83,8 +84,8 @@ best = client.submit(best.fit, X_train, y_train).result()
 # Predictions
 # -----------
 #
-# ``persist`` sends the pipeline to a worker once, and not with each part. Each part of the array of
-# paths is a task. ``meta`` is an empty array with the dtype of the labels.
+# ``persist`` sends the pipeline to a worker only once, instead of with each task. Each part of the
+# array of paths is a task. ``meta`` is an empty array with the dtype of the labels.
 
 model = dask.delayed(best).persist()
 labels = da.from_array(X_new, chunks=300).map_blocks(

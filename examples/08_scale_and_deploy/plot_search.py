@@ -2,9 +2,10 @@
 Grid search, successive halving and Optuna
 ==========================================
 
-A search spends most of its time on bad candidates. Successive halving and the pruning of Optuna
-stop them after a few epochs. This example searches the learning rate and the dropout of a network
-on the digits of scikit-learn by four methods, and compares the time that each of them needs.
+A search spends most of its time on bad candidates. Successive halving and Optuna stop them after a
+few epochs. This example searches for the learning rate and the dropout of a network on the digits
+of scikit-learn with four methods, and compares the time that they need. It needs the extra
+``skcnn[optuna]``.
 """
 
 # %%
@@ -43,7 +44,7 @@ common = {"cv": [(train, valid)], "refit": False}
 # ------------------------
 #
 # Successive halving trains 16 candidates for one epoch, the better half of them for two epochs, and
-# so on. The curve of a method is the best score of a full training so far.
+# so on. For each method, ``curves`` contains the best score of a full training so far.
 
 searches = {
     "grid": GridSearchCV(cnn, grid, **common),
@@ -73,8 +74,8 @@ for name, search in searches.items():
 # Optuna
 # ------
 #
-# A callback reports the validation score of each epoch to Optuna. After four trials, Optuna stops a
-# trial whose score is below the median of the trials before it in the same epoch.
+# A callback reports the validation score of each epoch to Optuna. After the first four trials,
+# Optuna stops a trial whose score is below the median of the previous trials in the same epoch.
 
 
 def objective(trial):
@@ -113,11 +114,10 @@ ax.set(xlabel="Time (s)", ylabel="Best accuracy of a full training so far", ylim
 ax.legend(title="Search", loc="lower right")
 
 # %%
-# The best candidates of all methods have similar scores, and the grid takes the most time. A grid
-# begins with its smallest learning rate, which is far from the best one. In a real search, estimate
-# the score of the best candidate with further images, because it was chosen by the score above. The
-# chapter :doc:`/user_guide/search` describes how to choose a search, and how to run it with several
-# workers.
+# The best candidates of all methods have similar scores, and the grid takes the most time. It
+# begins with the smallest learning rate, which is far from the best one. In a real search, estimate
+# the score of the best candidate with other images, because the scores above were used to choose
+# it. :doc:`/user_guide/search` describes how to choose a search, and how to use several workers.
 
 for name, (_, best) in curves.items():
     print(f"{name}: {best[-1]:.3f}")

@@ -1,6 +1,6 @@
-"""Service that classifies uploaded images with a saved pipeline.
+"""Web service that classifies uploaded images with a saved pipeline.
 
-Start it with the file of a pipeline, which `skops.io.dump` has written, and send it a photo::
+Start it with a file of `skops.io.dump`, and send it a photo::
 
     pip install "skcnn[service]"
     python service.py model.skops
@@ -36,7 +36,7 @@ MAX_OPEN = 100  # connections and waiting requests, before others get 503
 
 
 def load_model(path):
-    """Load a pipeline that reads image files, and prepare it for the files of strangers.
+    """Load a pipeline that reads image files, and limit the memory and the threads that it uses.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def refusal(reader, paths):
 
 
 def create_app(path=None):
-    """Return the application, or exit with a sentence if the model cannot be used.
+    """Return the application, or exit with a message if the model cannot be used.
 
     Parameters
     ----------
