@@ -1,12 +1,12 @@
-"""Errors about image files, so that a program can tell them from its own."""
+"""Errors about image files, which a program can catch without catching other errors."""
 
 
 class ImageFileError(ValueError):
     """A file is empty, damaged, not an image, or an image of a kind that is not supported.
 
     It is raised when the pixels of a file are read, for example by ``predict`` of a pipeline that
-    starts with an `ImageReader`. A file that is missing or cannot be opened raises an `OSError`
-    instead.
+    starts with an `ImageReader`. If a file does not exist or cannot be opened, an `OSError` is
+    raised instead.
 
     See Also
     --------
@@ -32,8 +32,8 @@ class ImageFileError(ValueError):
 class ImageTooLargeError(ImageFileError):
     """The image in a file has more pixels than `max_pixels` of `ImageReader`.
 
-    The file is refused before it is decoded, because a small file can hold an image that fills the
-    memory.
+    It is raised before the image is decoded, because a small file can contain an image that does
+    not fit into memory.
 
     Examples
     --------

@@ -35,11 +35,11 @@ def to_onnx(
     dtype: Any = None,
     X: Any = None,
 ) -> None:
-    """Export a fitted pipeline to an ONNX file, and check the file against the pipeline.
+    """Export a fitted pipeline to an ONNX file, and compare their predictions.
 
     The file contains one graph of all steps: resizing, normalization, the network and the labels.
-    It takes images as the pipeline takes them, in batches of any number of images. Runtimes such as
-    onnxruntime run it without Python, PyTorch or this package.
+    Its input is images in the same form as for the pipeline, in batches of any number of images.
+    Runtimes such as onnxruntime run it without Python, PyTorch or this package.
 
     Parameters
     ----------
@@ -48,23 +48,23 @@ def to_onnx(
         `ConvAutoencoder` or `ImageEmbedder`, or fitted pipeline of `ImageResizer`,
         `ImageNormalizer`, `ImageAugmenter` (which does nothing in prediction) and `ImageFlattener`
         that ends in one. Pipelines may be nested. An `ImageReader` at the beginning is left out:
-        the graph takes the images that it reads. Of a search, such as `GridSearchCV`, the best
-        estimator is exported.
+        the input of the graph is the images that it would read. If it is a search, such as
+        `GridSearchCV`, its best estimator is exported.
     path : str or path-like
-        Name of the file, usually with the ending ".onnx". An existing file is replaced when the
-        model has passed the check.
+        Name of the file, usually with the suffix ".onnx". An existing file is replaced after the
+        comparison of the predictions.
     image_shape : tuple of int, default=None
-        Shape of the images, (height, width) or (height, width, n_channels), in pixels. With None, a
-        graph of a pipeline that begins with an `ImageResizer` takes images of any height and width,
-        which are the same within one batch, and other graphs take images of the size seen in `fit`.
-        Fixed shapes are for runtimes that require them, and save the computation of the weights of
-        the resizing.
+        Shape of the images, (height, width) or (height, width, n_channels), in pixels. With None,
+        if the pipeline begins with an `ImageResizer`, the images can have any height and width, but
+        all images in a batch must have the same. Otherwise, they must have the size seen in `fit`.
+        Some runtimes require a fixed shape.
     dtype : dtype, default=None
         Dtype of the images: uint8, uint16, int32, int64, float32, float64 or bool. None is uint8,
         or uint16 after ``ImageReader("I;16")``.
     X : images of shape (n_images, ...) or paths of shape (n_images,), default=None
-        Images for the check, with the shape and the dtype that the graph takes. They may differ in
-        size if the graph accepts that. Paths are read. With None, a few random images are used.
+        Images for the comparison of the predictions, with the shape and the dtype of the input of
+        the graph, or their paths. They can have different sizes if the graph is for images of any
+        size. With None, a few random images are used.
 
     Raises
     ------
@@ -76,8 +76,8 @@ def to_onnx(
     IsADirectoryError
         If `path` is a folder.
     RuntimeError
-        If the model and the pipeline differ by more than 1e-4 in a probability, in a prediction of
-        a standardized target or in a feature, or have different labels. No file is written.
+        If a probability, a prediction of a standardized target or a feature of the graph differs by
+        more than 1e-4 from that of the pipeline, or a label differs. No file is written.
     TypeError
         If a step or the last step cannot be exported.
     ValueError
@@ -106,10 +106,10 @@ def to_onnx(
     `ConvAutoencoder`                 "codes"               (n_images, n_components), float
     ================================= ===================== ================================
 
-    Images are resized by the arithmetic of `ImageResizer` and not by the operator Resize of ONNX.
-    An integer pixel whose exact value is close to a half may be rounded up in the one and down in
-    the other. The check therefore compares the resized pixels, of which at most 0.1 % may differ,
-    and the results of graph and pipeline for the same resized pixels.
+    Images are resized in the same way as by `ImageResizer`, without the operator Resize of ONNX. An
+    integer pixel whose exact value is almost halfway between two integers may be rounded up in the
+    graph and down in the pipeline. Therefore, 0.1 % of the resized pixels may differ, and the
+    results are compared for the same resized pixels.
 
     `test_time_augmentation` is part of the graph. An `ImageEmbedder` is exported in float32.
     The metadata of the file contain the version of this package, the name of the class of the last

@@ -28,10 +28,11 @@ _IMAGES = ("ImageAugmenter", "ImageNormalizer", "ImageResizer")
 def register_skl2onnx() -> None:
     """Register converters, so that skl2onnx converts pipelines with steps of this package.
 
-    After it, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` accept `CNNClassifier`,
+    After this call, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` accept `CNNClassifier`,
     `CNNRegressor`, `TransferClassifier`, `TransferRegressor`, `ImageEmbedder`, `ConvAutoencoder`,
     `ImageResizer`, `ImageNormalizer`, `ImageAugmenter` and `ImageFlattener` as steps, beside those
-    of scikit-learn. Networks are checked against the estimators as `to_onnx` does.
+    of scikit-learn. The results of converted networks are compared with those of the estimators, as
+    in `to_onnx`.
 
     Raises
     ------
@@ -44,9 +45,9 @@ def register_skl2onnx() -> None:
 
     Notes
     -----
-    Steps take flat rows or images, with channels last. A step whose input has rows must have been
-    fitted on images of one size. The target opset of skl2onnx must be at least the opset that the
-    exporter of PyTorch uses, 20 in PyTorch 2.13.
+    The input of a step can be flat rows or images, with channels last. If it is rows, the step must
+    have been fitted on images of one size. The target opset of skl2onnx must be at least the opset
+    that the exporter of PyTorch uses, 20 in PyTorch 2.13.
 
     Examples
     --------

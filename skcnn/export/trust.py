@@ -30,7 +30,7 @@ _TYPES = (
 
 
 def trusted_types() -> list[str]:
-    """Return the names of the classes of this package whose objects a fitted pipeline can contain.
+    """Return the names of the classes of this package that a skops file may contain.
 
     Files of skops contain no pickle. `skops.io.load` creates only objects of scikit-learn, of NumPy
     and of the classes in its parameter `trusted`, so a file of unknown origin cannot run code.

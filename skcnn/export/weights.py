@@ -32,8 +32,8 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     estimator : estimator of this package, Pipeline or search
-        Fitted estimator with a network, or fitted pipeline that ends in one. Of a search, such as
-        `GridSearchCV`, the best estimator is used.
+        Fitted estimator with a network, or fitted pipeline that ends in one. If it is a search,
+        such as `GridSearchCV`, its best estimator is used.
     path : str or path
         File with the suffix .safetensors. An existing file is replaced.
 
@@ -44,7 +44,7 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     TypeError
         If the last step is not an estimator of this package with a trained network.
     ValueError
-        If the path has another suffix, or the network is your own.
+        If the path has another suffix, or if the network is one of your own, such as a function.
 
     See Also
     --------

@@ -42,12 +42,12 @@ class ImageReader(ImageTransformer):
         as in ``skimage.color.rgba2rgb``.
     root : str or path-like, default=None
         Folder of relative paths; a leading ``~`` is the user's home folder. None is the working
-        folder. It can be the URL of a folder, such as "s3://bucket/photos". Absolute paths and URLs
-        do not depend on it.
+        folder. It can be the URL of a folder, such as "s3://bucket/photos". It is not used for
+        absolute paths and URLs.
     max_pixels : int or None, default=120_000_000
-        Maximum number of pixels (height x width) of an image. A larger file raises an error before
-        it is decoded, because a small file can hold an image that fills the memory. Reading takes
-        up to 20 bytes per pixel in every thread. None sets no limit.
+        Maximum number of pixels (height x width) of an image. Larger images raise an error before
+        they are decoded, because a small file can contain an image that does not fit into memory.
+        Reading takes up to 20 bytes per pixel in every thread. None sets no limit.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads that read files ahead, when the images are read part by part. "auto" means
         all CPU cores, or one thread in a worker process of a parallel computation such as
@@ -68,14 +68,14 @@ class ImageReader(ImageTransformer):
     ValueError
         If `X` has no paths or several columns, or if a path is empty.
     skcnn.exceptions.ImageFileError
-        A ValueError: if a file is empty. Reading an image raises it if the file is damaged, not an
-        image, or of a kind that is not supported.
+        If a file is empty. When an image is read: if the file is damaged, not an image, or of a
+        kind that is not supported. A subclass of ValueError.
     skcnn.exceptions.ImageTooLargeError
-        An ImageFileError: reading an image raises it if it has more than `max_pixels`.
+        When an image is read: if it has more than `max_pixels`. A subclass of ImageFileError.
     FileNotFoundError
-        If a file does not exist. `transform` checks all of them, except URLs.
+        If a file does not exist. `transform` checks all files except URLs.
     PermissionError
-        If there is no permission to read a file. `transform` checks all of them, except URLs.
+        If there is no permission to read a file. `transform` checks all files except URLs.
     OSError
         If a URL cannot be read, after three attempts.
     ImportError
@@ -92,9 +92,9 @@ class ImageReader(ImageTransformer):
     of one column. `transform` returns `LazyImages` of shape (n_images, None, None, 3) or (n_images,
     None, None) that hold only the paths.
 
-    A `str` such as "s3://bucket/photo.jpg" or "https://example.org/photo.jpg" is a URL, which
-    fsspec reads with the options in its own configuration. ``pip install "skcnn[remote]"`` installs
-    it.
+    A `str` such as "s3://bucket/photo.jpg" or "https://example.org/photo.jpg" is a URL, which is
+    read with fsspec and the options in the configuration of fsspec. ``pip install
+    "skcnn[remote]"`` installs it.
 
     PNG files with 16 bits per color are read with 8 bits, as Pillow does.
 

@@ -24,28 +24,27 @@ _NOT_STORED = ("y_trues_", "y_preds_")  # predictions of the last epoch, of skor
 class TrainingCheckpoint(Callback):
     """Save the state of a training after every epoch, and continue from it when `fit` is repeated.
 
-    Pass it to the parameter `callbacks` of an estimator. If the training is interrupted, by Ctrl-C,
-    by the end of the process or of the machine, start the same program again: `fit` loads the file,
-    and trains only the remaining epochs. The result is that of an uninterrupted training, bit for
-    bit on the same machine with the same number of threads. If the training in the file is
+    Pass it to the parameter `callbacks` of an estimator. If the training is interrupted, for
+    example by Ctrl-C or by a power failure, start the same program again: `fit` loads the file, and
+    trains only the remaining epochs. The result is bitwise identical to that of an uninterrupted
+    training, on the same machine with the same number of threads. If the training in the file is
     complete, `fit` loads the result and returns.
 
     Parameters
     ----------
     path : str or path-like
         File of the checkpoint, in the format of safetensors. It contains plain data and tensors,
-        and no pickle. Its folder is created if necessary. Use one file for each training. Remove
+        and no pickle. Its folder is created if necessary. Each training needs its own file. Remove
         the file to train from the beginning.
     every : int, default=1
-        Number of epochs after which the file is written again.
+        Number of epochs between two writes of the file.
 
     Raises
     ------
     ValueError
-        If `every` is smaller than 1. `fit` raises it if the file is damaged, or belongs to a
-        training with other parameters or data: the parameters of the estimator, the network, the
-        targets, the weights, the number and the size of the images, and 16 of the images are
-        compared.
+        If `every` is smaller than 1. In `fit`, if the file is damaged, or belongs to a training
+        with other parameters or data. `fit` compares the parameters of the estimator, the network,
+        the targets, the weights, the number and the size of the images, and 16 of the images.
 
     See Also
     --------
@@ -53,15 +52,15 @@ class TrainingCheckpoint(Callback):
 
     Notes
     -----
-    The file contains the weights, the state of the optimizer, the history, the states of the random
-    number generators of PyTorch, and of all callbacks the attributes that end with an underscore
-    and consist of numbers, strings and tensors. Objects with a `state_dict`, such as the schedulers
-    of `torch.optim.lr_scheduler`, are stored too. The file is written under another name and then
-    renamed, so that it is complete if the process ends at any time.
+    The file contains the weights, the state of the optimizer, the history, the states of PyTorch's
+    random number generators, and attributes of all callbacks: those whose names end with an
+    underscore and which consist of numbers, strings and tensors or have a `state_dict`, such as the
+    schedulers of `torch.optim.lr_scheduler`. The file is written under a temporary name and then
+    renamed, so that there is always a complete file, even if the process is killed.
 
-    If several processes train the network together, the first one writes the file, and all of them
-    have to find it. Random numbers of PyTorch, for dropout and mixup, then start again when the
-    training continues.
+    If several processes train the network together, pass the callback in all of them. The first
+    process writes the file, which all of them must be able to read. When such a training continues,
+    PyTorch's random numbers, for dropout and mixup, are not those of an uninterrupted training.
 
     The seeds must be the same when the program is started again: `random_state` must be an integer
     for the estimator, and for the other random steps of a pipeline, such as `ImageAugmenter`.
@@ -131,7 +130,7 @@ class TrainingCheckpoint(Callback):
         Parameters
         ----------
         net : ImageNeuralNet
-            Net at the beginning of its training, whose callbacks have been told so.
+            Net at the beginning of its training, after `on_train_begin` of its callbacks.
         dataset : ImageDataset
             Training data.
         valid : ImageDataset or None
