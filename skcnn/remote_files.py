@@ -15,6 +15,11 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::.*://)")
 _BROKEN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 _PAUSES = (0.5, 2.0)  # seconds between attempts
 _MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
+_QUERY = re.compile("[?#].*")
+_PASSWORD = re.compile(r"""(?<=://)[^/:@'"\s]*:[^/'"\s]*(?=@)""")
+_SIGNATURE = re.compile(
+    r"""(?i)([?&][^=&'"\s]*(?:credential|key|password|secret|sig|token)[^=&'"\s]*=)[^&'"\s]+"""
+)
 
 
 def is_url(path: Any) -> bool:
@@ -57,6 +62,29 @@ def was_url(path: str) -> bool:
     return _BROKEN_URL.match(path) is not None
 
 
+def hide_secrets(text: str) -> str:
+    """Replace the passwords and signatures of URLs in a message.
+
+    Parameters
+    ----------
+    text : str
+        Message, or URL.
+
+    Returns
+    -------
+    text : str
+        The same with "***" for users with passwords, and for the values of parameters whose names
+        are those of keys, tokens and signatures.
+
+    Examples
+    --------
+    >>> from skcnn.remote_files import hide_secrets
+    >>> hide_secrets("'https://me:pass@example.org/a.png?sig=1a2b&size=2' does not exist")
+    "'https://***@example.org/a.png?sig=***&size=2' does not exist"
+    """
+    return _SIGNATURE.sub(r"\1***", _PASSWORD.sub("***", text))
+
+
 def join_url(root: str, path: str) -> str:
     """Append a relative path to a URL.
 
@@ -72,6 +100,11 @@ def join_url(root: str, path: str) -> str:
     url : str
         URL of the path, whose first part is extended if several are joined by "::".
 
+    Raises
+    ------
+    ValueError
+        If the URL of the folder has a query, which would contain the path.
+
     Examples
     --------
     >>> from skcnn.remote_files import join_url
@@ -79,7 +112,16 @@ def join_url(root: str, path: str) -> str:
     ('s3://bucket/photos/cat.jpg', 'zip://cat.jpg::s3://bucket/a.zip')
     """
     before, folder, after = _split(root)
+    if _is_http(folder) and _QUERY.search(folder):
+        raise ValueError(
+            f"{hide_secrets(root)!r} is the URL of a folder with a query, to which no names of "
+            "files can be appended: pass the URLs of the images"
+        )
     return f"{before}{folder}{'' if folder.endswith('/') else '/'}{path}{after}"
+
+
+def _is_http(url):
+    return url.startswith(("http://", "https://"))
 
 
 def _split(url):
@@ -119,20 +161,23 @@ def file_system(url: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise ImportError(
-            f"{url!r} is a URL, which fsspec reads: install it with pip install "
+            f"{hide_secrets(url)!r} is a URL, which fsspec reads: install it with pip install "
             '"skcnn[remote]", or pass the path of a file'
         ) from error
     try:
         return url_to_fs(url)
     except ImportError as error:
         raise ImportError(
-            f"{url!r} needs a package that is not installed ({error}): pip install "
-            '"skcnn[remote]" installs those of http:// and https://'
+            hide_secrets(
+                f"{url!r} needs a package that is not installed ({error}): pip install "
+                '"skcnn[remote]" installs those of http:// and https://'
+            )
         ) from error
     except ValueError as error:
-        raise ValueError(f"{url!r} is not a URL that fsspec can read: {error}") from error
+        message = f"{url!r} is not a URL that fsspec can read: {error}"
+        raise ValueError(hide_secrets(message)) from _cause(url, error)
     except Exception as error:  # some file systems connect to their server
-        raise _named_error(url, error) from error
+        raise _named_error(url, error) from _cause(url, error)
 
 
 def read_url(url: str, n_bytes: int | None = None) -> bytes:
@@ -171,7 +216,7 @@ def read_url(url: str, n_bytes: int | None = None) -> bytes:
         except Exception as error:  # each file system raises its own errors
             pause = next(pauses, None)
             if pause is None or not _is_temporary(error):
-                raise _named_error(url, error) from error
+                raise _named_error(url, error) from _cause(url, error)
             time.sleep(pause)
 
 
@@ -197,6 +242,7 @@ def _is_temporary(error):
 
 def _named_error(url, error):
     """Return the error that names the URL."""
+    url, reason = hide_secrets(url), hide_secrets(str(error)).splitlines()
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return FileNotFoundError(f"the image file {url!r} does not exist")
     if isinstance(error, IsADirectoryError):
@@ -205,8 +251,13 @@ def _named_error(url, error):
         return PermissionError(f"the image file {url!r} cannot be read: permission denied")
     if isinstance(error, TimeoutError):
         return TimeoutError(f"the image file {url!r} cannot be read: no answer in time")
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return OSError(f"the image file {url!r} cannot be read: {reason}")
+    why = reason[0] if reason else type(error).__name__
+    return OSError(f"the image file {url!r} cannot be read: {why}")
+
+
+def _cause(url, error):
+    """Return the cause to show with an error, none if it could show a password."""
+    return error if hide_secrets(url) == url else None
 
 
 # ------------------------------------------------------------------------------------------------
@@ -229,8 +280,9 @@ class RemotePath:
     def name(self) -> str:
         """Last part of the path."""
         path = _split(self.url)[1]
-        name = path.rstrip("/").rpartition("/")[2]
-        return unquote(name) if path.startswith(("http://", "https://")) else name
+        if _is_http(path):
+            return unquote(_name_of(_QUERY.sub("", path)))
+        return _name_of(path)
 
     @cached_property
     def suffix(self) -> str:
@@ -287,12 +339,22 @@ def list_url(folder: RemotePath) -> tuple[list[RemotePath], list[RemotePath]]:
         raise
     except Exception as error:  # each file system raises its own errors
         named = _named_error(folder.url, error)
-        raise type(named)(str(named).replace("the image file", "the image folder")) from error
+        message = str(named).replace("the image file", "the image folder")
+        raise type(named)(message) from _cause(folder.url, error)
     found: dict[str, list[RemotePath]] = {"directory": [], "file": []}
     for entry in entries:
-        name = entry["name"].rstrip("/").rpartition("/")[2]
-        is_itself = entry["name"].rstrip("/") == path.rstrip("/")
-        if name and not is_itself:
-            found.setdefault(entry["type"], []).append(RemotePath(join_url(folder.url, name)))
+        name, kind, query = entry["name"], entry["type"], ""
+        if _is_http(path):  # any link of a page
+            name = _QUERY.sub("", name)
+            query = entry["name"].removeprefix(name)
+        is_other = name.rstrip("/") != path.rstrip("/") and _name_of(name)
+        if is_other and not (query and kind == "directory"):
+            url = join_url(folder.url, _name_of(name) + query)
+            found.setdefault(kind, []).append(RemotePath(url))
     folders, images = (sorted(found[kind], key=str) for kind in ("directory", "file"))
     return folders, images
+
+
+def _name_of(path):
+    """Return the last part of a path."""
+    return path.rstrip("/").rpartition("/")[2]

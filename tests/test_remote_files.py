@@ -4,6 +4,7 @@ import io
 import pickle
 import sys
 import threading
+import traceback
 import zipfile
 
 import fsspec
@@ -244,6 +245,21 @@ def test_folders_that_cannot_be_listed(photos):
         load_image_folder("memory://gone")
     with pytest.raises(ValueError, match="the folder 'memory://photos/ape' has no sub-folders"):
         load_image_folder("memory://photos/ape")
+
+
+def test_passwords_are_not_shown(failing):
+    url = "failing://me:pass@host/a.png?size=2&X-Amz-Signature=1a2b"
+    shown = "'failing://***@host/a.png?size=2&X-Amz-Signature=***'"
+    images = ImageReader().fit_transform([url])
+    Failing.error, Failing.n_failures = RuntimeError(f"no answer from {url}"), 3
+    with pytest.raises(OSError, match="the image file") as caught:
+        images[0]
+    found = "".join(traceback.format_exception(caught.value))
+    assert f"{shown} cannot be read: no answer from {shown[1:-1]}" in found
+    assert "pass" not in found.replace("passwords", "")
+    assert "1a2b" not in found
+    with pytest.raises(ValueError, match=r"'none://\*\*\*@host' is not a URL that fsspec can read"):
+        load_image_folder("none://me:pass@host")
 
 
 def test_packages_that_are_missing(monkeypatch, photos):

@@ -180,7 +180,10 @@ def class_images(folder, root, left_out):
 
 
 def _count_nested(folder, root, left_out, seen):
-    """Count the images in a nested folder and in those within it, each folder once."""
+    """Count the images in a nested folder and in those within it, each folder once.
+
+    Of a folder behind a URL, those within it are not searched.
+    """
     real = os.path.realpath(folder)
     if real in seen:  # links can lead back
         return
@@ -192,5 +195,7 @@ def _count_nested(folder, root, left_out, seen):
         return
     for file in filter(is_image, files):
         left_out.add("nested", file.relative_to(root).as_posix())
+    if isinstance(folder, RemotePath):
+        return  # the pages of a server can lead to others without end
     for nested in folders:
         _count_nested(nested, root, left_out, seen)

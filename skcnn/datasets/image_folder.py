@@ -18,7 +18,7 @@ from skcnn.datasets._folder_contents import (
     is_image,
     list_folder,
 )
-from skcnn.remote_files import RemotePath, is_url
+from skcnn.remote_files import RemotePath, hide_secrets, is_url
 
 
 @validate_params(
@@ -112,7 +112,7 @@ def load_image_folder(
     folders, files, links = list_folder(root)
     if not folders:
         raise ValueError(
-            f"the folder {str(root)!r} has no sub-folders, whose names are the classes: "
+            f"the folder {_shown(root)!r} has no sub-folders, whose names are the classes: "
             "put the images of each class into a sub-folder named after the class"
         )
     left_out = LeftOut()
@@ -122,7 +122,7 @@ def load_image_folder(
         left_out.add("outside", file.name)
     found = [(folder.name, file) for folder in folders for file in _images(folder, root, left_out)]
     if description := left_out.describe():
-        warnings.warn(f"not loaded from {str(root)!r}: {description}", stacklevel=3)
+        warnings.warn(f"not loaded from {_shown(root)!r}: {description}", stacklevel=3)
     order = np.arange(len(found))
     if shuffle:
         check_random_state(random_state).shuffle(order)
@@ -169,6 +169,11 @@ def _existing_folder(given):
     return root
 
 
+def _shown(folder):
+    """Return the path or the URL of a folder for messages."""
+    return hide_secrets(str(folder))
+
+
 def _images(folder, root, left_out):
     """List the images of a class, or raise an error that says what its folder contains instead."""
     n_others = left_out.counts["suffix"]
@@ -179,13 +184,13 @@ def _images(folder, root, left_out):
     if within:
         advice = (
             f"it has the sub-folders {', '.join(repr(f.name) for f in within[:3])}..., so perhaps "
-            f"{str(folder)!r} is the folder to load"
+            f"{_shown(folder)!r} is the folder to load"
         )
     else:
         advice = "remove it, or put images into it"
     if n_others:
         advice += f" (it has {n_others} file(s) with other suffixes)"
     raise ValueError(
-        f"the folder {str(folder)!r} of class {folder.name!r} has no images "
+        f"the folder {_shown(folder)!r} of class {folder.name!r} has no images "
         f"({', '.join(EXTENSIONS)}): {advice}"
     )

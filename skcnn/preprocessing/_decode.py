@@ -27,7 +27,7 @@ from skcnn.pillow_images import (
 )
 from skcnn.preprocessing._paths import find_problem
 from skcnn.preprocessing._tiff import DeepTiff, is_tiff
-from skcnn.remote_files import is_url, read_url
+from skcnn.remote_files import hide_secrets, is_url, read_url
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
 _N_HEADER_BYTES = 2**16  # of a file behind a URL that are read to check its header
@@ -172,6 +172,7 @@ def _read_with_named_errors(path, read, content=None):
     path = str(path)
     if is_url(path):
         content = read_url(path) if content is None else content
+        path = hide_secrets(path)
         if not content:
             raise ImageFileError(f"the image file {path!r} is empty (0 bytes)")
     else:

@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn.pillow_images import MAX_PIXELS
 from skcnn.preprocessing._decode import read_image
+from skcnn.remote_files import hide_secrets
 
 
 class ImageFiles:
@@ -49,8 +50,8 @@ class ImageFiles:
         self._reported.append(report)
         if self._reported[0] is report:
             warnings.warn(
-                f"the file {path!r} has {n_frames} pages or frames, of which only the first is "
-                "read; other files with several are not reported",
+                f"the file {hide_secrets(path)!r} has {n_frames} pages or frames, of "
+                "which only the first is read; other files with several are not reported",
                 stacklevel=2,
             )
 

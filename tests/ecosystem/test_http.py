@@ -23,6 +23,10 @@ class Server(SimpleHTTPRequestHandler):
 
     n_requests = Counter()
     released = threading.Event()
+    links = {
+        "links": b'<a href="?C=N;O=D">Name</a> <a href="cat/">cat</a> <a href="/in?to=/links/">',
+        "links/cat": b'<a href="../">Up</a> <a href="a.png?v=2">a</a> <a href="more/">more</a>',
+    }
 
     def do_GET(self):
         path = self.path.strip("/")
@@ -31,6 +35,8 @@ class Server(SimpleHTTPRequestHandler):
             self.released.wait(10)
         if path.startswith("status"):
             self.send_error(int(path.removeprefix("status")))
+        elif path.startswith("links"):
+            self.answer(self.links.get(path, self.links["links/cat"]), 1000)
         elif path.startswith("page"):
             self.answer(b"<!DOCTYPE html><html>Sign in</html>", 35)
         elif path.startswith("cut") or (path == "recovers" and self.n_requests[path] < 3):
@@ -45,7 +51,7 @@ class Server(SimpleHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", length)
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content.ljust(length) if b"<a " in content else content)
         self.close_connection = True
 
     def log_message(self, *args):
@@ -91,6 +97,17 @@ def test_fit_and_predict_from_a_folder(site):
     cnn = CNNClassifier(channels=(4,), max_epochs=2, random_state=0)
     expected = cnn.fit(images, y).predict_proba(images)
     assert np.array_equal(cnn.fit(X, y).predict_proba(X), expected)
+
+
+def test_pages_with_other_links(site):
+    Server.n_requests.clear()
+    with pytest.warns(UserWarning, match=r": 1 image in a nested folder, such as 'cat/more/a.png"):
+        folder = load_image_folder(f"{site[0]}/links")
+    assert folder.data.tolist() == [f"{site[0]}/links/cat/a.png?v=2"]
+    assert folder.target.tolist() == ["cat"]
+    assert sorted(Server.n_requests) == ["links", "links/cat", "links/cat/more"]  # no end otherwise
+    with pytest.raises(ValueError, match=r"/links/\?token=\*\*\*' is the URL of a folder"):
+        load_image_folder(f"{site[0]}/links/?token=1a2b")
 
 
 @pytest.mark.parametrize(
