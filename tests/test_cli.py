@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import skops.io
 from PIL import Image
+from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -24,6 +25,8 @@ from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, Imag
 from skcnn.cli import main
 from skcnn.cli._arguments import AUGMENTATIONS, augmentations
 from skcnn.cli._images import expand
+from skcnn.cli._models import Batch
+from skcnn.cli.predict import Description, JsonWriter
 from skcnn.export import trusted_types
 
 RNG = np.random.default_rng(0)
@@ -203,8 +206,16 @@ def wrong_files(tmp_path_factory):
     (folder / "t.csv").write_text("path,class\nred/00.png,red\n")
     (folder / "e.csv").write_text("path,label\nred/00.png,red\nred/01.png,\n")
     (folder / "none.csv").write_text("path,label\n")
+    (folder / "two.csv").write_text("path,label,label\nred/00.png,red,blue\n")
+    (folder / "blank.csv").write_text("path,label\nred/00.png, \n")
+    (folder / "comma.csv").write_text("path,label\nred/00.png,Paris, Texas\n")
+    (folder / "junk.joblib").write_bytes(b"junk")
     cnn = CNNClassifier(channels=(2,), max_epochs=1).fit(RNG.normal(size=(4, 4, 4)), [0, 1, 0, 1])
     skops.io.dump(cnn, folder / "arrays.skops")
+    labels = np.array([[0, 1], [1, 0], [1, 1], [0, 0]])
+    paths = [folder / f"photos/red/0{row}.png" for row in range(4)]
+    several = make_pipeline(ImageReader(), ImageResizer((4, 4)), clone(cnn)).fit(paths, labels)
+    skops.io.dump(several, folder / "several.skops")
     tree = DecisionTreeClassifier().fit([[0], [1]], [0, 1])
     skops.io.dump(make_pipeline(ImageReader(), tree), folder / "tree.skops")
     return folder
@@ -225,14 +236,22 @@ def wrong_files(tmp_path_factory):
         ("train photos --out lost/m.skops", "the folder 'lost' of --out", 1),
         ("train photos --out photos", "must be a file whose name ends in", 2),
         ("train photos --out old.skops", "exists: choose another name, or use --force", 1),
-        ("train photos --csv lost.csv --out m.skops", "No such file", 1),
-        ("train photos --csv t.csv --out m.skops", "has no column 'label', but path, class", 1),
+        ("train photos --csv lost.csv --out m.skops", "the table 'lost.csv' does not exist", 1),
+        ("train photos --csv t.csv --out m.skops", "has no column 'label', but 'path', 'class'", 1),
+        ("train --csv photos --out m.skops", "the table 'photos' is a folder", 1),
+        ("train --csv two.csv --out m.skops", "has 2 columns 'label': rename them", 1),
+        ("train --csv blank.csv --out m.skops", "line 2 of 'blank.csv' has no path or no label", 1),
+        ("train --csv comma.csv --out m.skops", "line 2 of 'comma.csv' has more values", 1),
         ("train photos --csv e.csv --out m.skops", "line 3 of 'e.csv' has no path or no label", 1),
         ("train --csv none.csv --out m.skops", "the table 'none.csv' has no rows", 1),
         ("train one --out m.skops", "all images are of the class 'a'", 1),
         ("train few --out m.skops", "the class 'a' has only one image", 1),
         ("train photos --out m.skops --validation 0.05", "leaves less than one image", 1),
         ("train photos --out m.skops --validation few", "class 'a', which the model does not", 1),
+        ("predict photos photos", "the model file 'photos' is a folder", 1),
+        ("predict several.skops photos", "predicts several labels for each image", 1),
+        ("evaluate several.skops photos", "predicts several labels for each image", 1),
+        ("predict junk.joblib photos --trust-pickle", "is damaged or not a file of joblib", 1),
         ("predict lost.skops photos", "the model file 'lost.skops' does not exist", 1),
         ("predict photos/red/00.png photos", "ends in neither .skops nor .joblib", 2),
         ("predict old.skops photos", "is damaged or not a file of skops", 1),
@@ -416,6 +435,42 @@ def test_predict_json_to_a_file(model, photos, tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)) == 20
 
 
+def test_a_file_of_predictions_is_complete_or_not_there(model, photos, tmp_path, capsys):
+    out, link = tmp_path / "out.json", tmp_path / "link.json"
+    (tmp_path / "none").mkdir()
+    assert run("predict", model, tmp_path / "none", "--out", out) == 1
+    assert not out.exists()
+    out.write_text("old")
+    link.symlink_to(out)
+    assert run("predict", model, tmp_path / "none", "--out", link, "--force") == 1
+    assert out.read_text() == "old"
+    assert run("predict", model, photos / "red", "--out", link, "--force") == 0
+    assert link.is_symlink()
+    assert len(json.loads(out.read_text())) == 12
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_numbers_that_json_does_not_have():
+    stream = io.StringIO()
+    writer = JsonWriter(stream, Description(None, 1, False))
+    writer.write(Batch(["a.png"], [""], np.array([[np.nan, np.inf, 1.5]])))
+    writer.close()
+    assert json.loads(stream.getvalue(), parse_constant=pytest.fail) == [
+        {"path": "a.png", "value": [None, None, 1.5]}
+    ]
+
+
+@pytest.mark.parametrize(("stream", "path"), [("stdin", "-"), ("stdout", None), ("stderr", None)])
+def test_closed_streams(stream, path, model, photos, monkeypatch, capsys):
+    monkeypatch.setattr(sys, stream, None)
+    code = run("predict", model, path or photos / "red")
+    if stream == "stderr":
+        assert code == 0
+    else:
+        assert code == 2
+        assert "is closed" in one_line(capsys.readouterr().err)
+
+
 def test_predict_nothing(model, tmp_path, capsys):
     assert run("predict", model, tmp_path, "--format", "json") == 1
     assert json.loads(capsys.readouterr().out) == []
@@ -573,6 +628,29 @@ def test_paths_are_expanded_one_by_one(tmp_path, monkeypatch):
         *("c[1].png", "b/2.png", "b/a/3.gif", "no*.png", "lost.png"),
         *urls,
     ]
+
+
+def test_folders_behind_links_are_searched_once(tmp_path, monkeypatch):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/1.png").touch()
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).symlink_to(tmp_path / "other")
+    (tmp_path / "other/back").symlink_to(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    assert list(expand(["photos"])) == ["photos/a/1.png"]
+
+
+def test_a_folder_that_cannot_be_read(model, photos, monkeypatch, capsys):
+    def scan(folder, scan=os.scandir):
+        if str(folder).endswith("red"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert run("predict", model, photos, "-q") == 1
+    message = f"the folder '{photos / 'red'}' cannot be read: Permission denied"
+    assert message in one_line(capsys.readouterr().err)
 
 
 # ------------------------------------------------------------------------------------------------

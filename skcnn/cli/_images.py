@@ -73,16 +73,16 @@ def _images_of_table(table, folder, path_column, label_column):
 
     folder = table.parent if folder is None else Path(folder).expanduser()
     paths, labels = [], []
+    columns = path_column, label_column
+    if table.is_dir() or not table.exists():
+        what = "is a folder" if table.is_dir() else "does not exist"
+        raise FileNotFoundError(f"the table {str(table)!r} {what}: name a CSV file")
     try:
         with open(table, encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
-            _check_columns(table, rows.fieldnames or [], path_column, label_column)
+            _check_columns(table, rows.fieldnames or [], *columns)
             for row in rows:
-                if not row[path_column] or not row[label_column]:
-                    raise ValueError(
-                        f"line {rows.line_num} of {str(table)!r} has no path or no label: fill it "
-                        "in, or remove the line"
-                    )
+                _check_row(f"line {rows.line_num} of {str(table)!r}", row, columns)
                 path = row[path_column]
                 paths.append(path if _is_url(path) else os.path.join(folder, path))
                 labels.append(row[label_column])
@@ -98,9 +98,26 @@ def _check_columns(table, columns, path_column, label_column):
     for option, name in options.items():
         if name not in columns:
             raise ValueError(
-                f"the table {str(table)!r} has no column {name!r}, but {', '.join(columns)}: "
-                f"name the right one with {option}, and separate columns by commas"
+                f"the table {str(table)!r} has no column {name!r}, but "
+                f"{', '.join(map(repr, columns)) or 'no first line'}: name the right one with "
+                f"{option}, and separate columns by commas"
             )
+        if columns.count(name) > 1:
+            raise ValueError(
+                f"the table {str(table)!r} has {columns.count(name)} columns {name!r}: rename "
+                f"them, or name another with {option}"
+            )
+
+
+def _check_row(line, row, columns):
+    """Raise an error if a path or a label is missing, or a row is longer than the first one."""
+    if not all((row[name] or "").strip() for name in columns):
+        raise ValueError(f"{line} has no path or no label: fill it in, or remove the line")
+    if None in row:
+        raise ValueError(
+            f"{line} has more values than there are columns: quote a path or a label that "
+            'contains a comma, as "a,b.jpg"'
+        )
 
 
 def without_damaged(paths: Any, labels: Any, reader: Any, args: Any) -> tuple[Any, Any]:
@@ -170,6 +187,8 @@ def expand(arguments: Iterable[str]) -> Iterator[str]:
     """
     for argument in arguments:
         if argument == "-":
+            if sys.stdin is None:
+                raise UsageError("- reads standard input, which is closed")
             lines = (line.rstrip("\r\n") for line in sys.stdin)
             yield from (line for line in lines if line)
             continue
@@ -185,14 +204,27 @@ def _is_url(path):
 
 
 def _images_in(folder):
-    """Yield the images in a folder and in its sub-folders, in the order of their names."""
+    """Yield the images in a folder and in its sub-folders, in the order of their names.
+
+    Links to folders are followed, and each folder is searched once.
+    """
     from skcnn.datasets._folder_contents import is_image, is_system_name
 
-    for parent, folders, files in os.walk(folder):
+    seen = set()
+    for parent, folders, files in os.walk(folder, onerror=_stop, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not is_system_name(name))
         for name in sorted(files):
             if is_image(Path(name)) and not is_system_name(name):
                 yield os.path.join(parent, name)
+
+
+def _stop(error):
+    raise OSError(f"the folder {error.filename!r} cannot be read: {error.strerror}") from error
 
 
 def in_batches(items: Iterable[str], batch_size: int) -> Iterator[list[str]]:

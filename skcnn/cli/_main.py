@@ -72,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     args = parser.parse_args(argv)
     args.program = parser.prog
+    if sys.stderr is None:  # closed
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout, sys.stderr):  # file names are not always valid text
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape")
@@ -79,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _plain_warnings():
             code = args.run(args)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return code
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted", file=sys.stderr)

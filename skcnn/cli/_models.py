@@ -59,7 +59,8 @@ def load_model(args: Any) -> Any:
     """
     path = args.model
     if not path.is_file():
-        raise FileNotFoundError(f"the model file {str(path)!r} does not exist")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise FileNotFoundError(f"the model file {str(path)!r} {what}")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"the model file {str(path)!r} ends in neither .skops nor .joblib")
@@ -100,8 +101,11 @@ def _load_joblib(path):
 
     try:
         return joblib.load(path)
-    except (EOFError, KeyError, IndexError) as error:  # of pickle, for files of other kinds
-        raise ValueError(f"{str(path)!r} is damaged or not a file of joblib") from error
+    except (ImportError, MemoryError, OSError):
+        raise
+    except Exception as error:  # of many types, for files of other kinds
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{str(path)!r} is damaged or not a file of joblib: {reason}") from error
 
 
 def _check_takes_paths(model, path):
@@ -131,6 +135,37 @@ def _set_device(model, device):
     for _, step in pipeline_steps(model):
         if "device" in step.get_params(deep=False):
             step.set_params(device=device)
+
+
+def classes_of(model: Any) -> list | None:
+    """Return the classes of a model that gives probabilities.
+
+    Parameters
+    ----------
+    model : estimator
+        Model that `load_model` returned.
+
+    Returns
+    -------
+    classes : list or None
+        Classes, None for a model without probabilities.
+
+    Raises
+    ------
+    ValueError
+        If the model predicts several labels for each image.
+    """
+    from skcnn.pipeline_graph import pipeline_steps
+
+    if not hasattr(model, "predict_proba"):
+        return None
+    _, final = pipeline_steps(model)[-1]
+    if isinstance(model.classes_, list) or getattr(final, "target_type_", "") == "multilabel":
+        raise ValueError(
+            "the model predicts several labels for each image, for which the command line has no "
+            "format: use predict and predict_proba in Python"
+        )
+    return model.classes_.tolist()
 
 
 def reader_of(model: Any) -> Any:

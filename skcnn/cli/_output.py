@@ -194,6 +194,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     temporary : Path
         Path in the same folder, with the same suffix.
     """
+    path = path.resolve()  # of a link, the file that it leads to
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield temporary
@@ -204,7 +205,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def result_stream(path: Path | None) -> Iterator[Any]:
-    """Yield the stream that results are written to.
+    """Yield the stream that results are written to. A file is complete or not there.
 
     Parameters
     ----------
@@ -217,10 +218,16 @@ def result_stream(path: Path | None) -> Iterator[Any]:
         Stream.
     """
     if path is None:
+        if sys.stdout is None:
+            raise UsageError("standard output is closed: write to a file with --out FILE")
         yield sys.stdout
-    else:
-        with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
-            yield stream
+        return
+    is_device = path.exists() and not path.is_file()  # such as /dev/null
+    with (
+        contextlib.nullcontext(path) if is_device else replaced_file(path) as target,
+        open(target, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
+    ):
+        yield stream
 
 
 def require(*packages: str, what: str) -> None:

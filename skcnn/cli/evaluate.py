@@ -8,7 +8,7 @@ from typing import Any
 
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._images import labeled_images
-from skcnn.cli._models import load_model
+from skcnn.cli._models import classes_of, load_model
 from skcnn.cli._output import check_output, count, require, result_stream, say
 from skcnn.cli._scores import NAMES, class_numbers, predict_labeled, score
 
@@ -72,14 +72,15 @@ def run(args: Any) -> int:
     if args.report is not None:
         require("pandas", "matplotlib", "jinja2", what="--report")
     model = load_model(args)
-    if not hasattr(model, "predict_proba"):
+    classes = classes_of(model)
+    if classes is None:
         raise ValueError("the model is not a classifier with probabilities")
     paths, labels = labeled_images(args)
     true = class_numbers(labels, model.classes_)
     proba, batches = predict_labeled(model, paths, args, args.batch_size)
     errors = [error for batch in batches for error in batch.errors]
     readable = np.array([not error for error in errors])
-    found = Evaluation(model.classes_.tolist(), true[readable], proba)
+    found = Evaluation(classes, true[readable], proba)
     with result_stream(args.out) as stream:
         if args.json:
             damaged = zip(paths[~readable], filter(None, errors), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._arguments import UsageError
 from skcnn.cli._images import expand
-from skcnn.cli._models import load_model, predict_batches
+from skcnn.cli._models import classes_of, load_model, predict_batches
 from skcnn.cli._output import check_output, count, progress_bar, result_stream, say
 
 _DESCRIPTION = """\
@@ -87,7 +88,7 @@ def run(args: Any) -> int:
     """
     check_output(args.out, force=args.force)
     model = load_model(args)
-    classes = model.classes_.tolist() if hasattr(model, "predict_proba") else None
+    classes = classes_of(model)
     if classes is None and (args.top > 1 or args.probabilities):
         raise UsageError("the model has no probabilities: leave out --top and --probabilities")
     describe = Description(classes, min(args.top, len(classes or [1])), args.probabilities)
@@ -103,8 +104,8 @@ def run(args: Any) -> int:
             n_errors += sum(map(bool, batch.errors))
             bar.update(len(batch.paths))
         writer.close()
-    if not n_images:
-        raise FileNotFoundError(f"there are no images in {', '.join(args.paths)}")
+        if not n_images:
+            raise FileNotFoundError(f"there are no images in {', '.join(args.paths)}")
     target = "" if args.out is None else f", and wrote {args.out}"
     say(args, f"Predicted {count(n_images - n_errors, 'image')}{target}")
     if n_errors:
@@ -210,7 +211,7 @@ class JsonWriter:
         """Write the objects of a batch."""
         columns = self.describe.columns()
         for path, values, error in self.describe.rows(batch):
-            row = {"error": error} if error else dict(zip(columns, values, strict=True))
+            row = {"error": error} if error else dict(zip(columns, _finite(values), strict=True))
             self.stream.write(f"{self.separator}{json.dumps({'path': path, **row})}")
             self.separator = ",\n"
         self.stream.flush()
@@ -221,6 +222,13 @@ class JsonWriter:
 
 
 _WRITERS: dict[str, Any] = {"csv": CsvWriter, "json": JsonWriter}
+
+
+def _finite(value):
+    """Replace numbers that JSON does not have by None."""
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_text(value):

@@ -173,7 +173,7 @@ def _training_and_validation(args, reader):
     paths, labels = without_damaged(paths, labels, reader, args)
     classes, counts = _count_classes(labels)
     numbers = ", ".join(f"{name} {number:,}" for name, number in zip(classes, counts, strict=True))
-    say(args, f"Found {count(len(paths), 'image')} of {len(classes)} classes: {numbers}")
+    say(args, f"Found {count(len(paths), 'image')} of {count(len(classes), 'class')}: {numbers}")
     if len(classes) < 2:
         raise ValueError(
             f"all images are of the class {classes[0]!r}: a classifier needs at least two classes"
