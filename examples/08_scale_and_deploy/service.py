@@ -55,6 +55,8 @@ def load_model(path):
     steps = getattr(model, "steps", [("", None)])
     if not isinstance(steps[0][1], skcnn.ImageReader) or not hasattr(model, "predict_proba"):
         raise ValueError("it is not a pipeline of an ImageReader and a classifier")
+    if getattr(steps[-1][1], "target_type_", None) == "multilabel":
+        raise ValueError("it predicts several labels for each image, and the service sends one")
     model[0].set_params(root=None, max_pixels=MAX_PIXELS)
     for _, step in steps:
         if hasattr(step, "n_jobs"):
@@ -131,8 +133,10 @@ def create_app(path=None):
             return await run_in_threadpool(predict, model, uploads)
 
     @app.post("/predict", max_body_size=MAX_BYTES)
-    async def predict_one(image: UploadFile):
-        return (await answer([image]))[0]
+    async def predict_one(image: list[UploadFile]):
+        if len(image) > 1:
+            raise HTTPException(422, "Send one image, or several to /predict-batch.")
+        return (await answer(image))[0]
 
     @app.post("/predict-batch", max_body_size=MAX_BATCH_BYTES)
     async def predict_batch(images: list[UploadFile]):

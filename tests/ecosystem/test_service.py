@@ -203,6 +203,9 @@ class TestLimits:
         assert client.post("/predict").status_code == 422
         assert client.post("/predict", content=b"an image?").status_code == 422
         assert client.post("/predict-batch").status_code == 422
+        two = client.post("/predict", files=2 * [("image", ("upload", b"an image"))])
+        assert two.status_code == 422
+        assert two.json() == {"detail": "Send one image, or several to /predict-batch."}
         broken = {"content-type": "multipart/form-data; boundary=b"}
         assert client.post("/predict", content=b"--c", headers=broken).status_code == 400
         assert client.get("/predict").status_code == 405
@@ -231,6 +234,11 @@ class TestStart:
         own = make_pipeline(pipe[0], FunctionTransformer(post_one), *pipe[1:])
         skops.io.dump(own, path)
         assert "post_one" in self.exits(service, path)
+
+    def test_model_of_several_labels(self, service, pipe, tmp_path, monkeypatch):
+        monkeypatch.setattr(pipe[-1], "target_type_", "multilabel")
+        skops.io.dump(pipe, tmp_path / "model.skops")
+        assert "it predicts several labels" in self.exits(service, tmp_path / "model.skops")
 
     @pytest.mark.parametrize("steps", [slice(1, None), slice(0, 2)], ids=["no reader", "no labels"])
     def test_pipeline_of_other_steps(self, service, pipe, steps, tmp_path):
