@@ -173,7 +173,7 @@ def weights_file(name: str, weights: str = IMAGENET, *, progress: bool = False) 
 def copy_weights(
     network: nn.Module, state: dict[str, Tensor], source: str, name: str, *, head: bool = False
 ) -> None:
-    """Copy weights into a network, or raise an error if their names or shapes differ.
+    """Copy weights into a network, or raise an error if their names, shapes or types differ.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ def copy_weights(
     Raises
     ------
     ValueError
-        If names or shapes differ.
+        If names or shapes differ, or integers would replace floating-point numbers.
     """
     expected = network.state_dict()
     output = next(key for key, layer in network.named_modules() if layer is network.output)
@@ -205,10 +205,17 @@ def copy_weights(
         for key, value in expected.items()
         if key in state and key not in counts and not _has_shape(state[key], value.shape)
     ]
+    retyped = [
+        f"{key!r} has {state[key].dtype} values instead of {value.dtype}"
+        for key, value in expected.items()
+        if key in state and key not in counts
+        if state[key].is_floating_point() != value.is_floating_point()
+    ]
     problems = [
         *([f"{len(missing)} tensors are missing, such as {missing[0]!r}"] if missing else []),
         *([f"{len(unexpected)} are unknown, such as {unexpected[0]!r}"] if unexpected else []),
         *reshaped[:1],
+        *retyped[:1],
     ]
     if problems:
         raise ValueError(

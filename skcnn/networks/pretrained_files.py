@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -65,11 +64,12 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
         raise ValueError(_larger(path))
     weights = _load(path)
     if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
+        isinstance(name, str) and isinstance(value, Tensor) and _is_dense(value)
+        for name, value in weights.items()
     ):
         raise ValueError(
-            f"{str(path)!r} does not contain a state dict, the tensors of a network by name: save "
-            "it with torch.save(network.state_dict(), path)"
+            f"{str(path)!r} does not contain a state dict, the dense tensors of a network by name: "
+            "save it with torch.save(network.state_dict(), path)"
         )
     if any(value.nbytes > path.stat().st_size for value in weights.values()):
         raise ValueError(_larger(path))
@@ -136,6 +136,12 @@ def read_description(path: Path) -> dict[str, Any] | None:
     return description if isinstance(description, dict) else None
 
 
+def _is_dense(tensor):
+    """Return whether a tensor holds its values, neither sparse nor quantized ones."""
+    special = tensor.is_nested or tensor.is_quantized or tensor.is_meta
+    return tensor.layout == torch.strided and not special
+
+
 def _is_compressed(path):
     """Return whether a file is a compressed archive, which `torch.save` never makes."""
     try:
@@ -149,7 +155,9 @@ def _load(path):
     """Load a file of `torch.save` with the restricted unpickler."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, BadZipFile, KeyError, ValueError) as error:
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # damaged files raise many
         with path.open("rb") as file:
             is_pickle = file.read(2).startswith(_PICKLES)
         if is_pickle and re.search(r"GLOBAL|Unsupported (global|class|operand)", str(error)):

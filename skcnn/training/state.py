@@ -79,6 +79,9 @@ def module_and_spec(state):
         _check_shapes(spec, weights)
     with seeded(0, torch.device("cpu")), computing():  # the initial weights are replaced
         module = spec.build()
+    for name, value in module.state_dict().items():
+        if name in weights and weights[name].is_floating_point() != value.is_floating_point():
+            raise ValueError(f"{_OTHER_WEIGHTS} ({name} has values of type {weights[name].dtype})")
     try:
         module.load_state_dict(weights)
     except RuntimeError as error:

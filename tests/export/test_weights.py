@@ -226,6 +226,18 @@ def test_metadata_that_is_no_description(path, key, text):
         load_weights(path)
 
 
+def test_integers_in_place_of_weights(path):
+    save_weights(FITTED["plain"], path)
+    weights, metadata = read_safetensors(path)
+    arrays = {name: value.numpy() for name, value in weights.items()}
+    name = next(name for name in arrays if name.endswith("weight"))
+    save_file({**arrays, name: arrays[name].astype(np.float16)}, path, metadata)
+    load_weights(path)
+    save_file({**arrays, name: arrays[name].astype(np.int8)}, path, metadata)
+    with pytest.raises(ValueError, match=rf"{name} has values of type torch.int8"):
+        load_weights(path)
+
+
 @pytest.mark.parametrize("option", ["channels", "hidden_units"])
 def test_many_layers_without_weights_are_not_built(path, option, monkeypatch):
     manipulated(path, lambda spec: spec["options"].update({option: [1] * 100_000}))

@@ -298,6 +298,15 @@ def test_weights_of_another_architecture(name, other, message):
         copy_weights(networks[0], networks[1].state_dict(), "'a file'", name)
 
 
+def test_integers_in_place_of_weights():
+    with torch.device("meta"):
+        network = BACKBONES["squeezenet1_0"].builder(3, 32, 32, 1000)
+    state = {key: value.to(torch.int8) for key, value in network.state_dict().items()}
+    message = r"'features.0.weight' has torch.int8 values instead of torch.float32"
+    with pytest.raises(ValueError, match=message):
+        copy_weights(network, state, "a file", "squeezenet1_0")
+
+
 # ------------------------------------------------------------------------------------------------
 # Files
 
@@ -435,11 +444,28 @@ def test_tensors_that_are_larger_than_the_file_are_refused(tmp_path, hub, is_com
         read_weights(path)
 
 
-@pytest.mark.parametrize("content", [[torch.zeros(2)], {"state_dict": {"a": torch.zeros(2)}}, 3])
+@pytest.mark.parametrize(
+    "content",
+    [
+        [torch.zeros(2)],
+        {"state_dict": {"a": torch.zeros(2)}},
+        {"a": torch.zeros(2, device="meta")},
+        {"a": torch.eye(2).to_sparse()},
+        3,
+    ],
+    ids=["list", "nested", "meta", "sparse", "number"],
+)
 def test_files_without_a_state_dict(tmp_path, hub, content):
     torch.save(content, tmp_path / "weights.pt")
     with pytest.raises(ValueError, match="does not contain a state dict"):
         read_weights(tmp_path / "weights.pt")
+
+
+@pytest.mark.parametrize("content", [b"\x80", b"\x80\x02" + 9 * b"(", b"\x80\x02K\x00QN."])
+def test_pickles_that_end_early(tmp_path, content):
+    (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(ValueError, match=r"it is truncated or not a .pth file"):
+        read_weights(tmp_path / "weights.pth")
 
 
 def test_other_suffixes(tmp_path):
