@@ -146,6 +146,31 @@ def test_other_threads_do_not_wait(own_threads):
     assert not barrier.broken
 
 
+class PredictInThreads(Callback):
+    """Predict in worker threads of the thread that trains."""
+
+    def __init__(self, fitted):
+        self.fitted = fitted
+
+    def on_epoch_end(self, net, **kwargs):
+        tasks = [joblib.delayed(self.fitted.predict)(IMAGES) for _ in range(2)]
+        joblib.Parallel(2, backend="threading")(tasks)
+
+
+def test_a_callback_in_a_worker_thread_may_use_worker_threads(own_threads):
+    fitted = CNNClassifier(**LARGE).fit(IMAGES, LABELS)
+    cnn = CNNClassifier(**LARGE, callbacks=[PredictInThreads(fitted)])
+
+    def fit_twice():
+        tasks = [joblib.delayed(cnn.fit)(IMAGES, LABELS) for _ in range(2)]
+        joblib.Parallel(2, backend="threading")(tasks)
+
+    thread = threading.Thread(target=fit_twice, daemon=True)
+    thread.start()
+    thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
 # --- progress ----------------------------------------------------------------------------------
 
 

@@ -29,15 +29,29 @@ _counts: dict[str, float] = {}  # multiply-adds of networks that were built befo
 
 @contextmanager
 def compute_threads(work):
-    """Compute with one thread in the context if the work is small.
+    """Compute in the context with the threads of `set_threads`, and in turn with other workers.
+
+    Parameters
+    ----------
+    work : float
+        Multiply-adds of a forward pass of one batch.
+
+    Yields
+    ------
+    None
+    """
+    with set_threads(work), turn_of_worker():
+        yield
+
+
+@contextmanager
+def set_threads(work):
+    """Set the number of PyTorch threads in the context: one if the work is small.
 
     Otherwise the number of threads that the user has set is used. The number of threads of other
-    Python threads does not change. Workers of a parallel computation together use at most the
-    cores:
-
-    * A worker process uses the number of threads that its environment sets, as most backends do.
-      If it sets none, a worker of dask uses as many as it has itself, and any other uses one.
-    * Worker threads of one process compute one after the other if they use several threads.
+    Python threads does not change. A worker process of a parallel computation uses the number of
+    threads that its environment sets, as most backends do. If it sets none, a worker of dask uses
+    as many as it has itself, and any other uses one.
 
     Parameters
     ----------
@@ -51,16 +65,29 @@ def compute_threads(work):
     use_one_thread_after_fork()
     before = torch.get_num_threads()
     n_threads = 1 if work < SMALL_WORK else min(before, _most_threads())
-    turn = _turn.held() if n_threads > 1 and in_parallel_worker() else nullcontext()
-    with turn:
-        if n_threads == before:
-            yield
-            return
-        restore = _set_threads_of_this_thread(n_threads)
-        try:
-            yield
-        finally:
-            restore()
+    if n_threads == before:
+        yield
+        return
+    restore = _set_threads_of_this_thread(n_threads)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def turn_of_worker():
+    """Return a context for which the worker threads of a process wait in turn.
+
+    They wait only if they compute with several threads, which together would be more than the
+    cores. What may wait for other workers, such as a callback after an epoch, belongs outside.
+
+    Returns
+    -------
+    context : context manager
+        The context.
+    """
+    several = torch.get_num_threads() > 1 and in_parallel_worker()
+    return _turn.held() if several else nullcontext()
 
 
 def _most_threads():

@@ -16,7 +16,7 @@ from skcnn.networks.inference import prediction_function
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides, shallow_copies
 from skcnn.training.checkpoint import epochs_left
-from skcnn.training.compute_threads import compute_threads
+from skcnn.training.compute_threads import set_threads, turn_of_worker
 from skcnn.training.device import autocast
 from skcnn.training.distributed.shared_training import SharedTraining
 from skcnn.training.epochs import check_trained, mark_best_epoch, run_epoch
@@ -133,7 +133,7 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
         try:
             with (
                 self.lock.training(),
-                compute_threads(work),
+                set_threads(work),
                 freed_memory_kept(),
                 frozen(self.module_, self.options.trained_stages) as self._frozen,
             ):
@@ -264,7 +264,7 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
-        with computing(), self.lock.step():
+        with turn_of_worker(), computing(), self.lock.step():
             return self._train_step(batch, **fit_params)
 
     def _train_step(self, batch, **fit_params):
@@ -296,7 +296,7 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
         if self.module_.training:
             self._set_training(False)
         batch = with_validation_noise(batch.to(torch.device(self.device)), self)
-        with computing(), torch.no_grad():
+        with turn_of_worker(), computing(), torch.no_grad():
             infer = partial(self.infer, **fit_params)
             function = infer if fit_params else prediction_function(self.module_)
             outputs = self._share_outputs(function, batch)
