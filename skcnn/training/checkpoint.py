@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from skcnn.checksums import checksum
 from skcnn.training.checkpoint_files import is_plain, read_state, write_state
 from skcnn.training.loader import ImageDataset
 from skcnn.training.progress_log import print_line
+from skcnn.training.ranks import current_ranks
 from skcnn.training.state import load_optimizer
 
 _FORMAT = 1
@@ -42,9 +45,10 @@ class TrainingCheckpoint(Callback):
     Raises
     ------
     ValueError
-        If `every` is smaller than 1. In `fit`, if the file is damaged, or belongs to a training
-        with other parameters or data. `fit` compares the parameters of the estimator, the network,
-        the targets, the weights, the number and the size of the images, and 16 of the images.
+        If `every` is not an integer of at least 1. In `fit`, if the file is damaged, or belongs to a
+        training with other parameters or data. `fit` compares the parameters of the estimator, the
+        network, the targets, the weights, the number and the size of the images, and 16 of the
+        images. It does not compare the other callbacks.
 
     See Also
     --------
@@ -56,7 +60,8 @@ class TrainingCheckpoint(Callback):
     random number generators, and attributes of all callbacks: those whose names end with an
     underscore and which consist of numbers, strings and tensors or have a `state_dict`, such as the
     schedulers of `torch.optim.lr_scheduler`. The file is written under a temporary name and then
-    renamed, so that there is always a complete file, even if the process is killed.
+    renamed, so that there is always a complete file, even if the process is killed. If it cannot be
+    written, for example because the disk is full, `fit` warns and continues.
 
     If several processes train the network together, pass the callback in all of them. The first
     process writes the file, which all of them must be able to read. When such a training continues,
@@ -82,8 +87,8 @@ class TrainingCheckpoint(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], *, every: int = 1):
-        if every < 1:
-            raise ValueError(f"every={every} of TrainingCheckpoint must be an integer from 1 on")
+        if not isinstance(every, Integral) or every < 1:
+            raise ValueError(f"every={every!r} of TrainingCheckpoint must be an integer from 1 on")
         self.path = path
         self.every = every
 
@@ -97,7 +102,18 @@ class TrainingCheckpoint(Callback):
         **kwargs : dict
             Not used.
         """
-        self._file().parent.mkdir(parents=True, exist_ok=True)
+        path = self._file()
+        if path.is_dir():
+            raise IsADirectoryError(
+                f"{str(self.path)!r}, the path of TrainingCheckpoint, is a folder: add the name of "
+                "a file"
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path.parent, os.W_OK):
+            raise PermissionError(
+                f"TrainingCheckpoint cannot write to the folder of {str(self.path)!r}: pass "
+                "another path"
+            )
 
     def on_epoch_end(self, net, **kwargs):
         """Write the file.
@@ -157,7 +173,8 @@ class TrainingCheckpoint(Callback):
         return n_epochs if state["finished"] else n_done
 
     def _write(self, net, *, finished):
-        if _rank() > 0:
+        ranks = current_ranks()
+        if ranks is not None and ranks.rank > 0:
             return
         state = {
             "format": _FORMAT,
@@ -170,7 +187,16 @@ class TrainingCheckpoint(Callback):
             "callbacks": {name: _attributes(callback) for name, callback in _stateful(net)},
             "random": _random_states(torch.device(net.device)),
         }
-        write_state(self._file(), state)
+        try:
+            write_state(self._file(), state)
+        except OSError as error:  # such as a full disk
+            warnings.warn(
+                f"the checkpoint {str(self.path)!r} could not be written after epoch "
+                f"{len(net.history)}: {error}. The training continues, and the file keeps its "
+                "previous state, if there is one",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _restore(self, net, state):
         try:
@@ -186,7 +212,7 @@ class TrainingCheckpoint(Callback):
         net.shorten_training(state["n_epochs"])
         for name, callback in _stateful(net):
             _set_attributes(callback, state["callbacks"].get(name, {}))
-        if not _is_distributed():  # each process has random numbers of its own
+        if current_ranks() is None:  # otherwise each process has random numbers of its own
             _set_random_states(torch.device(net.device), state["random"])
 
     def _file(self):
@@ -223,24 +249,25 @@ def epochs_left(net, dataset):
     -------
     n_left : int
         Number of epochs; 0 if the training in the checkpoint is complete.
+
+    Raises
+    ------
+    ValueError
+        If other processes that train the net continue from another epoch.
     """
     n_epochs = net.progress.n_epochs
+    n_done = None
     for _, callback in net.callbacks_:
         if isinstance(callback, TrainingCheckpoint):
             _, valid = net.get_split_datasets(dataset)
-            return n_epochs - callback.load(net, dataset, valid)
-    return n_epochs
-
-
-def _is_distributed():
-    """Return whether several processes train together."""
-    distributed = torch.distributed
-    return distributed.is_available() and distributed.is_initialized()
-
-
-def _rank():
-    """Return the number of this process, of which only 0 writes the file."""
-    return torch.distributed.get_rank() if _is_distributed() else 0
+            n_done = callback.load(net, dataset, valid)
+    ranks = current_ranks()
+    if ranks is not None and len(set(ranks.gather(n_done))) > 1:
+        raise ValueError(
+            "the processes that train together continue from different epochs: pass "
+            "TrainingCheckpoint to each of them, with a path that all of them can read"
+        )
+    return n_epochs - (n_done or 0)
 
 
 def _stateful(net):

@@ -6,11 +6,12 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 _KEY = "skcnn"  # of the metadata
 
@@ -36,10 +37,11 @@ def write_state(path: Path, state: Any) -> None:
     """
     tensors: dict[str, torch.Tensor] = {}
     metadata = {_KEY: json.dumps(_encode(state, tensors))}
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this training alone
     try:
-        save_file(tensors, part, metadata)
-        with part.open("rb") as file:
+        with part.open("wb") as file:  # save_file makes files that other users cannot read
+            file.write(save(tensors, metadata))
+            file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     finally:

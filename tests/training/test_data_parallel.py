@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
 
 from skcnn import CNNClassifier, CNNRegressor, ConvAutoencoder, ImageAugmenter, TransferClassifier
+from skcnn.training import TrainingCheckpoint
 from skcnn.training.distributed.ranks import current_ranks, is_distributed, joint_training
 
 N_IMAGES = 70  # batches of 32, 32 and 6 images, or 35 and 35 in folds
@@ -181,6 +183,14 @@ def fit_different(rank=None):
     return {name: np.array(message_of(fit, ValueError)) for name, fit in fits.items()}
 
 
+def fit_with_a_checkpoint_in_one_rank(rank=None):
+    X, y = digits()
+    with tempfile.TemporaryDirectory() as folder:
+        callbacks = [TrainingCheckpoint(Path(folder, "run"))] if rank == 0 else None
+        cnn = CNNClassifier(**SMALL, callbacks=callbacks, random_state=0)
+        return {"message": np.array(message_of(lambda: cnn.fit(X[:50], y[:50]), ValueError))}
+
+
 def fail_in_one_rank(rank=None):
     """Raise an error in a batch of rank 1, and return the messages of both."""
     callbacks = [Fail()] if rank == 1 else None
@@ -206,6 +216,7 @@ EQUAL_TO_ONE_PROCESS = {
 }
 PARTS = {
     "fit_different": fit_different,
+    "fit_with_a_checkpoint_in_one_rank": fit_with_a_checkpoint_in_one_rank,
     "fail_in_one_rank": fail_in_one_rank,
     "stop_in_one_rank": stop_in_one_rank,
     "fit_unseeded": fit_unseeded,
@@ -257,6 +268,11 @@ def test_different_fits_are_refused(joint, name, text):
     message = str(joint[0]["fit_different"][0][name])
     assert message.startswith("rank 1 does not have")
     assert text in message
+
+
+def test_a_checkpoint_of_one_rank_is_refused(joint):
+    for part in joint[0]["fit_with_a_checkpoint_in_one_rank"]:
+        assert "pass TrainingCheckpoint to each of them" in str(part["message"])
 
 
 def test_an_error_in_one_rank_ends_the_other(joint):

@@ -1,5 +1,6 @@
 """TrainingCheckpoint: an interrupted training continues, and ends as an uninterrupted one."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -202,8 +203,9 @@ def test_every_few_epochs(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make_cnn(callbacks=[TrainingCheckpoint(tmp_path / "run", every=2), Interrupt(6)]).fit(X, y)
     assert len(read_state(tmp_path / "run", CPU)["history"]) == 4
-    with pytest.raises(ValueError, match="every=0 of TrainingCheckpoint"):
-        TrainingCheckpoint("run", every=0)
+    for every in (0, 1.5):
+        with pytest.raises(ValueError, match=f"every={every} of TrainingCheckpoint"):
+            TrainingCheckpoint("run", every=every)
 
 
 # ---- another training ----------------------------------------------------------------------------
@@ -300,6 +302,37 @@ def test_failed_writing_keeps_the_file(tmp_path, monkeypatch):
         write_state(tmp_path / "state", {"object": object()})
     assert read_state(tmp_path / "state", CPU) == 1
     assert os.listdir(tmp_path) == ["state"]
+
+
+def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
+    """All writes but the first two fail."""
+    calls, fsync = [], os.fsync
+
+    def fail_later(file):
+        calls.append(file)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", fail_later)
+    with pytest.warns(UserWarning, match="could not be written after epoch .*No space left"):
+        cnn = make_cnn(callbacks=[TrainingCheckpoint(tmp_path / "run")]).fit(X, y)
+    assert cnn.n_epochs_ == 6
+    assert len(calls) == 7
+    assert len(read_state(tmp_path / "run", CPU)["history"]) == 2
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_path_that_is_a_folder(tmp_path):
+    with pytest.raises(IsADirectoryError, match="is a folder: add the name of a file"):
+        make_cnn(callbacks=[TrainingCheckpoint(tmp_path)]).fit(X, y)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the system has other permissions")
+def test_file_has_the_usual_permissions(tmp_path):
+    write_state(tmp_path / "state", 1)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "state").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 class Planted:
