@@ -13,6 +13,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_score
 from skorch.callbacks import Callback
+from torch.utils.checkpoint import checkpoint
 
 from skcnn import CNNClassifier, CNNRegressor, ConvAutoencoder, ImageAugmenter, TransferClassifier
 from skcnn.training import TrainingCheckpoint
@@ -125,6 +126,24 @@ def fit_transfer(rank=None):
     return {"head": head, "tuned": tuned.predict_proba(X[40:60])}
 
 
+class Repeating(torch.nn.Module):
+    """A network that computes batch normalization again in the backward pass."""
+
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm2d(in_channels)
+        self.head = torch.nn.Linear(in_channels * height * width, n_outputs)
+
+    def forward(self, images):
+        return self.head(checkpoint(self.norm, images, use_reentrant=False).flatten(1))
+
+
+def fit_repeating(rank=None):
+    X, y = digits()
+    cnn = CNNClassifier(Repeating, max_epochs=1, random_state=0)
+    return {"message": np.array(message_of(lambda: cnn.fit(X[:50], y[:50]), ValueError))}
+
+
 def cross_validate(rank=None):
     X, y = digits()
     cnn = CNNClassifier(**SMALL, random_state=0)
@@ -217,6 +236,7 @@ EQUAL_TO_ONE_PROCESS = {
 PARTS = {
     "fit_different": fit_different,
     "fit_with_a_checkpoint_in_one_rank": fit_with_a_checkpoint_in_one_rank,
+    "fit_repeating": fit_repeating,
     "fail_in_one_rank": fail_in_one_rank,
     "stop_in_one_rank": stop_in_one_rank,
     "fit_unseeded": fit_unseeded,
@@ -273,6 +293,12 @@ def test_different_fits_are_refused(joint, name, text):
 def test_a_checkpoint_of_one_rank_is_refused(joint):
     for part in joint[0]["fit_with_a_checkpoint_in_one_rank"]:
         assert "pass TrainingCheckpoint to each of them" in str(part["message"])
+
+
+def test_layers_that_need_all_ranks_cannot_be_repeated_in_the_backward_pass(joint):
+    assert str(fit_repeating()["message"]) == "no error"
+    for part in joint[0]["fit_repeating"]:
+        assert "torch.utils.checkpoint repeats BatchNorm2d(1, eps" in str(part["message"])
 
 
 def test_an_error_in_one_rank_ends_the_other(joint):

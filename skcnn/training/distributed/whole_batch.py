@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
 from skcnn.networks.layers import random_levels
@@ -40,6 +43,7 @@ class WholeBatch(TorchFunctionMode):
             functional.dropout: self._dropout,
             patch_products: self._patch_products,
             random_levels: self._random_levels,
+            torch.Tensor.backward: _backward,
             torch.Tensor.bernoulli_: self._bernoulli,
         }
 
@@ -155,3 +159,27 @@ class _Normalize(torch.autograd.Function):
         )
         of_weight = None if weight is None else of_weight
         return own, of_weight, of_bias, None, None, None, None, None
+
+
+def _backward(*args, **kwargs):
+    """Do what `torch.Tensor.backward` does, without layers that need the context."""
+    hook = register_module_forward_pre_hook(_refuse_to_repeat)
+    try:
+        torch.Tensor.backward(*args, **kwargs)
+    finally:
+        hook.remove()
+
+
+def _refuse_to_repeat(module, inputs):
+    """Raise an error if `torch.utils.checkpoint` repeats a layer that depends on other ranks.
+
+    PyTorch does not enter the context of the forward pass again.
+    """
+    p = module.p if isinstance(module, _DropoutNd) else getattr(module, "drop_prob", 0)
+    depends = p or isinstance(module, _BatchNorm)
+    if depends and module.training and torch.is_grad_enabled():
+        raise ValueError(
+            f"torch.utils.checkpoint repeats {module} in the backward pass, which is not possible "
+            "when several processes train a network: wrap only layers without batch normalization "
+            "and dropout"
+        )
