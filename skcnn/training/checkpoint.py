@@ -13,9 +13,9 @@ from skorch.callbacks import Callback, PrintLog
 
 from skcnn.checksums import checksum
 from skcnn.training.checkpoint_files import is_plain, read_state, write_state
+from skcnn.training.distributed.ranks import current_ranks
 from skcnn.training.loader import ImageDataset
 from skcnn.training.progress_log import print_line
-from skcnn.training.ranks import current_ranks
 from skcnn.training.state import load_optimizer
 
 _FORMAT = 1
@@ -45,9 +45,9 @@ class TrainingCheckpoint(Callback):
     Raises
     ------
     ValueError
-        If `every` is not an integer of at least 1. In `fit`, if the file is damaged, or belongs to a
-        training with other parameters or data. `fit` compares the parameters of the estimator, the
-        network, the targets, the weights, the number and the size of the images, and 16 of the
+        If `every` is not an integer of at least 1. In `fit`, if the file is damaged, or belongs to
+        a training with other parameters or data. `fit` compares the parameters of the estimator,
+        the network, the targets, the weights, the number and the size of the images, and 16 of the
         images. It does not compare the other callbacks.
 
     See Also
