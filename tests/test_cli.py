@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 
 import joblib
 import numpy as np
@@ -209,6 +210,8 @@ def wrong_files(tmp_path_factory):
     (folder / "two.csv").write_text("path,label,label\nred/00.png,red,blue\n")
     (folder / "blank.csv").write_text("path,label\nred/00.png, \n")
     (folder / "comma.csv").write_text("path,label\nred/00.png,Paris, Texas\n")
+    with zipfile.ZipFile(folder / "bomb.skops", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", bytes(2**26 + 1))
     (folder / "junk.joblib").write_bytes(b"junk")
     cnn = CNNClassifier(channels=(2,), max_epochs=1).fit(RNG.normal(size=(4, 4, 4)), [0, 1, 0, 1])
     skops.io.dump(cnn, folder / "arrays.skops")
@@ -251,6 +254,7 @@ def wrong_files(tmp_path_factory):
         ("predict photos photos", "the model file 'photos' is a folder", 1),
         ("predict several.skops photos", "predicts several labels for each image", 1),
         ("evaluate several.skops photos", "predicts several labels for each image", 1),
+        ("predict bomb.skops photos", "its contents are 67,108,865 bytes, more than 20 times", 1),
         ("predict junk.joblib photos --trust-pickle", "is damaged or not a file of joblib", 1),
         ("predict lost.skops photos", "the model file 'lost.skops' does not exist", 1),
         ("predict photos/red/00.png photos", "ends in neither .skops nor .joblib", 2),

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from skcnn.cli._arguments import UsageError
 from skcnn.cli._images import in_batches
 from skcnn.cli._output import replaced_file, require
 
 SUFFIXES = (".skops", ".joblib")
+_MAX_RATIO = 20  # of compression, which weights do not reach
+_MAX_UNCHECKED = 2**26  # bytes
 
 
 def save_model(model: Any, path: Path) -> None:
@@ -84,6 +87,7 @@ def _load_skops(path):
     from skcnn.export import trusted_types
 
     trusted = trusted_types()
+    _check_contents(path)
     try:
         unknown = set(skops.io.get_untrusted_types(file=path)) - set(trusted)
     except Exception as error:  # of many types, for a file that is not one of skops
@@ -94,6 +98,20 @@ def _load_skops(path):
             "Load it in Python with skops.io.load if you trust them"
         )
     return skops.io.load(path, trusted=trusted)
+
+
+def _check_contents(path):
+    """Raise an error if a small archive has contents that would fill the memory."""
+    try:
+        with ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (BadZipFile, ValueError) as error:
+        raise ValueError(f"{str(path)!r} is damaged or not a file of skops: {error}") from error
+    if size > max(_MAX_RATIO * path.stat().st_size, _MAX_UNCHECKED):
+        raise ValueError(
+            f"{str(path)!r} is not loaded, because its contents are {size:,} bytes, more than "
+            f"{_MAX_RATIO} times as many as the file has: save the model again"
+        )
 
 
 def _load_joblib(path):
