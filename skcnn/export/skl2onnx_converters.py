@@ -113,6 +113,7 @@ def _classifier_shapes(operator):
 
 
 def _convert_classifier(scope, operator, container):
+    _check_zipmap(scope, operator)
     _embed(
         scope,
         container,
@@ -120,6 +121,18 @@ def _convert_classifier(scope, operator, container):
         _network_input(scope, operator, container),
         [output.full_name for output in operator.outputs],
     )
+
+
+def _check_zipmap(scope, operator):
+    """Raise an error if probabilities are to be a dict with labels that ONNX has not as keys."""
+    label, classes = operator.outputs[0], operator.raw_operator.classes_
+    maps = [other for other in scope.operators.values() if other.type.startswith("SklearnZipMap")]
+    is_mapped = any(value is label for other in maps for value in other.inputs)
+    if is_mapped and label_table(classes).dtype.kind in "bf":
+        raise ValueError(
+            f"the classes {classes.tolist()!r:.80} cannot be the keys of a ZipMap, which are "
+            'integers or strings: pass options={"zipmap": False}'
+        )
 
 
 def _regressor_shapes(operator):

@@ -85,6 +85,14 @@ def test_features_and_calibrated_probabilities():
         assert_allclose(found["probabilities"], model.predict_proba(ROWS), atol=1e-4)
 
 
+def test_labels_that_are_no_keys_of_a_map():
+    pipe = make_pipeline(classifier()).fit(ROWS, NAMES == "one")
+    with pytest.raises(ValueError, match=r"the classes \[False, True\] cannot be the keys of"):
+        skl2onnx.to_onnx(pipe, ROWS[:1])
+    found = run(skl2onnx.to_onnx(pipe, ROWS[:1], options={"zipmap": False}), ROWS)
+    assert_array_equal(found["label"], pipe.predict(ROWS))
+
+
 def test_what_cannot_be_converted_is_named():
     pipe = make_pipeline(classifier()).fit(ROWS, NAMES)
     with pytest.raises(ValueError, match="target_opset is 12, but steps of skcnn need at least"):
