@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -590,6 +591,16 @@ def test_check_prints_issues_and_ends_with_1_for_unusable_images(photos, tmp_pat
     assert "Not usable:\n  exact duplicate: 1 (equal to an earlier image of the set)\n" in text
     assert "Worth a look:\n  rare class: 2 (class of few images)\n" in text
     assert text.endswith("1 of 21 images cannot be used, or repeat others\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_check_a_folder_whose_name_is_in_another_encoding(tmp_path):
+    folder = os.fsdecode(os.fsencode(tmp_path / "photos") + b"/caf\xe9")
+    for number in range(3):
+        write_image(Path(folder, f"{number}.png"), 100)
+    run("check", tmp_path / "photos", "--report", tmp_path / "r.html", "-o", tmp_path / "r.txt")
+    assert "caf\\udce9" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert b"caf\xe9" in (tmp_path / "r.txt").read_bytes()
 
 
 def test_check_finds_copies_of_test_images(photos, tmp_path, capsys):

@@ -342,9 +342,22 @@ def label_table(classes: np.ndarray) -> np.ndarray:
     -------
     table : array of shape (n_classes,)
         Labels as `str` (in an object array), int64, bool or float64.
+
+    Raises
+    ------
+    ValueError
+        If a label has characters that are not valid, such as the name of a folder that was written
+        in another encoding.
     """
     if classes.dtype.kind in "OU":
-        return np.array([str(label) for label in classes], dtype=object)
+        labels = [str(label) for label in classes]
+        for label in labels:
+            if label.encode("utf-8", "ignore").decode() != label:
+                raise ValueError(
+                    f"the label {label!r} is not valid Unicode, which ONNX requires: rename the "
+                    "class, and fit the estimator again"
+                )
+        return np.array(labels, dtype=object)
     if classes.dtype.kind in "iu":
         return classes.astype(np.int64)
     return classes.astype(bool if classes.dtype.kind == "b" else np.float64)

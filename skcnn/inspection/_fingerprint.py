@@ -79,7 +79,7 @@ class Fingerprint:
                 n_repeated += 1
                 n_conflicting += first_label[pixels] != text
             first_label.setdefault(pixels, text)
-            digests.append(hashlib.sha256(pixels + text.encode()).digest())
+            digests.append(hashlib.sha256(pixels + text.encode("utf-8", "surrogatepass")).digest())
         sha256 = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
         return cls(
             sha256,

@@ -224,7 +224,7 @@ class ModelReport:
         html = self._page().render()
         if path is None:
             return html
-        Path(path).write_text(html, encoding="utf-8")
+        Path(path).write_text(html, encoding="utf-8", errors="backslashreplace")
         return None
 
     def _page(self) -> Page:

@@ -158,7 +158,7 @@ class QualityReport:
         html = make_page(self, n_pictures).render()
         if path is None:
             return html
-        Path(path).write_text(html, encoding="utf-8")
+        Path(path).write_text(html, encoding="utf-8", errors="backslashreplace")
         return None
 
     def __str__(self):

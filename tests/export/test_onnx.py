@@ -260,6 +260,12 @@ REFUSED = {
         TypeError,
         "CalibratedClassifierCV cannot be exported to ONNX: .*register_skl2onnx",
     ),
+    "label": (
+        lambda: CNNClassifier(**SMALL).fit(images((9, 9)), ["a", "b\udcff"] * 6),
+        {},
+        ValueError,
+        r"the label 'b\\udcff' is not valid Unicode, which ONNX requires",
+    ),
     "not fitted": (lambda: CNNClassifier(), {}, NotFittedError, "not fitted"),
     "scale": (
         lambda: fitted(CNNClassifier(**SMALL), dtype=np.float32),

@@ -68,6 +68,11 @@ def test_gray_images_may_have_an_axis_of_channels_or_be_rows(images):
     assert sha256(square.reshape(20, 25)) == sha256(square)
 
 
+def test_labels_with_invalid_characters(images):
+    labels = ["a", "b\udcff"] * 10
+    assert sha256(images, labels) != sha256(images, ["a", "b"] * 10)
+
+
 def test_other_data_have_other_fingerprints(images):
     changed = images.copy()
     changed[3, 0, 0, 0] ^= 1
