@@ -196,6 +196,7 @@ def fit_different(rank=None):
     cnn = CNNClassifier(**SMALL, random_state=0)
     fits = {
         "images": lambda: cnn.fit(X[rank : rank + 50], y[:50]),
+        "orientation": lambda: cnn.fit((X[:, ::-1] if rank else X)[:50].astype(float), y[:50]),
         "labels": lambda: cnn.fit(X[:50], np.roll(y[:50], rank)),
         "parameters": lambda: cnn.set_params(learning_rate=1e-3 * (1 + rank)).fit(X[:50], y[:50]),
     }
@@ -282,7 +283,13 @@ def test_results_are_those_of_one_process(joint, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("images", "the same X"), ("labels", "y"), ("parameters", "learning_rate")]
+    ("name", "text"),
+    [
+        ("images", "the same X"),
+        ("orientation", "the same X as"),
+        ("labels", "y"),
+        ("parameters", "learning_rate"),
+    ],
 )
 def test_different_fits_are_refused(joint, name, text):
     message = str(joint[0]["fit_different"][0][name])
