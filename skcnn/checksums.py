@@ -40,7 +40,8 @@ class ChecksumMixin:
         with loading(name):
             state = verified(state, name)
             warn_about_versions(state.pop(_VERSIONS, None), name)
-            state = {**_defaults(type(self)), **state}  # of parameters that are newer than the file
+            for parameter, default in _defaults(type(self)).items():
+                state.setdefault(parameter, default)  # if it is newer than the file
             parent: Any = super()
             if hasattr(parent, "__setstate__"):
                 parent.__setstate__(state)

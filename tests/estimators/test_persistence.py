@@ -181,3 +181,9 @@ def test_saving_warns_about_names_of_the_main_script(tmp_path):
     assert lines == [sentence.format(name) for name in names]
     with pytest.raises(AttributeError, match="network"):
         joblib.load(tmp_path / "saved.joblib")
+
+
+@pytest.mark.parametrize("estimator", [CNNClassifier(), ImageAugmenter(rotation=5)])
+def test_a_copy_has_the_same_hash(estimator):
+    """`Pipeline(memory=...)` finds its results by the hashes of the steps."""
+    assert joblib.hash(copy.deepcopy(estimator)) == joblib.hash(estimator)
