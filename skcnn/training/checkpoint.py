@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback, PrintLog
 
-from skcnn.checksums import checksum
+from skcnn.checksums import checksum, loading
 from skcnn.training.checkpoint_files import is_plain, read_state, write_state
 from skcnn.training.distributed.ranks import current_ranks
 from skcnn.training.loader import ImageDataset
@@ -163,14 +163,16 @@ class TrainingCheckpoint(Callback):
         if not path.exists():
             return 0
         state = read_state(path, torch.device(net.device))
-        _check_same(state, self._description, str(self.path))
         n_epochs = net.progress.n_epochs
         n_before = len(net.history)
-        self._restore(net, state)
+        with loading(f"checkpoint {str(self.path)!r}"):
+            _check_same(state, self._description, str(self.path))
+            is_finished = state["finished"]
+            self._restore(net, state)
         n_done = len(net.history) - n_before
         if net.verbose:
             print_line(f"{n_done} of {n_epochs} epochs were loaded from {str(self.path)!r}")
-        return n_epochs if state["finished"] else n_done
+        return n_epochs if is_finished else n_done
 
     def _write(self, net, *, finished):
         ranks = current_ranks()

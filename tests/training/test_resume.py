@@ -356,3 +356,16 @@ def test_damaged_file_and_code_in_it(saved, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="the checkpoint 'other' has another format"):
         make_cnn(callbacks=[TrainingCheckpoint("other")]).fit(X, y)
     assert not Path("planted").exists()
+
+
+@pytest.mark.parametrize("key", ["description", "optimizer", "callbacks", "random"])
+@pytest.mark.parametrize("without", [True, False])
+def test_manipulated_contents(tmp_path, key, without):
+    path = tmp_path / "run"
+    cnn = make_cnn(max_epochs=1, callbacks=[TrainingCheckpoint(path)]).fit(X[:20], y[:20])
+    state = read_state(path, CPU) | {key: 3}
+    if without:
+        del state[key]
+    write_state(path, state)
+    with pytest.raises(ValueError, match=r"the saved checkpoint '.*run' does not have the cont"):
+        cnn.fit(X[:20], y[:20])
