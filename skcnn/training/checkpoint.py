@@ -17,6 +17,7 @@ from skcnn.training.distributed.ranks import current_ranks
 from skcnn.training.loader import ImageDataset
 from skcnn.training.progress_log import print_line
 from skcnn.training.state import load_optimizer
+from skcnn.versions import versions, warn_about_versions
 
 _FORMAT = 1
 _N_COMPARED = 16  # images
@@ -167,6 +168,7 @@ class TrainingCheckpoint(Callback):
         n_before = len(net.history)
         with loading(f"checkpoint {str(self.path)!r}"):
             _check_same(state, self._description, str(self.path))
+            warn_about_versions(state.get("versions"), f"checkpoint {str(self.path)!r}")
             is_finished = state["finished"]
             self._restore(net, state)
         n_done = len(net.history) - n_before
@@ -180,6 +182,7 @@ class TrainingCheckpoint(Callback):
             return
         state = {
             "format": _FORMAT,
+            "versions": versions(),
             "description": self._description,
             "finished": finished,
             "n_epochs": net.progress.n_epochs,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from torch.optim.lr_scheduler import StepLR
@@ -254,6 +255,17 @@ def test_other_training_is_an_error(saved, parameters, data, message):
     )
     with pytest.raises(ValueError, match=f"belongs to another training: .*{message}"):
         pipe.fit(data["X"], data["y"], cnnclassifier__sample_weight=weights)
+
+
+def test_another_version_is_a_warning(tmp_path):
+    path = tmp_path / "run"
+    make_cnn(max_epochs=1, callbacks=[TrainingCheckpoint(path)]).fit(X, y)
+    state = read_state(path, CPU)
+    assert state["versions"]["skcnn"] == skcnn.__version__
+    state["versions"]["skcnn"] = "0.0.1"
+    write_state(path, state)
+    with pytest.warns(InconsistentVersionWarning, match="run' was saved with skcnn 0.0.1, now"):
+        make_cnn(max_epochs=1, callbacks=[TrainingCheckpoint(path)]).fit(X, y)
 
 
 def test_images_may_differ_by_rounding(saved):
