@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,20 @@ import pytest
 import skops.io
 from PIL import Image
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
 import skcnn
-from skcnn import CNNClassifier, CNNRegressor, ImageFlattener, ImageReader, ImageResizer
+from skcnn import (
+    CNNClassifier,
+    CNNRegressor,
+    ImageEmbedder,
+    ImageFlattener,
+    ImageReader,
+    ImageResizer,
+)
 from skcnn.cli import main
 from skcnn.cli._arguments import AUGMENTATIONS, augmentations
 from skcnn.cli._images import expand
@@ -486,6 +495,19 @@ def test_predict_does_not_depend_on_the_root_of_the_reader(model, photos, tmp_pa
     pipe = load(model).set_params(imagereader__root="/elsewhere")
     skops.io.dump(pipe, tmp_path / "root.skops")
     assert run("predict", tmp_path / "root.skops", "red", "-q") == 0
+
+
+def test_predict_uses_no_cache_that_the_file_names(photos, tmp_path):
+    paths = sorted(map(str, photos.glob("*/0[0-3].png")))
+    network = CNNRegressor(channels=(2,), max_epochs=1, image_shape=(8, 8, 3))
+    network.fit(RNG.uniform(0, 255, (8, 8, 8, 3)), np.arange(8.0))
+    embedder = ImageEmbedder(network, memory=str(tmp_path / "cache"))
+    steps = ImageReader(), ImageResizer((8, 8)), embedder, LogisticRegression()
+    pipe = make_pipeline(*steps).fit(paths, ["a", "b"] * 4)
+    shutil.rmtree(tmp_path / "cache")
+    skops.io.dump(pipe, tmp_path / "model.skops")
+    assert run("predict", tmp_path / "model.skops", photos, "-q") == 0
+    assert not (tmp_path / "cache").exists()
 
 
 def test_predict_with_a_pickle(model, photos, capsys):

@@ -13,6 +13,7 @@ from skcnn.cli._images import in_batches
 from skcnn.cli._output import replaced_file, require
 
 SUFFIXES = (".skops", ".joblib")
+_FOLDERS = ("memory", "memmap_folder")  # parameters of ImageEmbedder
 _MAX_RATIO = 20  # of compression, which weights do not reach
 _MAX_UNCHECKED = 2**26  # bytes
 
@@ -75,6 +76,7 @@ def load_model(args: Any) -> Any:
     model = _load_skops(path) if suffix == ".skops" else _load_joblib(path)
     _check_takes_paths(model, path)
     reader_of(model).set_params(root=None)  # paths of a command start from the working folder
+    _use_no_folders(model)
     if "device" in args:
         _set_device(model, args.device)
     return model
@@ -143,6 +145,15 @@ def _check_takes_paths(model, path):
             f"{type(first).__name__}: the command line needs a pipeline that takes paths, whose "
             "first step is ImageReader()"
         )
+
+
+def _use_no_folders(model):
+    """Compute features without a cache, which is a folder of pickles that a file can name."""
+    from skcnn.pipeline_graph import pipeline_steps
+
+    for _, step in pipeline_steps(model):
+        names = [name for name in step.get_params() if name.rpartition("__")[2] in _FOLDERS]
+        step.set_params(**dict.fromkeys(names))
 
 
 def _set_device(model, device):
