@@ -7,21 +7,18 @@ import warnings
 from numbers import Integral
 from pathlib import Path
 
-import numpy as np
 import torch
 from skorch.callbacks import Callback, PrintLog
 
-from skcnn.checksums import checksum, loading
+from skcnn.checksums import loading
 from skcnn.training.checkpoint_files import is_plain, read_state, write_state
+from skcnn.training.description import check_same_training, describe_training
 from skcnn.training.distributed.ranks import current_ranks
-from skcnn.training.loader import ImageDataset
 from skcnn.training.progress_log import print_line
 from skcnn.training.state import load_optimizer
 from skcnn.versions import versions, warn_about_versions
 
 _FORMAT = 1
-_N_COMPARED = 16  # images
-_TOLERANCE = 1e-3  # of their values, which can differ a little on another machine
 _NOT_STORED = ("y_trues_", "y_preds_")  # predictions of the last epoch, of skorch's EpochScoring
 
 
@@ -159,15 +156,21 @@ class TrainingCheckpoint(Callback):
             Number of epochs of this training that the file contains; all epochs if the training
             is complete.
         """
-        self._description = _describe_training(net, dataset, valid)
+        self._description = describe_training(net, dataset, valid)
         path = self._file()
         if not path.exists():
             return 0
         state = read_state(path, torch.device(net.device))
         n_epochs = net.progress.n_epochs
         n_before = len(net.history)
+        if not isinstance(state, dict) or state.get("format") != _FORMAT:
+            raise ValueError(
+                f"the checkpoint {str(self.path)!r} has another format: it was written by another "
+                "version of skcnn, or not by TrainingCheckpoint; remove it to train from the "
+                "beginning"
+            )
         with loading(f"checkpoint {str(self.path)!r}"):
-            _check_same(state, self._description, str(self.path))
+            check_same_training(state["description"], self._description, str(self.path))
             warn_about_versions(state.get("versions"), f"checkpoint {str(self.path)!r}")
             is_finished = state["finished"]
             self._restore(net, state)
@@ -317,77 +320,3 @@ def _set_random_states(device, states):
         torch.cuda.set_rng_state(states["cuda"].cpu(), device)
     elif device.type == "mps" and "mps" in states:
         torch.mps.set_rng_state(states["mps"].cpu())
-
-
-# ------------------------------------------------------------------------------------------------
-# What a training consists of
-
-
-def _describe_training(net, dataset, valid):
-    """Return all that must be the same when a training continues, by names for messages."""
-    name = net.spec.name if net.spec else type(net.module_)
-    network = {**vars(net.spec or net.module_), "name": getattr(name, "__qualname__", name)}
-    if net.spec is None:
-        network = {"name": network["name"]}
-    options = {name: value for name, value in vars(net.options).items() if name != "verbose"}
-    return {
-        "network": repr(network),
-        **{name: repr(value) for name, value in options.items()},
-        "number of epochs before this fit": repr(len(net.history)),
-        "seed drawn from random_state": repr(net.seed),
-        **_describe_data(dataset, "X", "y"),
-        **_describe_data(valid, "X_val", "y_val"),
-    }
-
-
-def _describe_data(dataset, X, y):
-    """Return the shape, checksums of targets and weights, and some images of a dataset."""
-    if dataset is None:
-        return {f"shape of {X}": "None"}
-    rows = np.arange(len(dataset)) if dataset.rows is None else dataset.rows
-    some = np.unique(np.linspace(0, len(rows) - 1, _N_COMPARED).astype(int))
-    images = ImageDataset(dataset.images, rows=rows).batch(some).images.flatten(1).double()
-    weights = dataset.weights
-    return {
-        f"shape of {X}": repr((len(rows), *dataset.images.shape[1:])),
-        f"values of {y}": checksum(dataset.targets()),
-        f"weights of {X}": None if weights is None else checksum(weights[rows]),
-        f"images of {X}": {"norms": images.norm(dim=1), "projections": _project(images)},
-    }
-
-
-def _project(images):
-    """Return one number per image, which differs for different images."""
-    direction = np.random.default_rng(0).standard_normal(images.shape[1])
-    return images @ torch.from_numpy(direction)
-
-
-def _check_same(state, description, path):
-    """Raise an error that names the first difference of two trainings."""
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
-        raise ValueError(
-            f"the checkpoint {path!r} has another format: it was written by another version of "
-            "skcnn, or not by TrainingCheckpoint; remove it to train from the beginning"
-        )
-    saved = state["description"]
-    for name, value in description.items():
-        before = saved.get(name)
-        if _equal(before, value):
-            continue
-        difference = f"the {name} differ from those of this fit"
-        if isinstance(value, str):
-            difference = f"its {name} is {before}, and that of this fit is {value}"
-        raise ValueError(
-            f"the checkpoint {path!r} belongs to another training: {difference}. Use the same "
-            "parameters and data, with an integer random_state in every random step, to continue; "
-            "remove the file, or pass another path, to train from the beginning"
-        )
-
-
-def _equal(before, value):
-    """Return whether two items of a description are the same, for images almost the same."""
-    if not isinstance(value, dict) or not isinstance(before, dict):
-        return before == value
-    names = ("norms", "projections")
-    differences = [(before[name].cpu() - value[name]).abs() for name in names]
-    return all(bool((part <= _TOLERANCE * value["norms"]).all()) for part in differences)

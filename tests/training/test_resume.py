@@ -138,6 +138,23 @@ def test_other_estimators(tmp_path, estimator):
         assert torch.equal(value, resumed[0][name]), name
 
 
+class Builder:
+    """A callable object, whose default text has its address in memory."""
+
+    def __call__(self, in_channels, height, width, n_outputs):
+        size = in_channels * height * width
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size, n_outputs))
+
+
+def test_network_of_a_callable_object(tmp_path):
+    options = {"max_epochs": 1, "random_state": 0}
+    first, second = (
+        CNNClassifier(Builder(), callbacks=[TrainingCheckpoint(tmp_path / "run")], **options)
+        for _ in range(2)
+    )
+    assert_same_results(second.fit(X, y), first.fit(X, y))
+
+
 SCRIPT = """
 import os, signal, sys
 import numpy as np
