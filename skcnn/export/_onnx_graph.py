@@ -285,7 +285,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _name_axes(model, names):
-    """Give the axes of any length their names, in place of those that the exporter made up."""
+    """Rename the axes of variable length, to which the exporter gives names such as "s34"."""
     (images,) = model.graph.input
     axes = images.type.tensor_type.shape.dim
     renamed = {
