@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,127 +9,10 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-# A scheme of one letter is a drive of Windows. Several are joined by "::", as fsspec does.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::.*://)")
-_BROKEN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+from skcnn.urls import QUERY, hide_secrets, is_http, join_url, split_url
+
 _PAUSES = (0.5, 2.0)  # seconds between attempts
 _MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
-_QUERY = re.compile("[?#].*")
-_PASSWORD = re.compile(r"""(?<=://)[^/:@'"\s]*:[^/'"\s]*(?=@)""")
-_SIGNATURE = re.compile(
-    r"""(?i)([?&][^=&'"\s]*(?:credential|key|password|secret|sig|token)[^=&'"\s]*=)[^&'"\s]+"""
-)
-
-
-def is_url(path: Any) -> bool:
-    """Return whether a path is a URL of a file system of fsspec.
-
-    Parameters
-    ----------
-    path : object
-        Path.
-
-    Returns
-    -------
-    is_url : bool
-        True for strings that start with a scheme of at least two letters and "://".
-
-    Examples
-    --------
-    >>> from skcnn.remote_files import is_url
-    >>> is_url("s3://bucket/cat.jpg"), is_url("zip://cat.jpg::s3://bucket/photos.zip")
-    (True, True)
-    >>> is_url("photos/cat.jpg"), is_url("C://photos/cat.jpg")
-    (False, False)
-    """
-    return isinstance(path, str) and "://" in path and _URL.match(path) is not None
-
-
-def was_url(path: str) -> bool:
-    """Return whether a path looks like a URL that was made a `pathlib.Path`.
-
-    Parameters
-    ----------
-    path : str
-        Path.
-
-    Returns
-    -------
-    was_url : bool
-        Whether it has a scheme and a single slash.
-    """
-    return _BROKEN_URL.match(path) is not None
-
-
-def hide_secrets(text: str) -> str:
-    """Replace the passwords and signatures of URLs in a message.
-
-    Parameters
-    ----------
-    text : str
-        Message, or URL.
-
-    Returns
-    -------
-    text : str
-        The same with "***" for users with passwords, and for the values of parameters whose names
-        are those of keys, tokens and signatures.
-
-    Examples
-    --------
-    >>> from skcnn.remote_files import hide_secrets
-    >>> hide_secrets("'https://me:pass@example.org/a.png?sig=1a2b&size=2' does not exist")
-    "'https://***@example.org/a.png?sig=***&size=2' does not exist"
-    """
-    return _SIGNATURE.sub(r"\1***", _PASSWORD.sub("***", text))
-
-
-def join_url(root: str, path: str) -> str:
-    """Append a relative path to a URL.
-
-    Parameters
-    ----------
-    root : str
-        URL of a folder.
-    path : str
-        Relative path.
-
-    Returns
-    -------
-    url : str
-        URL of the path, whose first part is extended if several are joined by "::".
-
-    Raises
-    ------
-    ValueError
-        If the URL of the folder has a query, which would contain the path.
-
-    Examples
-    --------
-    >>> from skcnn.remote_files import join_url
-    >>> join_url("s3://bucket/photos/", "cat.jpg"), join_url("zip://::s3://bucket/a.zip", "cat.jpg")
-    ('s3://bucket/photos/cat.jpg', 'zip://cat.jpg::s3://bucket/a.zip')
-    """
-    before, folder, after = _split(root)
-    if _is_http(folder) and _QUERY.search(folder):
-        raise ValueError(
-            f"{hide_secrets(root)!r} is the URL of a folder with a query, to which no names of "
-            "files can be appended: pass the URLs of the images"
-        )
-    return f"{before}{folder}{'' if folder.endswith('/') else '/'}{path}{after}"
-
-
-def _is_http(url):
-    return url.startswith(("http://", "https://"))
-
-
-def _split(url):
-    """Return what is before, in, and after the part of a URL that names the file or folder."""
-    parts = url.split("::")
-    number = next(number for number, part in enumerate(parts) if "://" in part)
-    before = "".join(f"{part}::" for part in parts[:number])  # such as simplecache::
-    after = "".join(f"::{part}" for part in parts[number + 1 :])  # such as ::s3://bucket/a.zip
-    return before, parts[number], after
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -279,9 +161,9 @@ class RemotePath:
     @cached_property
     def name(self) -> str:
         """Last part of the path."""
-        path = _split(self.url)[1]
-        if _is_http(path):
-            return unquote(_name_of(_QUERY.sub("", path)))
+        path = split_url(self.url)[1]
+        if is_http(path):
+            return unquote(_name_of(QUERY.sub("", path)))
         return _name_of(path)
 
     @cached_property
@@ -302,7 +184,9 @@ class RemotePath:
         path : PurePosixPath
             Relative path.
         """
-        return PurePosixPath(_split(self.url)[1].removeprefix(_split(join_url(root.url, ""))[1]))
+        return PurePosixPath(
+            split_url(self.url)[1].removeprefix(split_url(join_url(root.url, ""))[1])
+        )
 
     def __fspath__(self) -> str:
         return self.url
@@ -344,8 +228,8 @@ def list_url(folder: RemotePath) -> tuple[list[RemotePath], list[RemotePath]]:
     found: dict[str, list[RemotePath]] = {"directory": [], "file": []}
     for entry in entries:
         name, kind, query = entry["name"], entry["type"], ""
-        if _is_http(path):  # any link of a page
-            name = _QUERY.sub("", name)
+        if is_http(path):  # any link of a page
+            name = QUERY.sub("", name)
             query = entry["name"].removeprefix(name)
         is_other = name.rstrip("/") != path.rstrip("/") and _name_of(name)
         if is_other and not (query and kind == "directory"):

@@ -38,6 +38,7 @@ LEVELS = {
     "skcnn.pixels": 0,
     "skcnn.remote_files": 0,
     "skcnn.settings": 0,
+    "skcnn.urls": 0,
     "skcnn.threads": 0,
     "skcnn.values": 0,
     "skcnn.versions": 0,
@@ -61,6 +62,7 @@ LEVELS = {
 MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1), 4: (0, 1, 2, 3)}
 # (importing module, imported module)
 PEERS = {
+    ("skcnn.remote_files", "skcnn.urls"),
     ("skcnn.__main__", "skcnn.cli"),
     ("skcnn.checksums", "skcnn.learned"),
     ("skcnn.checksums", "skcnn.versions"),

@@ -16,7 +16,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ImageFlattener, ImageReader, ImageResizer, load_image_folder, remote_files
-from skcnn.remote_files import RemotePath, is_url, join_url
+from skcnn.remote_files import RemotePath
+from skcnn.urls import is_url, join_url
 
 RNG = np.random.default_rng(0)
 

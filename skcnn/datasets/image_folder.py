@@ -18,7 +18,8 @@ from skcnn.datasets._folder_contents import (
     is_image,
     list_folder,
 )
-from skcnn.remote_files import RemotePath, hide_secrets, is_url
+from skcnn.remote_files import RemotePath
+from skcnn.urls import hide_secrets, is_url
 
 
 @validate_params(

@@ -27,7 +27,8 @@ from skcnn.pillow_images import (
 )
 from skcnn.preprocessing._paths import find_problem
 from skcnn.preprocessing._tiff import DeepTiff, is_tiff
-from skcnn.remote_files import hide_secrets, is_url, read_url
+from skcnn.remote_files import read_url
+from skcnn.urls import hide_secrets, is_url
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
 _N_HEADER_BYTES = 2**16  # of a file behind a URL that are read to check its header

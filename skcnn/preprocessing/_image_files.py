@@ -8,7 +8,7 @@ import numpy as np
 
 from skcnn.pillow_images import MAX_PIXELS
 from skcnn.preprocessing._decode import read_image
-from skcnn.remote_files import hide_secrets
+from skcnn.urls import hide_secrets
 
 
 class ImageFiles:

@@ -9,7 +9,7 @@ import numpy as np
 
 from skcnn.exceptions import ImageFileError
 from skcnn.pillow_images import is_pillow_image
-from skcnn.remote_files import was_url
+from skcnn.urls import was_url
 
 
 def find_problem(path):

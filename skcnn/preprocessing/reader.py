@@ -20,8 +20,9 @@ from skcnn.preprocessing._base import ImageTransformer
 from skcnn.preprocessing._decode import check_image, read_image
 from skcnn.preprocessing._image_files import ImageFiles
 from skcnn.preprocessing._paths import check_all_are_paths, find_problem, holds_text
-from skcnn.remote_files import file_system, is_url, join_url
+from skcnn.remote_files import file_system
 from skcnn.threads import count_threads
+from skcnn.urls import is_url, join_url
 
 
 class ImageReader(ImageTransformer):
