@@ -2,6 +2,7 @@
 
 import copy
 import os
+import random
 
 # The worker processes of pytest-xdist share the cores. NumPy and torch read this when imported.
 if n_workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -44,13 +45,18 @@ def official_weights_read_once():
         yield
 
 
-@pytest.fixture(autouse=True)
-def same_random_data_in_any_order(request):
-    """Restart the generator `RNG` of a test module, so that a test's data do not depend on others.
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Restart all random generators, so that a test does not depend on those before it.
 
-    The seed differs from that of the data that the module draws when it is imported.
+    These are the global ones, which initialize networks that are built without a seed, and the
+    generator `RNG` of a test module, with another seed than for the data that the module draws when
+    it is imported. A hook, other than a fixture, also runs before the fixtures of a module.
     """
-    generator = getattr(getattr(request.node, "module", None), "RNG", None)
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    generator = getattr(getattr(item, "module", None), "RNG", None)
     if generator is not None:
         generator.bit_generator.state = np.random.default_rng(1).bit_generator.state
 
