@@ -53,27 +53,28 @@ def test_results_come_in_order(n_jobs, n_tasks):
 
 @pytest.mark.parametrize("n_jobs", [1, 2, 3])
 def test_as_many_at_a_time_as_asked_for(n_jobs):
-    lock, running, most, started = threading.Lock(), 0, 0, 0
+    lock, running, started = threading.Lock(), 0, 0
+    all_at_once = threading.Barrier(n_jobs, timeout=60)
 
     def read(task):
-        nonlocal running, most, started
+        nonlocal running, started
         with lock:
             running, started = running + 1, started + 1
-            most = max(most, running)
-        time.sleep(0.01)
+            assert running <= n_jobs
+        if task < n_jobs:
+            all_at_once.wait()  # raises an error if fewer threads read
         with lock:
             running -= 1
 
     for number, _ in enumerate(read_ahead(read, range(20), n_jobs), start=1):
         assert started <= number + n_jobs
-    assert most == n_jobs
 
 
 def test_the_next_are_read_while_one_is_worked_on():
     second_read = threading.Event()
     results = read_ahead(lambda task: second_read.set() if task else None, [0, 1], 1)
     next(results)
-    assert second_read.wait(timeout=10)
+    assert second_read.wait(timeout=60)
 
 
 @pytest.mark.parametrize("n_jobs", [1, 3])
@@ -100,7 +101,7 @@ def test_whoever_is_interrupted_leaves_no_thread(error):
     before = set(threading.enumerate())
     with pytest.raises(error) as caught:
         loop()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while set(threading.enumerate()) > before and time.monotonic() < deadline:
         time.sleep(0.001)
     assert caught.tb is not None  # what is left of the loop is still there, but no thread
@@ -128,7 +129,7 @@ def test_an_iteration_that_nobody_closes_leaves_no_thread():
     before = set(threading.enumerate())
     results = read_ahead(lambda task: time.sleep(0.005), range(100), 3)
     next(results)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while set(threading.enumerate()) > before and time.monotonic() < deadline:
         time.sleep(0.001)
     assert set(threading.enumerate()) <= before

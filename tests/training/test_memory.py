@@ -78,7 +78,7 @@ def test_nested_contexts_change_settings_once(library):
 
 @pytest.mark.parametrize("n_threads", [2, 5])
 def test_threads_change_settings_once(library, n_threads):
-    entered, left = (threading.Barrier(n_threads, timeout=10) for _ in range(2))
+    entered, left = (threading.Barrier(n_threads, timeout=60) for _ in range(2))
 
     def work(number):
         with freed_memory_kept():
