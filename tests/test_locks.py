@@ -67,7 +67,7 @@ def test_lock_of_another_thread_does_not_block_a_forked_process():
     thread.start()
     held.wait()
     try:
-        assert exit_status_of_fork(lambda: takes(lock), seconds=5) == 0
+        assert exit_status_of_fork(lambda: takes(lock), seconds=60) == 0
     finally:
         stop.set()
         thread.join()
