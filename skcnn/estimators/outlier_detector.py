@@ -30,6 +30,7 @@ _THUMBNAIL = 32  # maximum height and width in pixels of the images that are com
 _FENCE = 1.5  # interquartile ranges below the lower quartile
 _SAME = 1e-4  # distance relative to the norm, for features that depend on the batch
 _PART = 4096  # rows whose statistics are computed at a time
+_LARGEST = 1e15  # standardized value; float32 holds the sum of the squares of many of these
 _VALUES = 2**22  # pixel values that are reconstructed at a time
 
 
@@ -296,7 +297,8 @@ class ImageOutlierDetector(ChecksumMixin, OutlierMixin, BaseEstimator):
         standardized = np.empty(rows.shape, np.float32)
         scale = self.scale_ * np.sqrt(len(self.scale_))
         for part in gen_batches(len(rows), _PART):
-            standardized[part] = (rows[part] - self.mean_) / scale  # float64
+            values = (rows[part] - self.mean_) / scale  # float64
+            standardized[part] = np.clip(values, -_LARGEST, _LARGEST)
         return standardized
 
     # --------------------------------------------------------------------------------------------

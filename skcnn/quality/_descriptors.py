@@ -132,4 +132,4 @@ def _describe(images, rows):
     rows["span"] = gray.max(axis=(1, 2)) - rows["low"]
     scale = np.where(rows["span"] > 0, rows["span"], 1)[:, np.newaxis, np.newaxis]
     low = rows["low"][:, np.newaxis, np.newaxis]
-    rows["luminance"] = np.rint((gray - low) * (255 / scale))
+    rows["luminance"] = np.rint((gray - low) / scale * 255)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_array
 
 from skcnn.datasets._folder_contents import is_system_name
 from skcnn.images import image_shape_of_rows, inspect_images, reshape_images
@@ -20,7 +21,7 @@ from skcnn.pixels import ValueRange, dtype_range
 from skcnn.preprocessing._decode import check_image, decode_file
 from skcnn.preprocessing._paths import check_all_are_paths
 from skcnn.quality._folder import list_folder
-from skcnn.values import check_pixel_values
+from skcnn.values import check_pixel_values, no_overflow
 
 _SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -127,6 +128,8 @@ def as_image_set(X: Any, y: Any, name: str, image_shape: tuple[int, ...] | None)
     ------
     FileNotFoundError
         If `X` is a path, but not of a folder.
+    TypeError
+        If `X` is sparse, or holds objects that are not images.
     ValueError
         If there are no images, or flat rows have no known layout.
     """
@@ -134,15 +137,17 @@ def as_image_set(X: Any, y: Any, name: str, image_shape: tuple[int, ...] | None)
         return _folder_set(X, y, name)
     check_all_are_paths(X)
     form, X = inspect_images(X)
-    if not len(X):
+    if X.shape[:1] == (0,):
         raise ValueError(f"{name} has no images: pass at least one")
     if form == "paths":
         paths = [str(path) for path in X]
         return ImageSet(paths, y, paths)
     if form == "lazy":
         X = X.clean()
+    if form == "flat":
+        with no_overflow(name):
+            X = check_array(X, ensure_all_finite=False, copy=False, input_name=name)
     if X.ndim == 2:
-        X = X if form == "lazy" else np.asarray(X)  # of a frame
         shape = image_shape_of_rows(X.shape[1], image_shape)
         X = reshape_images(X, shape[:2] if shape[2] == 1 else shape)
     if X.dtype.kind not in "buifO":
@@ -313,7 +318,7 @@ def to_bytes(image: NDArray, limits: tuple[float, float]) -> NDArray[np.uint8]:
         image = image[..., 0]
     if image.dtype != np.uint8 or limits != (0.0, 255.0):
         low, high = limits
-        scaled = (image.astype(np.float64) - low) * (255 / (high - low))
+        scaled = (image.astype(np.float64) - low) / (high - low) * 255
         image = np.round(np.clip(scaled, 0, 255)).astype(np.uint8)
     if image.ndim == 2 or image.shape[2] == 3:
         return np.ascontiguousarray(image)

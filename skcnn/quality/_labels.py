@@ -39,9 +39,10 @@ def check_labels(y: Any, name: str) -> list[Any] | None:
     if y is None:
         return None
     values = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
-    if values.ndim != 1:
+    if values.ndim != 1 or values.dtype.kind == "V":  # fields
         raise ValueError(
-            f"{name} of shape {values.shape} must be one label for each image, of shape (n_images,)"
+            f"{name} of shape {values.shape} and dtype {values.dtype} must be one label for each "
+            "image, of shape (n_images,)"
         )
     labels = [None if _is_missing(label) else label for label in values.tolist()]
     known = [label for label in labels if label is not None]

@@ -402,6 +402,14 @@ def test_bad_images_are_one_sentence():
         ImageOutlierDetector().predict(IMAGES)
 
 
+@pytest.mark.parametrize("features", [ImageFlattener(), AUTOENCODER], ids=["pixels", "errors"])
+def test_scores_are_finite_whatever_the_scale(features):
+    detector = ImageOutlierDetector(features).fit(IMAGES * 1e-29)
+    scores = detector.score_samples(IMAGES * 1e3)
+    assert np.isfinite(scores).all()
+    assert (scores < 1e6 * detector.offset_).all()
+
+
 def test_a_failed_fit_changes_nothing():
     detector = ImageOutlierDetector().fit(IMAGES)
     expected = detector.score_samples(NEW)

@@ -1,6 +1,7 @@
 """Cases of paths: ImageReader, folders of images, and data sets."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,7 @@ def folder_case(check, rng):
         check.call(None, fetch, **options)
         return
     root = Path(f"folder{rng.integers(10**9)}")
+    shutil.rmtree(root, ignore_errors=True)  # of the same case before
     root.mkdir()
     for _ in range(rng.integers(0, 8)):
         path = root.joinpath(*(draw(rng, NAMES) for _ in range(rng.integers(1, 4))))

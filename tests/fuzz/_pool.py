@@ -18,6 +18,7 @@ import _files
 import _functions
 import _objects
 import _paths
+import _quality
 import numpy as np
 import torch
 from _checks import Checker, Finding
@@ -32,7 +33,7 @@ GROWTH = 500  # MB, more than any case needs
 TABLES = {
     "case": {
         kind: share
-        for module in (_cases, _equal, _objects, _paths, _functions, _autoencoder)
+        for module in (_cases, _equal, _objects, _paths, _functions, _autoencoder, _quality)
         for kind, share in module.KINDS.items()
     },
     "file": _files.KINDS,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -256,11 +257,23 @@ def test_thresholds(parameter, value, kind):
         ((pictures(3),), {"callbacks": [Steps, 3]}, TypeError, "callbacks holds Steps"),
         ((["a.png", None],), {}, TypeError, "row 1 of X is missing"),
         ((np.array([["a", "b"]]),), {}, ValueError, "dtype"),
+        ((np.array([["a", "b"]], object),), {}, ValueError, "could not convert string to float"),
+        ((np.zeros((3, 64), complex),), {}, ValueError, "Complex data not supported"),
+        ((np.zeros((3, 64), "M8[D]"),), {}, ValueError, "dtype"),
+        ((np.arange(5.0),), {}, ValueError, "Expected 2D array, got 1D array"),
+        ((3.0,), {}, ValueError, "Expected 2D array, got scalar array"),
+        ((csr_array(np.ones((3, 64))),), {}, TypeError, "Sparse data was passed for X"),
+        ((pictures(2), np.zeros(2, [("a", int)])), {}, ValueError, "one label for each image"),
     ],
 )
 def test_errors(arguments, options, error, message):
     with pytest.raises(error, match=message):
         check_images(*arguments, **options)
+
+
+def test_denormal_values_are_pixels_like_others():
+    X = RNG.integers(0, 256, (4, 9, 9)) * 1e-310  # 1 / 1e-310 is infinite
+    assert check_images(X, None, X).by_kind_.keys() == {"leak"}
 
 
 def test_errors_about_folders(clean_folder, tmp_path):
