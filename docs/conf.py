@@ -54,7 +54,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = f"skcnn {version}"
 html_show_sourcelink = False
 html_static_path = ["_static"]
-html_css_files = ["gallery.css"]
+html_css_files = ["gallery.css", "pages.css"]
 html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
