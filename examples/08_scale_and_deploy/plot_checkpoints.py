@@ -12,10 +12,11 @@ started again. The result is bitwise identical to that of an uninterrupted train
 # ------------
 #
 # Images of digits are shifted and rotated at random in each epoch. The learning rate follows a
-# schedule, and the optimizer keeps averages of the gradients. The checkpoint includes all of this.
+# schedule, and the optimizer keeps averages of the gradients. To continue, a training needs the
+# state of all of them.
 #
-# To use it, add the callback to the estimator. `random_state` must be an integer in all random
-# steps, so that the seeds are the same when the program is started again.
+# A checkpoint is a callback of the estimator. `random_state` must be an integer in all random
+# steps, so that the random numbers are the same when the program is started again.
 
 import os
 import signal

@@ -53,8 +53,8 @@ client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_ad
 # A search
 # --------
 #
-# `GridSearchCV` is used as always. In the context of ``parallel_config``, each of its fits is a
-# task of Dask.
+# In the context of ``parallel_config``, each fit of the search is a task of Dask. `GridSearchCV`
+# itself is used as on one machine.
 
 pipe = Pipeline(
     [
@@ -84,8 +84,9 @@ best = client.submit(best.fit, X_train, y_train).result()
 # Predictions
 # -----------
 #
-# ``persist`` sends the pipeline to a worker only once, instead of with each task. Each part of the
-# array of paths is a task. ``meta`` is an empty array with the dtype of the labels.
+# The array of paths is divided into parts of 300 paths, and each part is a task. ``persist`` sends
+# the pipeline to a worker only once, instead of with each task. ``meta`` is an empty array with the
+# dtype of the labels.
 
 model = dask.delayed(best).persist()
 labels = da.from_array(X_new, chunks=300).map_blocks(

@@ -64,7 +64,8 @@ def add_command(commands: Any) -> None:
         metavar="N",
         type=arguments.positive_int,
         default=1,
-        help="number of labels of each image, the most probable first (default: %(default)s)",
+        help="number of labels to print for each image, the most probable first (default: "
+        "%(default)s)",
     )
     more.add_argument(
         "--probabilities", action="store_true", help="print the probabilities of all classes"

@@ -35,7 +35,7 @@ def to_onnx(
     dtype: Any = None,
     X: Any = None,
 ) -> None:
-    """Export a fitted pipeline to an ONNX file, and compare their predictions.
+    """Export a fitted pipeline to an ONNX file, and compare the predictions of both.
 
     The file contains one graph of all steps: resizing, normalization, the network and the labels.
     Its input is images in the same form as for the pipeline, in batches of any number of images.
@@ -52,7 +52,7 @@ def to_onnx(
         `GridSearchCV`, its best estimator is exported.
     path : str or path-like
         Name of the file, usually with the suffix ".onnx". An existing file is replaced after the
-        comparison of the predictions.
+        predictions have been compared.
     image_shape : tuple of int, default=None
         Shape of the images, (height, width) or (height, width, n_channels), in pixels. With None,
         if the pipeline begins with an `ImageResizer`, the images can have any height and width, but

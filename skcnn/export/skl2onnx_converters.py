@@ -45,7 +45,7 @@ def register_skl2onnx() -> None:
 
     Notes
     -----
-    The input of a step can be flat rows or images, with channels last. If it is rows, the step must
+    The input of a step can be flat rows or images, with channels last. With rows, the step must
     have been fitted on images of one size. The target opset of skl2onnx must be at least the opset
     that the exporter of PyTorch uses, 20 in PyTorch 2.13.
 

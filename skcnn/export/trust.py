@@ -36,8 +36,8 @@ def trusted_types() -> list[str]:
     and of the classes in its parameter `trusted`, so a file of unknown origin cannot run code.
     Objects of the returned classes contain only plain data and arrays.
 
-    A network of your own, a callback and a function of an augmenter are code, so the list does not
-    contain them. If a file contains them, or a class of scikit-learn that skops does not trust,
+    The list does not contain your own networks, callbacks and functions of an augmenter, because
+    they are code. If a file contains them, or a class of scikit-learn that skops does not trust,
     `skops.io.load` raises an error with their names. Add the names that you trust to the list.
 
     Returns

@@ -54,12 +54,12 @@ class TrainingCheckpoint(Callback):
 
     Notes
     -----
-    The file contains the weights, the state of the optimizer, the history, the states of PyTorch's
-    random number generators, and attributes of all callbacks: those whose names end with an
-    underscore and which consist of numbers, strings and tensors or have a `state_dict`, such as the
-    schedulers of `torch.optim.lr_scheduler`. The file is written under a temporary name and then
-    renamed, so that there is always a complete file, even if the process is killed. If it cannot be
-    written, for example because the disk is full, `fit` warns and continues.
+    The file contains the weights, the state of the optimizer, the history, and the states of
+    PyTorch's random number generators. It also contains the attributes of all callbacks that have a
+    trailing underscore, if they consist of numbers, strings and tensors, or have a `state_dict`,
+    such as the schedulers of `torch.optim.lr_scheduler`. The file is written under a temporary name
+    and then renamed, so that there is always a complete file, even if the process is killed. If it
+    cannot be written, for example because the disk is full, `fit` warns and continues.
 
     If several processes train the network together, pass the callback in all of them. The first
     process writes the file, which all of them must be able to read. When such a training continues,
@@ -86,7 +86,9 @@ class TrainingCheckpoint(Callback):
 
     def __init__(self, path: str | os.PathLike[str], *, every: int = 1):
         if not isinstance(every, Integral) or every < 1:
-            raise ValueError(f"every={every!r} of TrainingCheckpoint must be an integer from 1 on")
+            raise ValueError(
+                f"every={every!r} of TrainingCheckpoint must be an integer of at least 1"
+            )
         self.path = path
         self.every = every
 
