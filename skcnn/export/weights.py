@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save
+import torch
 from torch import nn
 
 from skcnn.checksums import loading
@@ -15,7 +15,8 @@ from skcnn.export.spec_text import read_json, spec_from_text, spec_to_text
 from skcnn.networks.pretrained_files import NETWORK_KEY, read_safetensors
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
-from skcnn.training.state import module_and_spec, to_arrays
+from skcnn.tensor_files import tensors_to_bytes
+from skcnn.training.state import module_and_spec
 from skcnn.versions import versions, warn_about_versions
 
 _SUFFIX = ".safetensors"
@@ -26,8 +27,8 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Save the weights of a fitted network in the format of safetensors.
 
     The file contains the weights as arrays. Its metadata contains the description of the network
-    and the versions of the packages as JSON. It contains neither the classes nor the parameters of
-    the estimator, nor the other steps of a pipeline.
+    and the versions of the packages as JSON, and a checksum. It contains neither the classes nor
+    the parameters of the estimator, nor the other steps of a pipeline.
 
     Parameters
     ----------
@@ -81,10 +82,13 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
             "and load the weights into a network that your code builds"
         )
     with net.lock.step():  # another thread may train it
-        weights = to_arrays(net.module_.state_dict())
-    metadata = {NETWORK_KEY: spec_to_text(net.spec), _VERSIONS: json.dumps(versions())}
+        weights = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in net.module_.state_dict().items()
+        }
+    texts = {NETWORK_KEY: spec_to_text(net.spec), _VERSIONS: json.dumps(versions())}
     # save_file of safetensors makes files that other users cannot read.
-    file.write_bytes(save(weights, metadata={"format": "pt", **metadata}))
+    file.write_bytes(tensors_to_bytes(weights, {"format": "pt", **texts}))
 
 
 @fixed_settings()
@@ -110,8 +114,8 @@ def load_weights(path: str | os.PathLike[str]) -> nn.Module:
     ImportError
         If the network is a model of timm, and timm is not installed.
     ValueError
-        If the file is truncated, was not saved by `save_weights`, or its description is not that of
-        a network with weights of these shapes.
+        If the file is damaged, was not saved by `save_weights`, or its description is not that of a
+        network with weights of these shapes.
 
     Warns
     -----

@@ -12,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from skcnn.tensor_files import read_tensors
+
 NETWORK_KEY = "skcnn.network"  # of the description of a network in the metadata of safetensors
 LEAST_TORCH = (2, 10)  # in earlier versions, a manipulated file can make torch.load run code
 
@@ -79,8 +81,6 @@ def read_weights(path: Path, *, is_official: bool = False) -> dict[str, Tensor]:
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read a file in the format of safetensors, which cannot contain code.
 
-    The sizes of the tensors are compared with that of the file before memory is allocated.
-
     Parameters
     ----------
     path : Path
@@ -96,13 +96,11 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises
     ------
     ValueError
-        If the file is truncated or has another format.
+        If the file is truncated, has another format, or has a checksum that differs from that of
+        its contents.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            # Tensors of the library refer to the file, which can change later.
-            tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
-            return tensors, file.metadata() or {}
+        return read_tensors(path)
     except SafetensorError as error:
         raise ValueError(_damaged(path)) from error
 

@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+
+from skcnn.tensor_files import read_tensors, tensors_to_bytes
 
 _KEY = "skcnn"  # of the metadata
 
@@ -40,7 +41,7 @@ def write_state(path: Path, state: Any) -> None:
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this training alone
     try:
         with part.open("wb") as file:  # save_file makes files that other users cannot read
-            file.write(save(tensors, metadata))
+            file.write(tensors_to_bytes(tensors, metadata))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -69,9 +70,8 @@ def read_state(path: Path, device: torch.device) -> Any:
         If the file is damaged, or was not written by `write_state`.
     """
     try:
-        with safe_open(path, framework="pt", device=str(device)) as file:
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata()
+        tensors, metadata = read_tensors(path)
+        tensors = {name: tensor.to(device) for name, tensor in tensors.items()}
         return _decode(json.loads(metadata[_KEY]), tensors)
     except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from skcnn import (
     TransferClassifier,
 )
 from skcnn.export import load_weights, save_weights
+from skcnn.export.spec_text import spec_from_text
 from skcnn.networks import NetworkSpec
 from skcnn.networks.pretrained_files import read_safetensors
 
@@ -92,6 +94,39 @@ def test_the_weights_go_into_an_estimator_that_continues_training(path):
     other.module_.load_state_dict(load_weights(path).state_dict())
     assert_array_equal(other.predict_proba(IMAGES), fitted.predict_proba(IMAGES))
     assert other.fit(IMAGES, LABELS).n_epochs_ == 2
+
+
+def test_a_damaged_file_is_refused_or_changes_nothing(path):
+    save_weights(FITTED["plain"], path)
+    expected = FITTED["plain"].module_.state_dict()
+    content = path.read_bytes()
+    messages, places = [], range(0, len(content), len(content) // 100)
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            found, metadata = read_safetensors(path)
+        except ValueError as error:
+            messages.append(str(error))
+        else:
+            assert all(torch.equal(found[key], expected[key]) for key in expected)
+            assert spec_from_text(metadata["skcnn.network"]) == FITTED["plain"].net_.spec
+    assert len(messages) > 0.9 * len(places)
+    assert all(re.search("cannot be read|its checksum differs", text) for text in messages)
+
+
+def test_every_flipped_bit_of_a_weight_is_found(path):
+    save_weights(FITTED["plain"], path)
+    content = path.read_bytes()
+    for bit in range(32):
+        damaged = bytearray(content)
+        damaged[-4 + bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"network.safetensors' was damaged or changed after"):
+            load_weights(path)
+    with pytest.raises(ValueError, match=r"network.safetensors' was damaged or changed after"):
+        TransferClassifier("squeezenet1_1", weights=path).fit(IMAGES, LABELS)
 
 
 def test_other_programs_can_read_the_file(path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from sklearn.datasets import load_digits
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import make_pipeline
@@ -19,6 +20,7 @@ from torch.optim.lr_scheduler import StepLR
 
 import skcnn
 from skcnn import CNNClassifier, CNNRegressor, ConvAutoencoder, ImageAugmenter, TransferClassifier
+from skcnn.checksums import checksum
 from skcnn.training import TrainingCheckpoint
 from skcnn.training.checkpoint_files import read_state, write_state
 
@@ -320,6 +322,41 @@ def test_state_is_read_as_it_was_written(tmp_path):
         assert torch.equal(tensor, expected)
         assert tensor.dtype == expected.dtype
     assert os.listdir(tmp_path) == ["state"]
+
+
+def test_damaged_file_is_refused_or_changes_nothing(saved, tmp_path):
+    content, expected = saved[0].read_bytes(), checksum(read_state(saved[0], CPU))
+    path = tmp_path / "damaged"
+    messages, places = [], range(0, len(content), len(content) // 100)
+    for place in places:
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        try:
+            state = read_state(path, CPU)
+        except ValueError as error:
+            messages.append(str(error))
+        else:
+            assert checksum(state) == expected
+    assert len(messages) > 0.9 * len(places)
+    assert all(f"{str(path)!r} cannot be read: it is damaged" in text for text in messages)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.bfloat16, torch.float64])
+def test_every_bit_of_a_tensor_is_in_the_checksum(tmp_path, dtype):
+    path = tmp_path / "state"
+    write_state(path, torch.ones(2, dtype=dtype))
+    content = bytearray(path.read_bytes())
+    content[-dtype.itemsize] ^= 1  # the lowest bit of the last value
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read: it is damaged"):
+        read_state(path, CPU)
+
+
+def test_file_without_a_checksum_is_read(tmp_path):
+    texts = {"format": "pt", "skcnn": '{"dict": [["a", {"tensor": "0"}]]}'}
+    save_file({"0": torch.ones(2)}, tmp_path / "state", texts)
+    assert read_state(tmp_path / "state", CPU)["a"].tolist() == [1, 1]
 
 
 def test_failed_writing_keeps_the_file(tmp_path, monkeypatch):
