@@ -108,8 +108,8 @@ def to_onnx(
 
     Images are resized in the same way as by `ImageResizer`, without the operator Resize of ONNX. An
     integer pixel whose exact value is almost halfway between two integers may be rounded up in the
-    graph and down in the pipeline. Therefore, 0.1 % of the resized pixels may differ, and the
-    results are compared for the same resized pixels.
+    graph and down in the pipeline. Such pixels may differ, and the results are compared for the
+    same resized pixels.
 
     `test_time_augmentation` is part of the graph. An `ImageEmbedder` is exported in float32.
     The metadata of the file contain the version of this package, the name of the class of the last

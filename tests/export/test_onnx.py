@@ -4,6 +4,7 @@ import json
 import logging
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -33,7 +34,7 @@ from skcnn import (
     TransferClassifier,
 )
 from skcnn.export import to_onnx
-from skcnn.export._onnx_check import batches_for_check, check_model
+from skcnn.export._onnx_check import _is_half, batches_for_check, check_model
 from skcnn.export._onnx_graph import Graph
 
 SMALL = {"channels": (4,), "hidden_units": (8,), "max_epochs": 2, "random_state": 0}
@@ -233,6 +234,14 @@ def test_a_model_that_differs_is_not_saved(pipe, tmp_path, capfd, monkeypatch):
         to_onnx(other, tmp_path / "model.onnx", image_shape=(11, 9, 3))
     assert (tmp_path / "model.onnx").read_text() == "former"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_pixels_between_two_integers_may_be_rounded_up_or_down():
+    halved = SimpleNamespace(pipeline=SimpleNamespace(network_input=lambda images: images / 2))
+    images = np.array([1, 1, 1, 2, 3], np.uint8)
+    pixels, expected = np.array([0, 1, 0, 2, 1.0]), np.array([1, 0, 0, 1, 3.0])
+    found = _is_half(halved, images, pixels, expected, 1e-3)
+    assert found.tolist() == [True, True, False, False, False]
 
 
 def fitted(*steps, dtype=np.uint8):
