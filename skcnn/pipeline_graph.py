@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
@@ -330,8 +331,8 @@ def pipeline_steps(estimator: Any) -> list[tuple[str, Any]]:
     Returns
     -------
     steps : list of tuples of (str, estimator)
-        Names for messages, and steps. Nested pipelines are resolved, and "passthrough" and None are
-        left out.
+        Names for messages, and steps. Nested pipelines and `FrozenEstimator` are resolved, and
+        "passthrough" and None are left out.
 
     Raises
     ------
@@ -370,6 +371,9 @@ def _check_dtype(dtype) -> np.dtype:
 
 def _steps(name, estimator) -> Iterator[tuple[str, Any]]:
     """Yield the fitted steps of a pipeline, nested ones included, with names for messages."""
+    if isinstance(estimator, FrozenEstimator):
+        yield from _steps(name, estimator.estimator)
+        return
     estimator = getattr(estimator, "best_estimator_", estimator)
     if hasattr(estimator, "cv_results_"):
         raise TypeError(

@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -266,6 +267,14 @@ def test_the_best_estimator_of_a_search():
     search = GridSearchCV(pipe, {"cnnclassifier__channels": [(3,), (4,)]}, cv=2).fit(X, Y)
     graph = torch_pipeline(search, X.shape[1:], X.dtype)
     assert_allclose(probabilities(graph, X), search.predict_proba(X), atol=2e-2)
+
+
+def test_frozen_estimators_are_resolved():
+    pipe = make_pipeline(ImageResizer((8, 8)), FrozenEstimator(cnn().fit(images((8, 8)), Y)))
+    search = GridSearchCV(DecisionTreeClassifier(), {"max_depth": [1]}, cv=2)
+    frozen = FrozenEstimator(search.fit(np.eye(8), [0, 1] * 4))
+    assert pipeline_steps(FrozenEstimator(pipe))[1][1] is pipe[-1].estimator
+    assert pipeline_steps(frozen)[0][1] is search.best_estimator_
 
 
 def test_unfitted_and_wrong_shapes():
