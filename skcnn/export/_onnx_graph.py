@@ -90,8 +90,8 @@ class Graph:
         ValueError
             If a step does not accept such images.
         """
-        pipeline = FittedPipeline.of_steps(estimator)
-        head = head_of(pipeline.name, pipeline.final)
+        pipeline, adjusted = _without_adjustment(FittedPipeline.of_steps(estimator))
+        head = head_of(pipeline.name, pipeline.final, adjusted)
         dtype = _input_dtype(pipeline.reader, dtype)
         first = (*(step for _, step in pipeline.transformers), pipeline.final)[0]
         shape: tuple
@@ -141,7 +141,7 @@ class Graph:
 
     def metadata(self) -> dict[str, str]:
         """Return what a user of the model must know, as strings."""
-        final = self.pipeline.final
+        final = self.head.final
         found = {"estimator": type(final).__name__}
         if hasattr(final, "classes_"):
             found["classes"] = json.dumps(final.classes_.tolist())
@@ -228,6 +228,17 @@ class _Features(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network.features(images)
+
+
+def _without_adjustment(pipeline):
+    """Return a pipeline with the classifier in a `LogitAdjustedClassifier`, and the latter."""
+    adjusted = pipeline.final
+    if not hasattr(adjusted, "class_prior_"):
+        return pipeline, None
+    inner = FittedPipeline.of_steps(adjusted.estimator_)
+    transformers = (*pipeline.transformers, *inner.transformers)
+    reader = pipeline.reader or inner.reader
+    return FittedPipeline(reader, transformers, inner.name, inner.final), adjusted
 
 
 def _network(final):

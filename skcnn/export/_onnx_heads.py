@@ -83,6 +83,33 @@ class ClassifierHead(Head):
         return {"label": float(wrong.any()), "probabilities": _largest(probabilities - expected)}
 
 
+class AdjustedHead(ClassifierHead):
+    """Labels and probabilities of a `LogitAdjustedClassifier`.
+
+    Parameters
+    ----------
+    final : estimator
+        Classifier whose probabilities are adjusted.
+    adjusted : LogitAdjustedClassifier
+        Shallow copy of the fitted estimator around it. `final` replaces its classifier, which may
+        have been a pipeline.
+    """
+
+    adjustment: Tensor
+
+    def __init__(self, final: Any, adjusted: Any) -> None:
+        super().__init__(final)
+        prior = np.where(adjusted.class_prior_ > 0, adjusted.class_prior_, 1.0)
+        adjustment = torch.tensor(adjusted.tau * np.log(prior), dtype=torch.float32)
+        self.register_buffer("adjustment", adjustment)
+        adjusted.estimator_ = final
+        self.final = adjusted
+
+    def forward(self, logits: Tensor) -> tuple[Tensor, ...]:
+        """Return the labels and the probabilities for logits of shape (n_images, n_classes)."""
+        return super().forward(logits - self.adjustment)
+
+
 class RegressorHead(Head):
     """Predictions in the units of the targets."""
 
@@ -129,7 +156,7 @@ class CodeHead(FeatureHead):
     names = ("codes",)
 
 
-def head_of(name: str, final: Any) -> Head:
+def head_of(name: str, final: Any, adjusted: Any = None) -> Head:
     """Return the head of an estimator.
 
     Parameters
@@ -139,6 +166,8 @@ def head_of(name: str, final: Any) -> Head:
     final : estimator
         Shallow copy of the last step of a fitted pipeline. Features are computed in float32 and not
         stored: its parameters are changed accordingly.
+    adjusted : LogitAdjustedClassifier or None, default=None
+        Shallow copy of the fitted estimator around it.
 
     Returns
     -------
@@ -156,7 +185,7 @@ def head_of(name: str, final: Any) -> Head:
         return FeatureHead(final)
     if hasattr(final, "net_"):
         if is_classifier(final):
-            return ClassifierHead(final)
+            return ClassifierHead(final) if adjusted is None else AdjustedHead(final, adjusted)
         if is_regressor(final):
             return RegressorHead(final)
         if hasattr(final, "n_components_"):

@@ -47,9 +47,10 @@ def to_onnx(
         Fitted `CNNClassifier`, `CNNRegressor`, `TransferClassifier`, `TransferRegressor`,
         `ConvAutoencoder` or `ImageEmbedder`, or fitted pipeline of `ImageResizer`,
         `ImageNormalizer`, `ImageAugmenter` (which does nothing in prediction) and `ImageFlattener`
-        that ends in one. Pipelines may be nested. An `ImageReader` at the beginning is left out:
-        the input of the graph is the images that it would read. If it is a search, such as
-        `GridSearchCV`, its best estimator is exported.
+        that ends in one. Pipelines may be nested, and `skcnn.imbalance.LogitAdjustedClassifier` or
+        `sklearn.frozen.FrozenEstimator` may be around the classifier or the pipeline. An
+        `ImageReader` at the beginning is left out: the input of the graph is the images that it
+        would read. If it is a search, such as `GridSearchCV`, its best estimator is exported.
     path : str or path-like
         Name of the file, usually with the suffix ".onnx". An existing file is replaced after the
         predictions have been compared.

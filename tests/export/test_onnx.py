@@ -16,6 +16,8 @@ from skimage import data
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -36,6 +38,7 @@ from skcnn import (
 from skcnn.export import to_onnx
 from skcnn.export._onnx_check import _is_half, batches_for_check, check_model
 from skcnn.export._onnx_graph import Graph
+from skcnn.imbalance import LogitAdjustedClassifier
 
 SMALL = {"channels": (4,), "hidden_units": (8,), "max_epochs": 2, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -175,6 +178,24 @@ def test_classifiers_of_images_of_one_size(case, exported):
         assert found["label"].dtype.kind == pipe.predict(batch).dtype.kind.replace("U", "O")
 
 
+@pytest.mark.parametrize("place", ["around the pipeline", "last step"])
+def test_adjusted_probabilities(place, exported):
+    X, y = images((11, 9)), np.array(["cat", "dog", "owl"])[np.repeat([0, 1, 2], [8, 3, 1])]
+    cnn = CNNClassifier(**SMALL)
+    if place == "last step":
+        model = make_pipeline(ImageNormalizer(), LogitAdjustedClassifier(cnn, tau=0.7)).fit(X, y)
+    else:
+        frozen = FrozenEstimator(make_pipeline(ImageNormalizer(), cnn).fit(X, y))
+        model = LogitAdjustedClassifier(frozen, tau=3.0).fit(X, y)
+    run = exported(model)
+    found = run(X)
+    assert_allclose(found["probabilities"], model.predict_proba(X), atol=1e-4)
+    assert_array_equal(found["label"], model.predict(X))
+    assert np.abs(found["probabilities"] - cnn.fit(X, y).predict_proba(X)).max() > 0.1
+    metadata = run.session.get_modelmeta().custom_metadata_map
+    assert metadata["estimator"] == "LogitAdjustedClassifier"
+
+
 def test_pretrained_network_for_photos(exported):
     X = images((40, 50, 3))
     model = TransferClassifier(input_size=(64, 64), max_epochs=2, random_state=0).fit(X, CLASSES)
@@ -268,6 +289,12 @@ REFUSED = {
         {},
         TypeError,
         "CalibratedClassifierCV cannot be exported to ONNX: .*register_skl2onnx",
+    ),
+    "adjusted logistic regression": (
+        lambda: fitted(ImageFlattener(), LogitAdjustedClassifier(LogisticRegression(C=1e-9))),
+        {},
+        TypeError,
+        "LogisticRegression cannot be exported to ONNX",
     ),
     "label": (
         lambda: CNNClassifier(**SMALL).fit(images((9, 9)), ["a", "b\udcff"] * 6),
