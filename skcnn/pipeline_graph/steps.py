@@ -1,0 +1,50 @@
+"""pipeline_steps: the steps of any fitted pipeline of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+
+def pipeline_steps(estimator: Any) -> list[tuple[str, Any]]:
+    """Return the steps of any fitted pipeline of scikit-learn.
+
+    Parameters
+    ----------
+    estimator : estimator, Pipeline or search
+        Fitted estimator. Of a search, such as `GridSearchCV`, it is `best_estimator_`.
+
+    Returns
+    -------
+    steps : list of tuples of (str, estimator)
+        Names for messages, and steps. Nested pipelines and `FrozenEstimator` are resolved, and
+        "passthrough" and None are left out.
+
+    Raises
+    ------
+    TypeError
+        If a search has no best estimator.
+    """
+    return list(_steps("", estimator))
+
+
+def _steps(name, estimator) -> Iterator[tuple[str, Any]]:
+    """Yield the fitted steps of a pipeline, nested ones included, with names for messages."""
+    if isinstance(estimator, FrozenEstimator):
+        yield from _steps(name, estimator.estimator)
+        return
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if hasattr(estimator, "cv_results_"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no best estimator, because it was fitted with "
+            f"refit={estimator.refit!r}: fit it with refit=True"
+        )
+    if not isinstance(estimator, Pipeline):
+        yield f"{name}{type(estimator).__name__}", estimator
+        return
+    for step_name, step in estimator.steps:
+        if step is not None and not (isinstance(step, str) and step == "passthrough"):
+            yield from _steps(f"{step_name!r}: ", step)
