@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skcnn.export._onnx_graph import IMAGES, PIXELS, Graph
+from skcnn.export._onnx_exporter import IMAGES
+from skcnn.export._onnx_graph import PIXELS, Graph
 from skcnn.export._onnx_heads import TOLERANCE
 from skcnn.original_images import original_images
 from skcnn.preprocessing._resize import resize_images

@@ -1,15 +1,10 @@
-"""The ONNX graph of a fitted pipeline, made by the exporter of PyTorch."""
+"""Graph: what the ONNX model of a fitted pipeline computes."""
 
 from __future__ import annotations
 
 import copy
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from skcnn.export._onnx_exporter import export_module
 from skcnn.export._onnx_heads import ClassifierHead, Head, head_of
+from skcnn.export._onnx_labels import CLASS_INDEX, add_labels
 from skcnn.networks import ResizeInput
 from skcnn.pipeline_graph import FittedPipeline, ImagePath
 from skcnn.preprocessing._resize_operation import MatrixResize
@@ -26,8 +23,7 @@ from skcnn.training.augmented_inference import average_over_variants
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-IMAGES, PIXELS = "images", "pixels"
-_CLASS_INDEX = "class_index"
+PIXELS = "pixels"  # name of an output
 _DTYPES = {
     "bool": torch.bool,
     "float32": torch.float32,
@@ -131,12 +127,12 @@ class Graph:
         """
         module = _GraphModule(self).eval().requires_grad_(False)
         images = torch.zeros(2, *self.example_shape(), dtype=_DTYPES[self.dtype.name])
-        names = [_CLASS_INDEX if name == "label" else name for name in self.head.names]
+        names = [CLASS_INDEX if name == "label" else name for name in self.head.names]
         model = export_module(
             module, images, [*names, PIXELS], None in self.shape, self.pipeline.name
         )
         if isinstance(self.head, ClassifierHead):
-            _add_labels(model, None if self.head.multilabel else self.pipeline.final.classes_)
+            add_labels(model, None if self.head.multilabel else self.pipeline.final.classes_)
         return model
 
     def metadata(self) -> dict[str, str]:
@@ -146,53 +142,6 @@ class Graph:
         if hasattr(final, "classes_"):
             found["classes"] = json.dumps(final.classes_.tolist())
         return found
-
-
-def export_module(
-    module: nn.Module, images: Tensor, outputs: list[str], any_size: bool, name: str
-) -> Any:
-    """Export a module to ONNX.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Module in evaluation mode whose parameters need no gradients.
-    images : tensor of shape (2, height, width) or (2, height, width, n_channels)
-        Example of its input, which is named "images".
-    outputs : list of str
-        Names of its outputs.
-    any_size : bool
-        Whether it takes images of any height and width. It takes any number of images.
-    name : str
-        Name in messages.
-
-    Returns
-    -------
-    model : onnx.ModelProto
-        The exported module.
-
-    Raises
-    ------
-    ValueError
-        If PyTorch cannot export it.
-    """
-    axes = {0: torch.export.Dim("n_images")}
-    if any_size:
-        axes |= {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    options: dict = {"dynamo": True, "verbose": False}
-    try:
-        with _quiet(), torch.no_grad():
-            program = torch.export.export(module, (images,), dynamic_shapes=(axes,))
-            exported: Any = torch.onnx.export(
-                program, input_names=[IMAGES], output_names=outputs, **options
-            )
-    except Exception as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ValueError(f"PyTorch cannot export {name} to ONNX: {reason[0]}") from error
-    model = exported.model_proto
-    _remove_traces(model)
-    _name_axes(model, ["n_images", "height", "width"])
-    return model
 
 
 class _GraphModule(nn.Module):
@@ -279,96 +228,3 @@ def _input_dtype(reader, dtype):
             "use dtype=None"
         )
     return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress the warnings and the messages of the exporter."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def _name_axes(model, names):
-    """Rename the axes of variable length, to which the exporter gives names such as "s34"."""
-    (images,) = model.graph.input
-    axes = images.type.tensor_type.shape.dim
-    renamed = {
-        axis.dim_param: name
-        for axis, name in zip(axes, names, strict=False)
-        if axis.HasField("dim_param")
-    }
-    for value in model.graph.output:
-        for axis in value.type.tensor_type.shape.dim:
-            if axis.HasField("dim_param"):
-                axis.dim_param = renamed[axis.dim_param]
-    for axis in axes:
-        if axis.HasField("dim_param"):
-            axis.dim_param = renamed[axis.dim_param]
-    del model.graph.value_info[:]  # uses the former names
-
-
-def _remove_traces(model):
-    """Remove what is for debugging only: the lines of code of each node, with paths of files."""
-    graph = model.graph
-    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        part.ClearField("metadata_props")
-        part.ClearField("doc_string")
-
-
-def _add_labels(model, classes):
-    """Replace the index of the class by its label. None as classes keeps indicators."""
-    from onnx import helper, numpy_helper
-
-    graph = model.graph
-    if classes is None:
-        graph.node.append(helper.make_node("Identity", [_CLASS_INDEX], ["label"], "label"))
-        table = np.zeros(0, np.int64)
-        shape = ["n_images", graph.output[0].type.tensor_type.shape.dim[1].dim_value]
-    else:
-        table, shape = label_table(classes), ["n_images"]
-        graph.initializer.append(numpy_helper.from_array(table, "classes"))
-        graph.node.append(helper.make_node("Gather", ["classes", _CLASS_INDEX], ["label"], "label"))
-    kind = helper.np_dtype_to_tensor_dtype(table.dtype)
-    outputs = [helper.make_tensor_value_info("label", kind, shape), *graph.output[1:]]
-    del graph.output[:]
-    graph.output.extend(outputs)
-
-
-def label_table(classes: np.ndarray) -> np.ndarray:
-    """Return labels as an array of a type of ONNX.
-
-    Parameters
-    ----------
-    classes : array of shape (n_classes,)
-        Labels.
-
-    Returns
-    -------
-    table : array of shape (n_classes,)
-        Labels as `str` (in an object array), int64, bool or float64.
-
-    Raises
-    ------
-    ValueError
-        If a label has characters that are not valid, such as the name of a folder that was written
-        in another encoding.
-    """
-    if classes.dtype.kind in "OU":
-        labels = [str(label) for label in classes]
-        for label in labels:
-            if label.encode("utf-8", "ignore").decode() != label:
-                raise ValueError(
-                    f"the label {label!r} is not valid Unicode, which ONNX requires: rename the "
-                    "class, and fit the estimator again"
-                )
-        return np.array(labels, dtype=object)
-    if classes.dtype.kind in "iu":
-        return classes.astype(np.int64)
-    return classes.astype(bool if classes.dtype.kind == "b" else np.float64)

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from skcnn.export._onnx_check import batches_for_check, check_model
-from skcnn.export._onnx_graph import Graph, export_module, label_table
+from skcnn.export._onnx_exporter import export_module
+from skcnn.export._onnx_graph import Graph
+from skcnn.export._onnx_labels import label_table
 from skcnn.settings import fixed_settings
 
 _CLASSIFIERS = ("CNNClassifier", "TransferClassifier")
