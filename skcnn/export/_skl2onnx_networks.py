@@ -1,0 +1,104 @@
+"""Converters of skl2onnx for the estimators with a network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skcnn.export._onnx_check import batches_for_check, check_model
+from skcnn.export._onnx_graph import Graph
+from skcnn.export._onnx_labels import label_table
+from skcnn.export._skl2onnx_nodes import add_cast, add_model, add_reshape, check_input
+from skcnn.settings import fixed_settings
+
+
+def classifier_shapes(operator):
+    from skl2onnx.common import data_types
+
+    final = operator.raw_operator
+    n_classes = len(final.classes_)
+    if final.target_type_ == "multilabel":
+        label = data_types.Int64TensorType([None, n_classes])
+    else:
+        kinds = {
+            "O": data_types.StringTensorType,
+            "i": data_types.Int64TensorType,
+            "b": data_types.BooleanTensorType,
+            "f": data_types.DoubleTensorType,
+        }
+        label = kinds[label_table(final.classes_).dtype.kind]([None])
+    operator.outputs[0].type = label
+    operator.outputs[1].type = data_types.FloatTensorType([None, n_classes])
+
+
+def convert_classifier(scope, operator, container):
+    _check_zipmap(scope, operator)
+    add_model(
+        scope,
+        container,
+        _checked_model(operator),
+        _network_input(scope, operator, container),
+        [output.full_name for output in operator.outputs],
+    )
+
+
+def _check_zipmap(scope, operator):
+    """Raise an error if probabilities are to be a dict with labels that ONNX has not as keys."""
+    label, classes = operator.outputs[0], operator.raw_operator.classes_
+    maps = [other for other in scope.operators.values() if other.type.startswith("SklearnZipMap")]
+    is_mapped = any(value is label for other in maps for value in other.inputs)
+    if is_mapped and label_table(classes).dtype.kind in "bf":
+        raise ValueError(
+            f"the classes {classes.tolist()!r:.80} cannot be the keys of a ZipMap, which are "
+            'integers or strings: pass options={"zipmap": False}'
+        )
+
+
+def regressor_shapes(operator):
+    from skl2onnx.common.data_types import guess_tensor_type
+
+    kind = type(guess_tensor_type(operator.inputs[0].type))
+    operator.outputs[0].type = kind([None, operator.raw_operator.y_mean_.size])
+
+
+def convert_regressor(scope, operator, container):
+    from skl2onnx.common.data_types import guess_proto_type
+
+    predictions, numbers = (scope.get_unique_variable_name(name) for name in ("double", "cast"))
+    images = _network_input(scope, operator, container)
+    add_model(scope, container, _checked_model(operator), images, [predictions])
+    add_cast(scope, container, predictions, numbers, guess_proto_type(operator.outputs[0].type))
+    shape = (-1, operator.raw_operator.y_mean_.size)
+    add_reshape(scope, container, numbers, operator.outputs[0].full_name, shape)
+
+
+def feature_shapes(operator):
+    from skl2onnx.common.data_types import FloatTensorType
+
+    n_features = operator.raw_operator._n_features_out
+    operator.outputs[0].type = FloatTensorType([None, n_features])
+
+
+def convert_features(scope, operator, container):
+    images = _network_input(scope, operator, container)
+    outputs = [operator.outputs[0].full_name]
+    add_model(scope, container, _checked_model(operator), images, outputs)
+
+
+@fixed_settings()
+def _checked_model(operator):
+    graph = Graph.of(operator.raw_operator, None, np.float32)
+    return check_model(graph, graph.to_onnx(), batches_for_check(graph))
+
+
+def _network_input(scope, operator, container):
+    """Add nodes that convert rows or images to float32 images. Return the name of the result."""
+    from onnx import TensorProto
+
+    (source,), final = operator.inputs, operator.raw_operator
+    height, width, n_channels = final.image_shape_
+    shape = (height, width) if n_channels == 1 else (height, width, n_channels)
+    check_input(source.type.shape, final)
+    numbers, images = (scope.get_unique_variable_name(name) for name in ("numbers", "images"))
+    add_cast(scope, container, source.full_name, numbers, TensorProto.FLOAT)
+    add_reshape(scope, container, numbers, images, (-1, *shape))
+    return images
