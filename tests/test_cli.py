@@ -540,13 +540,21 @@ def test_errors_that_are_not_about_files_are_raised(photos, tmp_path, capsys):
 # evaluate, check, export
 
 
-def test_evaluate_prints_scores_of_readable_images(model, photos, tmp_path, capsys):
+def test_evaluate_prints_scores_of_readable_images(model, photos, tmp_path, monkeypatch, capsys):
+    n_predicted = []
+
+    def predict_proba(cnn, X, predict_proba=CNNClassifier.predict_proba):
+        n_predicted.append(len(X))
+        return predict_proba(cnn, X)
+
+    monkeypatch.setattr(CNNClassifier, "predict_proba", predict_proba)
     paths = sorted(photos.glob("*/*.png"))
     (photos / "red/99.png").write_bytes(b"")
     report = tmp_path / "report.html"
     code = run("evaluate", model, photos, "--json", "--report", report, "--batch-size", "6")
     assert code == 1
     found = json.loads(capsys.readouterr().out)
+    assert sum(n_predicted) == 20  # once, also with a report
     y = [path.parent.name for path in paths]
     pipe = load(model)
     proba = pipe.predict_proba(paths)

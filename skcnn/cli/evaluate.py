@@ -9,7 +9,7 @@ from typing import Any
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._images import labeled_images
 from skcnn.cli._models import classes_of, load_model
-from skcnn.cli._output import check_output, count, require, result_stream, say
+from skcnn.cli._output import check_output, count, replaced_file, require, result_stream, say
 from skcnn.cli._scores import NAMES, class_numbers, predict_labeled, score
 
 _MAX_MATRIX = 12  # classes of a confusion matrix that fits a screen
@@ -43,8 +43,7 @@ def add_command(commands: Any) -> None:
         "--report",
         metavar="HTML",
         type=Path,
-        help="write a page with confidence intervals, curves and the most confident mistakes. This "
-        "takes another prediction of the images",
+        help="write a page with confidence intervals, curves and the most confident mistakes",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments.add_output(parser, "the scores")
@@ -89,7 +88,7 @@ def run(args: Any) -> int:
         else:
             print(found.as_text(), file=stream)
     if args.report is not None:
-        _write_report(model, paths[readable], true[readable], args)
+        _write_report(model, paths[readable], true[readable], proba, args)
     for error in filter(None, errors):
         say(args, f"  {error}")
     if not readable.all():
@@ -97,11 +96,13 @@ def run(args: Any) -> int:
     return 0 if readable.all() else 1
 
 
-def _write_report(model, paths, true, args):
+def _write_report(model, paths, true, proba, args):
     from skcnn.inspection import ModelReport
 
     say(args, f"Writing {args.report}")
-    ModelReport(model, paths, model.classes_[true]).to_html(args.report)
+    report = ModelReport(model, paths, model.classes_[true], y_proba=proba)
+    with replaced_file(args.report) as temporary:
+        report.to_html(temporary)
 
 
 class Evaluation:

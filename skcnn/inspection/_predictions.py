@@ -43,9 +43,16 @@ class Predictions:
 
     @classmethod
     def of_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, caller: str, name: str = "y"
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        proba: Any = None,
+        caller: str,
+        name: str = "y",
     ) -> Predictions:
-        """Predict images with a fitted classifier.
+        """Predict images with a fitted classifier, unless the probabilities are known.
 
         Parameters
         ----------
@@ -55,6 +62,9 @@ class Predictions:
             Images, in any form that the classifier takes.
         y : array-like of shape (n_images,)
             True labels.
+        proba : array-like of shape (n_images, n_classes), default=None
+            What `predict_proba` has returned for `X`. None calls it. If given, the most probable
+            class is the predicted one.
         caller : str
             Name of the function or class in messages.
         name : str, default="y"
@@ -82,8 +92,11 @@ class Predictions:
         check_consistent_length(X, y)
         classes = np.asarray(estimator.classes_)
         true = _encode(y, classes, name)
-        proba = _check_proba(estimator.predict_proba(X), len(y), len(classes))
-        if hasattr(pipeline_steps(estimator)[-1][1], "net_"):  # predicts the most probable class
+        is_known = proba is not None
+        proba = proba if is_known else estimator.predict_proba(X)
+        proba = _check_proba(proba, len(y), len(classes))
+        # a network predicts the most probable class
+        if is_known or hasattr(pipeline_steps(estimator)[-1][1], "net_"):
             predicted = proba.argmax(axis=1)
         else:
             predicted = _encode(np.asarray(estimator.predict(X)), classes, "the prediction")

@@ -72,6 +72,9 @@ class ModelReport:
         Test images, in any form that the classifier takes.
     y_test : array-like of shape (n_images,)
         True labels.
+    y_proba : array-like of shape (n_images, n_classes), default=None
+        What ``estimator.predict_proba(X_test)`` has returned, if the test images are predicted
+        already. The most probable class is then the predicted one. None predicts them.
     title : str, default=None
         Title of the page. None uses the name of the classifier.
     image_shape : tuple of int, default=None
@@ -113,7 +116,8 @@ class ModelReport:
     TypeError
         If the estimator is not a classifier, or has no `predict_proba`.
     ValueError
-        If `y_test` is not one known label for each image, or an option is out of range.
+        If `y_test` is not one known label for each image, `y_proba` does not hold the probabilities
+        of each image, or an option is out of range.
 
     See Also
     --------
@@ -159,6 +163,7 @@ class ModelReport:
         X_test: Any,
         y_test: Any,
         *,
+        y_proba: Any = None,
         title: str | None = None,
         image_shape: tuple[int, ...] | None = None,
         n_mistakes: int = 12,
@@ -179,7 +184,7 @@ class ModelReport:
         check_classifier(estimator, type(self).__name__)
         self.images = original_images(X_test, estimator, image_shape)
         self.predictions = Predictions.of_estimator(
-            estimator, X_test, y_test, caller=type(self).__name__, name="y_test"
+            estimator, X_test, y_test, proba=y_proba, caller=type(self).__name__, name="y_test"
         )
         random = check_random_state(random_state)
         options = n_bootstraps, confidence_level, n_bins, random

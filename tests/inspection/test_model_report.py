@@ -216,6 +216,21 @@ def test_figures_of_the_user_are_left_alone(report):
     assert dict(plt.rcParams) == settings
 
 
+def test_known_probabilities_are_not_predicted_again(digits, monkeypatch):
+    X, y = digits
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[:300].reshape(300, -1), y[:300])
+    X, y = X[300:].reshape(200, -1), y[300:]
+    expected = ModelReport(tree, X, y, n_bootstraps=20)
+    proba = tree.predict_proba(X)
+    for name in ("predict", "predict_proba"):
+        monkeypatch.setattr(tree, name, lambda _: pytest.fail("predicted again"))
+    found = ModelReport(tree, X, y, y_proba=proba, n_bootstraps=20)
+    assert found.summary.equals(expected.summary)
+    assert found.class_table.equals(expected.class_table)
+    with pytest.raises(ValueError, match=r"have shape \(200, 6\), but there are 200 labels and 7"):
+        ModelReport(tree, X, y, y_proba=proba[:, 1:])
+
+
 # ------------------------------------------------------------------------------------------------
 # Other classifiers and data
 
