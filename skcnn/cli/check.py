@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from skcnn.cli import _arguments as arguments
-from skcnn.cli._output import TaskBar, check_output, count, require, result_stream, say
+from skcnn.cli._output import (
+    TaskBar,
+    check_output,
+    count,
+    replaced_file,
+    require,
+    result_stream,
+    say,
+)
 
 _EXAMPLES = 3  # paths that are shown of each kind
 _DESCRIPTION = """\
@@ -83,30 +91,28 @@ def run(args: Any) -> int:
         else:
             print(_summary(found), file=stream)
     if args.report is not None:
-        found.to_html(args.report)
+        with replaced_file(args.report) as temporary:
+            found.to_html(temporary)
         say(args, f"Wrote {args.report}")
     return 0 if found.keep_.all() and found.keep_test_.all() else 1
 
 
 def _summary(found):
     """Return the number, the meaning and some examples of each kind of issue."""
-    from skcnn.quality._kinds import NOT_KEPT
-
     n_images = sum(found.n_images_)
     n_classes = len(found.class_counts_)
     classes = f" of {count(n_classes, 'class')}" if n_classes else ""
     lines = [f"Checked {count(n_images, 'image')}{classes}"]
-    unusable = [
-        kind
-        for kind, issues in found.by_kind_.items()
-        if kind in NOT_KEPT and issues["index"].notna().any()
-    ]
-    others = [kind for kind in found.by_kind_ if kind not in unusable]
-    for title, kinds in (("Not usable:", unusable), ("Worth a look:", others)):
-        if kinds:
+    summary = found.summary_
+    is_unusable = ~summary["kept"] & (summary["fraction"] > 0)  # 0 for files that are no images
+    for title, kinds in (
+        ("Not usable:", summary[is_unusable]),
+        ("Worth a look:", summary[~is_unusable]),
+    ):
+        if len(kinds):
             lines += ["", title]
-        for kind in kinds:
-            lines += _describe_kind(kind, found.by_kind_[kind])
+        for kind, text in kinds["description"].items():
+            lines += _describe_kind(kind, text, found.by_kind_[kind])
     lines.append("")
     lines += found.notes_
     n_kept = int(found.keep_.sum() + found.keep_test_.sum())
@@ -119,11 +125,9 @@ def _summary(found):
     return "\n".join(lines)
 
 
-def _describe_kind(kind, issues):
+def _describe_kind(kind, text, issues):
     """Return the lines about one kind of issue."""
-    from skcnn.quality._kinds import DESCRIPTIONS
-
-    lines = [f"  {kind.replace('_', ' ')}: {len(issues):,} ({DESCRIPTIONS[kind]})"]
+    lines = [f"  {kind.replace('_', ' ')}: {len(issues):,} ({text})"]
     for issue in issues.head(_EXAMPLES).itertuples():
         name = issue.path if isinstance(issue.path, str) else f"class {issue.label}"
         text = issue.detail if name in issue.detail else f"{name}: {issue.detail}"

@@ -34,9 +34,10 @@ class QualityReport:
         or `X_test`, missing for files and classes that are no row. "path" and "label" are those of
         the image. "kind" is the kind of issue, "value" what was measured, "threshold" the limit,
         and "detail" a description.
-    summary_ : pandas.DataFrame of shape (n_kinds, 4)
+    summary_ : pandas.DataFrame of shape (n_kinds, 5)
         For each kind (index) that was found: numbers "train" and "test" of issues, "fraction" of
-        all images, and "description".
+        all images, "kept", which is False if images with it cannot be used (see `keep_`), and
+        "description".
     by_kind_ : dict of {str: pandas.DataFrame}
         The rows of `issues_` of each kind that was found.
     duplicates_ : pandas.DataFrame
@@ -129,8 +130,8 @@ class QualityReport:
         for kind, frame in self.by_kind_.items():
             counts = [int((frame["set"] == name).sum()) for name in NAMES]
             fraction = frame["index"].notna().sum() / sum(self.n_images_)
-            rows.append((kind, *counts, fraction, DESCRIPTIONS[kind]))
-        columns = ["kind", *NAMES, "fraction", "description"]
+            rows.append((kind, *counts, fraction, kind not in NOT_KEPT, DESCRIPTIONS[kind]))
+        columns = ["kind", *NAMES, "fraction", "kept", "description"]
         return pandas.DataFrame(rows, columns=columns).set_index("kind")
 
     def to_html(self, path: str | os.PathLike[str] | None = None, n_pictures: int = 12) -> Any:

@@ -52,6 +52,10 @@ def test_frames(report):
     assert leaks["detail"].tolist() == ["equal to test image 0"]
     assert report.summary_.loc["leak", ["train", "test"]].tolist() == [1, 0]
     assert report.summary_.loc["leak", "fraction"] == pytest.approx(1 / 32)
+    kept = {"rare_class": True, "empty_class": True}
+    assert report.summary_["kept"].to_dict() == {
+        kind: kept.get(kind, False) for kind in report.by_kind_
+    }
     assert report.keep_.nonzero()[0].tolist() == [*range(3), 4, *range(6, 10), *range(11, 30)]
 
 
