@@ -51,6 +51,12 @@ def load_model(path):
         Checksum of the file.
     """
     content = Path(path).read_bytes()
+    try:
+        unknown = set(skops.io.get_untrusted_types(data=content)) - set(trusted_types())
+    except Exception as error:  # of many types, for files of other kinds
+        raise ValueError("it is damaged, or not a file of skops") from error
+    if unknown:
+        raise ValueError(f"it contains types that are not trusted: {', '.join(sorted(unknown))}")
     model = skops.io.loads(content, trusted=trusted_types())
     steps = getattr(model, "steps", [("", None)])
     if not isinstance(steps[0][1], skcnn.ImageReader) or not hasattr(model, "predict_proba"):
@@ -110,8 +116,14 @@ def refusal(reader, paths):
     return HTTPException(500, "An image could not be read.")
 
 
+def stop(message):
+    """Print a message, and exit with code 2."""
+    print(message, file=sys.stderr)
+    sys.exit(2)
+
+
 def create_app(path=None):
-    """Return the application, or exit with a message if the model cannot be used.
+    """Return the application, or exit with a message and code 2 if the model cannot be used.
 
     Parameters
     ----------
@@ -120,11 +132,12 @@ def create_app(path=None):
     """
     path = path or os.environ.get("MODEL")
     if not path:
-        sys.exit("Set the environment variable MODEL to the skops file of a pipeline.")
+        stop("Set the environment variable MODEL to the skops file of a pipeline.")
     try:
         model, sha256 = load_model(path)
     except Exception as error:
-        sys.exit(f"The model {str(path)!r} cannot be used: {error}")
+        reason = getattr(error, "strerror", None) or error
+        stop(f"The model {str(path)!r} cannot be used: {reason}")
     app = FastAPI(title="Image classifier", version=skcnn.__version__)
     slots = asyncio.Semaphore(MAX_COMPUTING)
 

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -212,39 +213,55 @@ class TestLimits:
 
 
 class TestStart:
-    def exits(self, service, path=None):
-        with pytest.raises(SystemExit) as stopped:
-            service.create_app(path)
-        return stopped.value.code
+    @pytest.fixture
+    def exits(self, service, capsys):
+        """Function that returns the sentence with which the service does not start."""
 
-    def test_model_of_the_environment(self, service, model, monkeypatch):
+        def exits(path=None):
+            with pytest.raises(SystemExit) as stopped:
+                service.create_app(path)
+            assert stopped.value.code == 2
+            (sentence,) = capsys.readouterr().err.splitlines()
+            return sentence
+
+        return exits
+
+    def test_model_of_the_environment(self, service, model, exits, monkeypatch):
         monkeypatch.setenv("MODEL", str(model))
         assert TestClient(service.create_app()).get("/version").status_code == 200
         monkeypatch.delenv("MODEL")
-        assert self.exits(service).startswith("Set the environment variable MODEL")
+        assert exits().startswith("Set the environment variable MODEL")
 
-    def test_missing_model(self, service):
-        assert "No such file" in self.exits(service, "missing.skops")
+    def test_missing_model(self, exits, tmp_path):
+        expected = "The model 'lost.skops' cannot be used: No such file or directory"
+        assert exits("lost.skops") == expected
+        assert exits(tmp_path).startswith(f"The model {str(tmp_path)!r} cannot be used: ")
 
-    def test_file_that_is_not_a_model(self, service):
-        assert "not a zip file" in self.exits(service, SCRIPT)
+    def test_file_that_is_not_a_model(self, exits, model, tmp_path):
+        content = model.read_bytes()
+        with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
+            archive.writestr("notes.txt", "no model")
+        (tmp_path / "half").write_bytes(content[: len(content) // 2])
+        (tmp_path / "empty").touch()
+        for path in (SCRIPT, *tmp_path.iterdir()):
+            assert exits(path).endswith("cannot be used: it is damaged, or not a file of skops")
 
-    def test_model_with_types_that_are_not_trusted(self, service, pipe, tmp_path):
+    def test_model_with_types_that_are_not_trusted(self, exits, pipe, tmp_path):
         path = tmp_path / "model.skops"
         own = make_pipeline(pipe[0], FunctionTransformer(post_one), *pipe[1:])
         skops.io.dump(own, path)
-        assert "post_one" in self.exits(service, path)
+        assert "types that are not trusted: tests.ecosystem.test_service.post_one" in exits(path)
 
-    def test_model_of_several_labels(self, service, pipe, tmp_path, monkeypatch):
+    def test_model_of_several_labels(self, exits, pipe, tmp_path, monkeypatch):
         monkeypatch.setattr(pipe[-1], "target_type_", "multilabel")
         skops.io.dump(pipe, tmp_path / "model.skops")
-        assert "it predicts several labels" in self.exits(service, tmp_path / "model.skops")
+        assert "it predicts several labels" in exits(tmp_path / "model.skops")
 
     @pytest.mark.parametrize("steps", [slice(1, None), slice(0, 2)], ids=["no reader", "no labels"])
-    def test_pipeline_of_other_steps(self, service, pipe, steps, tmp_path):
+    def test_pipeline_of_other_steps(self, exits, pipe, steps, tmp_path):
         path = tmp_path / "model.skops"
         skops.io.dump(pipe[steps], path)
-        assert "not a pipeline of an ImageReader and a classifier" in self.exits(service, path)
+        assert "not a pipeline of an ImageReader and a classifier" in exits(path)
 
 
 @pytest.fixture(scope="module")
@@ -327,7 +344,8 @@ class TestServer:
         assert service.MAX_BYTES < n_bytes < 5 * service.MAX_BYTES
 
 
-def test_command_line_exits_with_a_sentence(monkeypatch):
+def test_command_line_exits_with_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [SCRIPT.name, "missing.skops"])
-    with pytest.raises(SystemExit, match=r"^The model .* cannot be used: "):
+    with pytest.raises(SystemExit, match="^2$"):
         runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert capsys.readouterr().err.startswith("The model 'missing.skops' cannot be used: No")
