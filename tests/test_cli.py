@@ -39,6 +39,7 @@ from skcnn.cli._images import expand
 from skcnn.cli._models import Batch
 from skcnn.cli.predict import Description, JsonWriter
 from skcnn.export import trusted_types
+from skcnn.preprocessing import _image_files
 
 RNG = np.random.default_rng(0)
 SMALL = ["--size", "8", "--epochs", "3"]
@@ -325,12 +326,20 @@ def test_train_gives_the_model_of_the_same_python_code(photos, tmp_path):
     np.testing.assert_array_equal(found.predict_proba(X), expected.predict_proba(X))
 
 
-def test_validation_scores_are_those_of_the_images_left_out(photos, tmp_path, capsys):
+def test_validation_scores_are_those_of_the_images_left_out(photos, tmp_path, monkeypatch, capsys):
+    n_decoded = []
+
+    def read_image(*args, read_image=_image_files.read_image, **options):
+        n_decoded.append(1)
+        return read_image(*args, **options)
+
+    monkeypatch.setattr(_image_files, "read_image", read_image)
     for number in range(4):
         write_image(tmp_path / f"val/red/{number}.png", (200, 50, 50))
         write_image(tmp_path / f"val/blue/{number}.png", (150, 50, 90))
     out = tmp_path / "model.joblib"
     assert run("train", photos, *SMALL, "--validation", tmp_path / "val", "--out", out) == 0
+    assert len(n_decoded) == 28  # each image once
     X, y = skcnn.load_image_folder(tmp_path / "val", return_X_y=True)
     loaded = joblib.load(out)
     expected = (
@@ -367,6 +376,13 @@ def test_damaged_images_stop_training_unless_left_out(photos, tmp_path, capsys):
     assert not out.exists()
     assert run("train", photos, *SMALL, "--out", out, "--skip-damaged") == 0
     assert "Found 19 images of 2 classes: blue 8, red 11" in capsys.readouterr().err
+    rows = [f"{path},{path.parent.name}\n" for path in [*photos.glob("*/*"), Path("lost/red")]]
+    (tmp_path / "table.csv").write_text(f"path,label\n{''.join(rows)}")
+    table = ["--csv", tmp_path / "table.csv", "--validation", "0"]
+    assert run("train", *table, *SMALL, "--out", out, "--skip-damaged", "--force") == 0
+    text = capsys.readouterr().err
+    assert "Left out: 2 of 21 images cannot be read.\n" in text
+    assert "Training on 19 images\n" in text
 
 
 def test_transfer(photos, tmp_path):
@@ -717,7 +733,7 @@ def test_bars_show_the_time_left_unless_quiet(photos, tmp_path, quiet, monkeypat
         assert stream.getvalue() == ""
         return
     assert re.search(r"training: 100%.* 3/3 \[\d\d:\d\d<00:00.*epoch.*loss=\d", stream.getvalue())
-    assert "checking: 100%" in stream.getvalue()
+    assert "reading: 100%" in stream.getvalue()
     assert run("predict", out, photos, "--out", tmp_path / "found.csv") == 0
     assert "predicting: 100%" in stream.getvalue()
     assert run("check", photos) == 0

@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from skcnn.cli._arguments import UsageError
-from skcnn.cli._output import count, progress_bar, say
-
-_CHECKED = 256  # files that are checked between two steps of a progress bar
 
 
 def labeled_images(args: Any) -> tuple[Any, Any]:
@@ -118,56 +115,6 @@ def _check_row(line, row, columns):
             f"{line} has more values than there are columns: quote a path or a label that "
             'contains a comma, as "a,b.jpg"'
         )
-
-
-def without_damaged(paths: Any, labels: Any, reader: Any, args: Any) -> tuple[Any, Any]:
-    """Return the images that can be read, or raise an error if some cannot.
-
-    Parameters
-    ----------
-    paths, labels : array of shape (n_images,)
-        Images.
-    reader : ImageReader
-        Reader.
-    args : argparse.Namespace
-        Arguments of the command. `skip_damaged` leaves the damaged images out.
-
-    Returns
-    -------
-    paths, labels : array of shape (n_readable,)
-        Images that can be read.
-
-    Raises
-    ------
-    ValueError
-        If images cannot be read and are not left out, or if none can be read.
-    """
-    import numpy as np
-
-    errors = []
-    with progress_bar(args, "checking", len(paths)) as bar:
-        for start in range(0, len(paths), _CHECKED):
-            part = paths[start : start + _CHECKED]
-            errors.append(reader.find_errors(part, decode=True))
-            bar.update(len(part))
-    found = np.concatenate(errors)
-    damaged = np.flatnonzero(found != "")
-    if not len(damaged):
-        return paths, labels
-    what = f"{len(damaged):,} of {count(len(paths), 'image')} cannot be read"
-    if len(damaged) == len(paths):
-        raise ValueError(f"{what}, such as: {found[damaged[0]]}")
-    for row in damaged[:10]:
-        say(args, f"  {found[row]}")
-    if len(damaged) > 10:
-        say(args, f"  and {len(damaged) - 10:,} others, which `check` lists")
-    if not args.skip_damaged:
-        raise ValueError(
-            f"{what}, such as {str(paths[damaged[0]])!r}: repair or remove them, or leave them out "
-            "with --skip-damaged"
-        )
-    say(args, f"Left out: {what}.")
-    return paths[found == ""], labels[found == ""]
 
 
 def expand(arguments: Iterable[str]) -> Iterator[str]:

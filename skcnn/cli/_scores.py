@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from skcnn.cli._models import Batch, predict_batches
-from skcnn.cli._output import progress_bar
-
 NAMES = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
@@ -44,45 +41,6 @@ def class_numbers(labels: Any, classes: Any) -> Any:
             f"are {', '.join(list(known)[:10])}{', ...' if len(known) > 10 else ''}"
         )
     return np.array([known[label] for label in labels.tolist()], dtype=np.intp)
-
-
-def predict_labeled(model: Any, paths: Any, args: Any, batch_size: int) -> tuple[Any, list[Batch]]:
-    """Predict labeled images, and show a progress bar.
-
-    Parameters
-    ----------
-    model : classifier
-        Model that takes paths.
-    paths : array of shape (n_images,)
-        Images.
-    args : argparse.Namespace
-        Arguments of the command.
-    batch_size : int
-        Number of images of a batch.
-
-    Returns
-    -------
-    proba : array of shape (n_readable, n_classes)
-        Probabilities of the images that can be read.
-    batches : list of Batch
-        Batches with the errors of the others.
-
-    Raises
-    ------
-    ValueError
-        If no image can be read.
-    """
-    import numpy as np
-
-    batches = []
-    with progress_bar(args, "predicting", len(paths)) as bar:
-        for batch in predict_batches(model, map(str, paths), batch_size):
-            batches.append(batch)
-            bar.update(len(batch.paths))
-    values = [batch.values for batch in batches if batch.values is not None]
-    if not values:
-        raise ValueError(f"no image can be read: {batches[0].errors[0]}")
-    return np.concatenate(values), batches
 
 
 def score(true: Any, proba: Any) -> dict[str, float]:

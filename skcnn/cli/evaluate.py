@@ -8,9 +8,17 @@ from typing import Any
 
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._images import labeled_images
-from skcnn.cli._models import classes_of, load_model
-from skcnn.cli._output import check_output, count, replaced_file, require, result_stream, say
-from skcnn.cli._scores import NAMES, class_numbers, predict_labeled, score
+from skcnn.cli._models import classes_of, load_model, predict_batches
+from skcnn.cli._output import (
+    check_output,
+    count,
+    progress_bar,
+    replaced_file,
+    require,
+    result_stream,
+    say,
+)
+from skcnn.cli._scores import NAMES, class_numbers, score
 
 _MAX_MATRIX = 12  # classes of a confusion matrix that fits a screen
 _MAX_PAIRS = 15
@@ -76,8 +84,7 @@ def run(args: Any) -> int:
         raise ValueError("the model is not a classifier with probabilities")
     paths, labels = labeled_images(args)
     true = class_numbers(labels, model.classes_)
-    proba, batches = predict_labeled(model, paths, args, args.batch_size)
-    errors = [error for batch in batches for error in batch.errors]
+    proba, errors = _predict(model, paths, args)
     readable = np.array([not error for error in errors])
     found = Evaluation(classes, true[readable], proba)
     with result_stream(args.out) as stream:
@@ -103,6 +110,22 @@ def _write_report(model, paths, true, proba, args):
     report = ModelReport(model, paths, model.classes_[true], y_proba=proba)
     with replaced_file(args.report) as temporary:
         report.to_html(temporary)
+
+
+def _predict(model, paths, args):
+    """Return the probabilities of the images that can be read, and the error of each image."""
+    import numpy as np
+
+    batches = []
+    with progress_bar(args, "predicting", len(paths)) as bar:
+        for batch in predict_batches(model, map(str, paths), args.batch_size):
+            batches.append(batch)
+            bar.update(len(batch.paths))
+    values = [batch.values for batch in batches if batch.values is not None]
+    errors = [error for batch in batches for error in batch.errors]
+    if not values:
+        raise ValueError(f"no image can be read: {errors[0]}")
+    return np.concatenate(values), errors
 
 
 class Evaluation:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
 
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._arguments import UsageError
-from skcnn.cli._images import images_of_folder, labeled_images, without_damaged
 from skcnn.cli._models import SUFFIXES, save_model
-from skcnn.cli._output import EpochBar, check_output, count, require, say
-from skcnn.cli._scores import class_numbers, describe, predict_labeled, score
+from skcnn.cli._output import EpochBar, check_output, count, progress_bar, require, say
+from skcnn.cli._scores import class_numbers, describe, score
 from skcnn.cli._train_arguments import (
     DEFAULT_BACKBONE,
     DEFAULT_SIZE,
@@ -22,6 +20,7 @@ from skcnn.cli._train_arguments import (
     add_running,
     add_size,
 )
+from skcnn.cli._training_images import training_images
 
 _PREDICTED = 256  # images that are predicted at a time
 _DESCRIPTION = f"""\
@@ -95,11 +94,11 @@ def run(args: Any) -> int:
     if args.out.suffix.lower() == ".skops":
         require("skops", what="writing .skops files")
     model = _make_pipeline(args)
-    train, test = _training_and_validation(args, model[0])
+    train, test = training_images(args, model[:2])
     started = time.monotonic()
-    _fit(model, train, args)
+    _fit(model[2:], train, args)
     seconds = time.monotonic() - started
-    _say_scores(model, train[1], test, seconds, args)
+    _say_scores(model[2:], train, test, seconds, args)
     save_model(model, args.out)
     size = args.out.stat().st_size / 1e6
     say(args, f"Wrote {args.out} ({size:.1f} MB)")
@@ -167,69 +166,16 @@ def _backbone_size(args):
     return info.native_size
 
 
-def _training_and_validation(args, reader):
-    """Return the paths and labels of training and of validation images, None without the latter."""
-    paths, labels = labeled_images(args)
-    paths, labels = without_damaged(paths, labels, reader, args)
-    classes, counts = _count_classes(labels)
-    numbers = ", ".join(f"{name} {number:,}" for name, number in zip(classes, counts, strict=True))
-    say(args, f"Found {count(len(paths), 'image')} of {count(len(classes), 'class')}: {numbers}")
-    if len(classes) < 2:
-        raise ValueError(
-            f"all images are of the class {classes[0]!r}: a classifier needs at least two classes"
-        )
-    if isinstance(args.validation, Path):
-        test = without_damaged(*images_of_folder(args.validation), reader, args)
-        class_numbers(test[1], classes)  # raises an error about an unknown class
-        train = paths, labels
-    elif args.validation == 0:
-        train, test = (paths, labels), None
-    else:
-        train, test = _split(paths, labels, classes, counts, args)
-    text = "" if test is None else f", validating on {count(len(test[0]), 'other image')}"
-    say(args, f"Training on {count(len(train[0]), 'image')}{text}")
-    return train, test
-
-
-def _count_classes(labels):
-    import numpy as np
-
-    classes, counts = np.unique(labels, return_counts=True)
-    return classes.astype(object), counts
-
-
-def _split(paths, labels, classes, counts, args):
-    """Return training and validation images, with the same fractions of all classes."""
-    from sklearn.model_selection import train_test_split
-
-    advice = "add images, name a folder of other images with --validation, or use --validation 0"
-    if counts.min() < 2:
-        raise ValueError(
-            f"the class {classes[counts.argmin()]!r} has only one image, of which none can be kept "
-            f"for validation: {advice}"
-        )
-    n_test = math.ceil(args.validation * len(paths))
-    if min(n_test, len(paths) - n_test) < len(classes):
-        raise ValueError(
-            f"--validation {args.validation:g} of {count(len(paths), 'image')} leaves less than "
-            f"one image for training or for validation of each of {len(classes)} classes: {advice}"
-        )
-    train_paths, test_paths, train_labels, test_labels = train_test_split(
-        paths, labels, test_size=n_test, stratify=labels, random_state=args.seed
-    )
-    return (train_paths, train_labels), (test_paths, test_labels)
-
-
 def _fit(model, train, args):
-    """Fit the pipeline, with a bar of epochs if it can be seen."""
+    """Fit the steps after the resizer, with a bar of epochs if it can be seen."""
     classifier = model[-1].set_callbacks(EpochBar(args))
     try:
-        model.fit(*train)
+        model.fit(train.images, train.labels)
     finally:
         classifier.set_callbacks()  # a model file has none
 
 
-def _say_scores(model, train_labels, test, seconds, args):
+def _say_scores(model, train, test, seconds, args):
     classifier = model[-1]
     time_text = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
     head = getattr(classifier, "n_head_epochs_", 0) if args.fine_tune else 0
@@ -237,12 +183,22 @@ def _say_scores(model, train_labels, test, seconds, args):
     say(args, f"Trained for {count(classifier.n_epochs_, 'epoch')}{head_text} in {time_text}")
     if test is None:
         return
-    true = class_numbers(test[1], classifier.classes_)
-    proba, _ = predict_labeled(model, test[0], args, _PREDICTED)
-    most_frequent = class_numbers(train_labels, classifier.classes_)
-    chance = (true == _mode(most_frequent)).mean()
-    say(args, f"Validation: {describe(score(true, proba))}")
+    true = class_numbers(test.labels, classifier.classes_)
+    scores = score(true, _predict(model, test.images, args))
+    chance = (true == _mode(class_numbers(train.labels, classifier.classes_))).mean()
+    say(args, f"Validation: {describe(scores)}")
     say(args, f"(The most frequent class alone would have an accuracy of {chance:.4f}.)")
+
+
+def _predict(model, images, args):
+    import numpy as np
+
+    proba = []
+    with progress_bar(args, "predicting", len(images)) as bar:
+        for start in range(0, len(images), _PREDICTED):
+            proba.append(model.predict_proba(images[start : start + _PREDICTED]))
+            bar.update(len(proba[-1]))
+    return np.concatenate(proba)
 
 
 def _mode(numbers):

@@ -346,6 +346,6 @@ class TestServer:
 
 def test_command_line_exits_with_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [SCRIPT.name, "missing.skops"])
-    with pytest.raises(SystemExit, match="^2$"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert capsys.readouterr().err.startswith("The model 'missing.skops' cannot be used: No")

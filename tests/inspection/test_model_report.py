@@ -217,9 +217,9 @@ def test_figures_of_the_user_are_left_alone(report):
 
 
 def test_known_probabilities_are_not_predicted_again(digits, monkeypatch):
-    X, y = digits
-    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[:300].reshape(300, -1), y[:300])
-    X, y = X[300:].reshape(200, -1), y[300:]
+    X, y = digits[0].reshape(500, -1), digits[1]
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X[:300], y[:300])
+    X, y = X[300:], y[300:]
     expected = ModelReport(tree, X, y, n_bootstraps=20)
     proba = tree.predict_proba(X)
     for name in ("predict", "predict_proba"):
