@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import nullcontext
+
+import torch
 
 from skcnn.training.distributed.ranks import current_ranks
 from skcnn.training.distributed.shared_steps import SharedSteps
 from skcnn.training.interrupts import StopTraining
+
+_TOLERANCE = 1e-4  # relative difference of the norms of weights, for rounding on other CPUs
 
 
 class SharedTraining:
@@ -31,10 +36,10 @@ class SharedTraining:
             with self._steps.random_numbers() if self._steps else nullcontext():
                 super().fit_loop(*args, **kwargs)
         except StopTraining:
-            self._ranks.end_training(self.module_)
+            self._wait_for_end()
             raise
         else:
-            self._ranks.end_training(self.module_)
+            self._wait_for_end()
         finally:
             self._ranks = self._steps = None
         return self
@@ -43,9 +48,34 @@ class SharedTraining:
         """Call a method of all callbacks, and wait for the other ranks."""
         super().notify(method_name, **kwargs)
         if method_name == "on_epoch_begin" and self._ranks is not None:
-            self._ranks.begin_epoch(self.module_)
+            self._begin_epoch()
         if method_name == "on_train_end":  # callbacks may have restored other weights
             self._copy_from_first_rank()
+
+    def _begin_epoch(self):
+        """Wait for the other ranks, and stop the training if one of them has stopped it."""
+        if "end" in self._compare_states("epoch"):
+            raise StopTraining
+
+    def _wait_for_end(self):
+        """Wait until the other ranks have ended the training."""
+        while "epoch" in self._compare_states("end"):
+            pass
+
+    def _compare_states(self, state):
+        """Return the states of all ranks, and raise an error if their weights differ."""
+        with torch.no_grad():
+            squares = (p.double().square().sum() for p in self.module_.parameters())
+            norm = float(sum(squares, torch.zeros(())))
+        states, norms = zip(*self._ranks.gather((state, norm)), strict=True)
+        finite = all(map(math.isfinite, norms))  # otherwise the loss is an error in all ranks
+        if finite and not all(math.isclose(n, norms[0], rel_tol=_TOLERANCE) for n in norms):
+            raise RuntimeError(
+                "the weights of the ranks became different: pass callbacks that change the weights "
+                "or the learning rate in each process, and use a network whose weights do not "
+                "depend on the images of one process"
+            )
+        return states
 
     def _copy_from_first_rank(self):
         ranks = current_ranks()
