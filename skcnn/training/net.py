@@ -226,6 +226,9 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
     def any_callback_overrides(self, *methods):
         """Return whether a callback overrides one of some methods.
 
+        If another process that trains the net has a callback that may stop it in the middle of an
+        epoch, this process calls all methods, to stop after the same batch.
+
         Parameters
         ----------
         *methods : str
@@ -237,7 +240,8 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
             False if all callbacks have the empty methods of the base class.
         """
         callbacks = [callback for _, callback in self.callbacks_]
-        return any(overrides(callback, method) for callback in callbacks for method in methods)
+        overridden = any(overrides(item, method) for item in callbacks for method in methods)
+        return overridden or self._may_stop_in_an_epoch
 
     def notify(self, method_name, **cb_kwargs):
         """Call a method of all callbacks."""

@@ -155,6 +155,17 @@ class Stop(Callback):
         raise KeyboardInterrupt
 
 
+class StopAtBatch(Callback):
+    """Stop after the second batch of the second epoch, with 3 batches and one of validation."""
+
+    n_batches = 0
+
+    def on_batch_end(self, net, **kwargs):
+        self.n_batches += 1
+        if self.n_batches == 6:
+            raise KeyboardInterrupt
+
+
 class Fail(Callback):
     def on_batch_begin(self, net, **kwargs):
         raise RuntimeError("out of memory")
@@ -166,10 +177,11 @@ class Die(Callback):
 
 
 def die(rank):
-    """End the process of rank 1 in a fit, and return the message of the other."""
+    """End the process of rank 1 in a fit, and return the messages of this and of the next fit."""
     callbacks = [Die()] if rank == 1 else None
     return {
-        "message": np.array(message_of(lambda: fit_classifier(callbacks=callbacks), RuntimeError))
+        name: np.array(message_of(lambda: fit_classifier(callbacks=callbacks), RuntimeError))
+        for name in ("message", "message of the next fit")
     }
 
 
@@ -180,6 +192,11 @@ def fit_unseeded(rank=None):
 def stop_in_one_rank(rank=None):
     """Stop after one epoch in rank 0, by a callback that the other rank does not have."""
     return fit_classifier(max_epochs=3, callbacks=[Stop()] if rank == 0 else None)
+
+
+def stop_in_an_epoch(rank=None):
+    """Stop in the second epoch by a callback that rank 0 does not have."""
+    return fit_classifier(max_epochs=4, callbacks=None if rank == 0 else [StopAtBatch()])
 
 
 def message_of(fit, error):
@@ -232,6 +249,7 @@ EQUAL_TO_ONE_PROCESS = {
         fit_autoencoder,
         fit_transfer,
         cross_validate,
+        stop_in_an_epoch,
     )
 }
 PARTS = {
@@ -324,9 +342,9 @@ def test_only_one_rank_prints(joint):
 
 
 def test_a_process_that_dies_ends_the_other(joint):
-    """The message is that of the last part, in which rank 1 ends."""
-    message = str(joint[0]["die"][0]["message"])
-    assert message.startswith("rank 0 of 2 stopped training, because another rank failed, ended")
+    """The messages are those of the last part, in which rank 1 ends."""
+    for message in joint[0]["die"][0].values():
+        assert str(message).startswith("rank 0 of 2 stopped training, because another rank failed")
 
 
 def test_a_process_without_a_group_trains_alone():

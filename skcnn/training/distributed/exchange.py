@@ -27,6 +27,8 @@ class Ranks:
         self.size = distributed.get_world_size()
         self.timeout = _timeout()
         with self._clear_errors():
+            if distributed.get_backend() == "gloo":  # fails at once if a process has ended
+                distributed.monitored_barrier(timeout=self.timeout)
             self._group = distributed.new_group(backend="gloo", timeout=self.timeout)
 
     def leave(self):

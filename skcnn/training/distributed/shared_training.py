@@ -7,11 +7,14 @@ from contextlib import nullcontext
 
 import torch
 
-from skcnn.training.distributed.ranks import current_ranks
+from skcnn.training.callbacks import Lookahead, Schedule, overrides
+from skcnn.training.distributed.ranks import current_ranks, in_any_rank
 from skcnn.training.distributed.shared_steps import SharedSteps
 from skcnn.training.interrupts import StopTraining
 
 _TOLERANCE = 1e-4  # relative difference of the norms of weights, for rounding on other CPUs
+_IN_AN_EPOCH = ("on_batch_begin", "on_grad_computed", "on_batch_end")
+_NEVER_STOP = (Schedule, Lookahead)
 
 
 class SharedTraining:
@@ -22,6 +25,7 @@ class SharedTraining:
 
     shares_batches = True  # False if each process computes whole batches
     _ranks = _steps = None
+    _may_stop_in_an_epoch = False  # by a callback of any rank
 
     def fit_loop(self, *args, **kwargs):
         """Train epoch by epoch, from the weights of rank 0."""
@@ -29,6 +33,8 @@ class SharedTraining:
         if self._ranks is None:
             return super().fit_loop(*args, **kwargs)
         self._copy_from_first_rank()
+        self._may_stop_in_an_epoch = in_any_rank(self._has_callbacks_in_an_epoch())
+        self._calls_on_grad_computed |= self._may_stop_in_an_epoch
         if self.shares_batches:
             self._steps = SharedSteps(self, self._ranks)
             self._transforms = self._steps.transforms(self._transforms)
@@ -42,15 +48,35 @@ class SharedTraining:
             self._wait_for_end()
         finally:
             self._ranks = self._steps = None
+            self._may_stop_in_an_epoch = False
         return self
 
     def notify(self, method_name, **kwargs):
         """Call a method of all callbacks, and wait for the other ranks."""
+        if self._may_stop_in_an_epoch and method_name in _IN_AN_EPOCH:
+            self._stop_together(method_name, **kwargs)
+            return
         super().notify(method_name, **kwargs)
         if method_name == "on_epoch_begin" and self._ranks is not None:
             self._begin_epoch()
         if method_name == "on_train_end":  # callbacks may have restored other weights
             self._copy_from_first_rank()
+
+    def _has_callbacks_in_an_epoch(self):
+        callbacks = [item for _, item in self.callbacks_ if not isinstance(item, _NEVER_STOP)]
+        return any(overrides(item, method) for item in callbacks for method in _IN_AN_EPOCH)
+
+    def _stop_together(self, method_name, **kwargs):
+        """Call a method of all callbacks, and stop the training if one of any rank stops it."""
+        stops = False
+        try:
+            super().notify(method_name, **kwargs)
+        except (KeyboardInterrupt, StopTraining):
+            if self._interrupts.interrupted:  # Ctrl-C ends only this rank, and the others fail
+                raise
+            stops = True
+        if in_any_rank(stops):
+            raise StopTraining
 
     def _begin_epoch(self):
         """Wait for the other ranks, and stop the training if one of them has stopped it."""
