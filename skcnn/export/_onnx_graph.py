@@ -17,6 +17,7 @@ from skcnn.export._onnx_heads import ClassifierHead, Head, head_of
 from skcnn.export._onnx_labels import CLASS_INDEX, add_labels
 from skcnn.networks import ResizeInput
 from skcnn.pipeline_graph import FittedPipeline, ImagePath
+from skcnn.pipeline_graph.image_path import operation_of
 from skcnn.preprocessing._resize_operation import MatrixResize
 from skcnn.training.augmented_inference import average_over_variants
 
@@ -88,6 +89,8 @@ class Graph:
         """
         pipeline, adjusted = _without_adjustment(FittedPipeline.of_steps(estimator))
         head = head_of(pipeline.name, pipeline.final, adjusted)
+        for name, step in pipeline.transformers:
+            operation_of(name, step)  # raises an error if it is not an image transformer
         dtype = _input_dtype(pipeline.reader, dtype)
         first = (*(step for _, step in pipeline.transformers), pipeline.final)[0]
         shape: tuple
@@ -182,7 +185,7 @@ class _Features(nn.Module):
 def _without_adjustment(pipeline):
     """Return a pipeline with the classifier in a `LogitAdjustedClassifier`, and the latter."""
     adjusted = pipeline.final
-    if not hasattr(adjusted, "class_prior_"):
+    if not all(hasattr(adjusted, name) for name in ("class_prior_", "estimator_", "tau")):
         return pipeline, None
     inner = FittedPipeline.of_steps(adjusted.estimator_)
     transformers = (*pipeline.transformers, *inner.transformers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +14,7 @@ from skcnn._validation import IMAGE_SHAPE
 from skcnn.export._onnx_check import batches_for_check, check_model, check_scale
 from skcnn.export._onnx_graph import Graph
 from skcnn.settings import fixed_settings
+from skcnn.versions import versions
 
 
 @validate_params(
@@ -113,8 +113,8 @@ def to_onnx(
     same resized pixels.
 
     `test_time_augmentation` is part of the graph. An `ImageEmbedder` is exported in float32.
-    The metadata of the file contain the version of this package, the name of the class of the last
-    step, and its classes as JSON.
+    The metadata of the file contains the versions of this package and of PyTorch, the name of the
+    class of the last step, and its classes as JSON.
 
     Examples
     --------
@@ -146,8 +146,11 @@ def to_onnx(
     if dtype is None and X is None:
         check_scale(graph, batches[0])
     model = check_model(graph, graph.to_onnx(), batches)
-    properties = {"skcnn_version": version("skcnn"), **graph.metadata()}
-    import_module("onnx.helper").set_model_props(model, properties)
+    used = versions()
+    model.producer_name, model.producer_version = "skcnn", used["skcnn"]
+    model.graph.name = type(graph.head.final).__name__
+    properties = {f"{package}_version": used[package] for package in ("skcnn", "torch")}
+    import_module("onnx.helper").set_model_props(model, {**properties, **graph.metadata()})
     _write(model.SerializeToString(), path)
 
 

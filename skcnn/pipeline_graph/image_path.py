@@ -80,7 +80,7 @@ def follow_images(
     limits: tuple[float, float] | None = dtype_range(dtype)
     are_rows, rescaled = False, False
     for step_name, step in transformers:
-        operation = _operation_of(step_name, step)
+        operation = operation_of(step_name, step)
         resizes, flattens = isinstance(operation, Resize), isinstance(operation, Reshape)
         if are_rows or not resizes:
             _check_layout(step_name, step, shape)
@@ -139,7 +139,26 @@ def _checked_dtype(dtype) -> np.dtype:
     return native_dtype(found)
 
 
-def _operation_of(name, step) -> Operation:
+def operation_of(name: str, step: Any) -> Operation:
+    """Return the operation of an image transformer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the step in messages.
+    step : transformer
+        Fitted step of a pipeline.
+
+    Returns
+    -------
+    operation : Operation
+        Its operation on batches of images.
+
+    Raises
+    ------
+    TypeError
+        If the step is not an image transformer.
+    """
     if not hasattr(step, "_operation"):
         raise TypeError(
             f"the step {name} has no torch form: a pipeline may hold ImageResizer, "

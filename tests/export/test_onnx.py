@@ -7,6 +7,7 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -19,7 +20,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import skcnn
 from skcnn import (
@@ -78,6 +81,7 @@ def exported(tmp_path):
         to_onnx(estimator, path, **options)
         assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
         assert b".py" not in path.read_bytes()  # no paths of code
+        onnx.checker.check_model(path, full_check=True)
         session = onnxruntime.InferenceSession(path)
 
         def run(images):
@@ -117,8 +121,11 @@ def test_photos_of_all_sizes_from_files(exported, tmp_path_factory):
     (source,), outputs = run.session.get_inputs(), run.session.get_outputs()
     assert (source.name, source.shape) == ("images", ["n_images", "height", "width", 3])
     assert [output.shape for output in outputs] == [["n_images"], ["n_images", 4]]
-    metadata = run.session.get_modelmeta().custom_metadata_map
+    about = run.session.get_modelmeta()
+    assert (about.producer_name, about.graph_name) == ("skcnn", "CNNClassifier")
+    metadata = about.custom_metadata_map
     assert metadata["skcnn_version"] == skcnn.__version__
+    assert metadata["torch_version"] == torch.__version__
     assert json.loads(metadata["classes"]) == search.classes_.tolist()
 
 
@@ -171,11 +178,12 @@ def test_classifiers_of_images_of_one_size(case, exported):
     X = images(shape, dtype)
     pipe = make().fit(X, y)
     run = exported(pipe, dtype=dtype, image_shape=shape)
-    for batch in (X, X[:1]):
+    for batch in (X, X[:1], X[:7]):
         found = run(batch)
         assert_allclose(found["probabilities"], pipe.predict_proba(batch), atol=1e-4)
         assert_array_equal(found["label"], pipe.predict(batch))
         assert found["label"].dtype.kind == pipe.predict(batch).dtype.kind.replace("U", "O")
+    assert len(run(X[:0])["label"]) == 0
 
 
 @pytest.mark.parametrize("place", ["around the pipeline", "last step"])
@@ -276,6 +284,14 @@ REFUSED = {
         TypeError,
         "'pca': PCA has no torch form: a pipeline may hold",
     ),
+    "scaler": (
+        lambda: make_pipeline(StandardScaler(), CNNClassifier(**SMALL)).fit(
+            images((9, 9)).reshape(12, -1), np.arange(12) % 2
+        ),
+        {},
+        TypeError,
+        "'standardscaler': StandardScaler has no torch form: a pipeline may hold",
+    ),
     "outliers": (
         lambda: fitted(ImageOutlierDetector(n_neighbors=2)),
         {},
@@ -295,6 +311,12 @@ REFUSED = {
         {},
         TypeError,
         "LogisticRegression cannot be exported to ONNX",
+    ),
+    "naive Bayes": (
+        lambda: fitted(ImageFlattener(), GaussianNB()),
+        {},
+        TypeError,
+        "GaussianNB cannot be exported to ONNX",
     ),
     "label": (
         lambda: CNNClassifier(**SMALL).fit(images((9, 9)), ["a", "b\udcff"] * 6),
