@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from skcnn.export._onnx_exporter import export_module
 from skcnn.export._onnx_heads import ClassifierHead, Head, head_of
-from skcnn.export._onnx_labels import CLASS_INDEX, add_labels
+from skcnn.export._onnx_labels import CLASS_INDEX, add_labels, label_table
 from skcnn.networks import ResizeInput
 from skcnn.pipeline_graph import FittedPipeline, ImagePath
 from skcnn.pipeline_graph.image_path import operation_of
@@ -126,16 +126,19 @@ class Graph:
         Raises
         ------
         ValueError
-            If PyTorch cannot export the network.
+            If PyTorch cannot export the network, or ONNX has no type for a label.
         """
+        is_classifier = isinstance(self.head, ClassifierHead)
+        has_classes = is_classifier and not self.head.multilabel
+        labels = label_table(self.pipeline.final.classes_) if has_classes else None
         module = _GraphModule(self).eval().requires_grad_(False)
         images = torch.zeros(2, *self.example_shape(), dtype=_DTYPES[self.dtype.name])
         names = [CLASS_INDEX if name == "label" else name for name in self.head.names]
         model = export_module(
             module, images, [*names, PIXELS], None in self.shape, self.pipeline.name
         )
-        if isinstance(self.head, ClassifierHead):
-            add_labels(model, None if self.head.multilabel else self.pipeline.final.classes_)
+        if is_classifier:
+            add_labels(model, labels)
         return model
 
     def metadata(self) -> dict[str, str]:

@@ -12,33 +12,29 @@ if TYPE_CHECKING:
 CLASS_INDEX = "class_index"
 
 
-def add_labels(model: ModelProto, classes: np.ndarray | None) -> None:
+def add_labels(model: ModelProto, table: np.ndarray | None) -> None:
     """Replace the output "class_index" of a model by "label".
 
     Parameters
     ----------
     model : onnx.ModelProto
         Model whose first output is "class_index".
-    classes : array of shape (n_classes,) or None
-        Labels. None keeps the values of the output, which are indicators of labels.
-
-    Raises
-    ------
-    ValueError
-        If a label has characters that are not valid.
+    table : array of shape (n_classes,) or None
+        Return value of `label_table`. None keeps the values of the output, which are indicators of
+        labels.
     """
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    if classes is None:
+    if table is None:
         graph.node.append(helper.make_node("Identity", [CLASS_INDEX], ["label"], "label"))
-        table = np.zeros(0, np.int64)
+        dtype = np.dtype(np.int64)
         shape = ["n_images", graph.output[0].type.tensor_type.shape.dim[1].dim_value]
     else:
-        table, shape = label_table(classes), ["n_images"]
+        dtype, shape = table.dtype, ["n_images"]
         graph.initializer.append(numpy_helper.from_array(table, "classes"))
         graph.node.append(helper.make_node("Gather", ["classes", CLASS_INDEX], ["label"], "label"))
-    kind = helper.np_dtype_to_tensor_dtype(table.dtype)
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
     outputs = [helper.make_tensor_value_info("label", kind, shape), *graph.output[1:]]
     del graph.output[:]
     graph.output.extend(outputs)
@@ -61,7 +57,7 @@ def label_table(classes: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If a label has characters that are not valid, such as the name of a folder that was written
-        in another encoding.
+        in another encoding, or is an integer of more than 63 bits.
     """
     if classes.dtype.kind in "OU":
         labels = [str(label) for label in classes]
@@ -73,5 +69,10 @@ def label_table(classes: np.ndarray) -> np.ndarray:
                 )
         return np.array(labels, dtype=object)
     if classes.dtype.kind in "iu":
+        if classes.max() > np.iinfo(np.int64).max:
+            raise ValueError(
+                f"the label {classes.max()} is larger than a 64-bit integer of ONNX: fit the "
+                "estimator with other labels"
+            )
         return classes.astype(np.int64)
     return classes.astype(bool if classes.dtype.kind == "b" else np.float64)

@@ -324,6 +324,12 @@ REFUSED = {
         ValueError,
         r"the label 'b\\udcff' is not valid Unicode, which ONNX requires",
     ),
+    "large label": (
+        lambda: CNNClassifier(**SMALL).fit(images((9, 9)), np.uint64([1, 2**63] * 6)),
+        {},
+        ValueError,
+        "the label 9223372036854775808 is larger than a 64-bit integer of ONNX",
+    ),
     "not fitted": (lambda: CNNClassifier(), {}, NotFittedError, "not fitted"),
     "scale": (
         lambda: fitted(CNNClassifier(**SMALL), dtype=np.float32),
