@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from safetensors import safe_open
@@ -14,32 +16,45 @@ from skcnn.checksums import checksum
 _KEY = "skcnn.checksum"  # of the metadata
 
 
-def tensors_to_bytes(tensors: dict[str, Tensor], texts: dict[str, str]) -> bytes:
-    """Return the contents of a file, which contains no code.
+def write_tensors(path: Path, tensors: dict[str, Tensor], texts: dict[str, str]) -> None:
+    """Write a file, which contains no code.
+
+    The file is complete at any time: it is written under another name and then renamed.
 
     Parameters
     ----------
+    path : Path
+        File. An existing one is replaced.
     tensors : dict of {str: tensor}
         Contiguous tensors by name.
     texts : dict of {str: str}
-        Texts by name, for the metadata of the file.
+        Texts by name, for the metadata of the file. A checksum is added to it.
 
-    Returns
-    -------
-    content : bytes
-        The file, with a checksum in its metadata.
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
 
     Examples
     --------
     >>> import tempfile, torch
     >>> from pathlib import Path
-    >>> from skcnn.tensor_files import read_tensors, tensors_to_bytes
+    >>> from skcnn.tensor_files import read_tensors, write_tensors
     >>> path = Path(tempfile.mkdtemp(), "file")
-    >>> _ = path.write_bytes(tensors_to_bytes({"a": torch.ones(2)}, {"b": "text"}))
+    >>> write_tensors(path, {"a": torch.ones(2)}, {"b": "text"})
     >>> read_tensors(path)
     ({'a': tensor([1., 1.])}, {'b': 'text'})
     """
-    return save(tensors, metadata={**texts, _KEY: _checksum(tensors, texts)})
+    metadata = {**texts, _KEY: _checksum(tensors, texts)}
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this call alone
+    try:
+        with part.open("wb") as file:  # save_file makes files that other users cannot read
+            file.write(save(tensors, metadata))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

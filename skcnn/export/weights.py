@@ -15,7 +15,7 @@ from skcnn.export.spec_text import read_json, spec_from_text, spec_to_text
 from skcnn.networks.pretrained_files import NETWORK_KEY, read_safetensors
 from skcnn.pipeline_graph import FittedPipeline
 from skcnn.settings import fixed_settings
-from skcnn.tensor_files import tensors_to_bytes
+from skcnn.tensor_files import write_tensors
 from skcnn.training.state import module_and_spec
 from skcnn.versions import versions, warn_about_versions
 
@@ -36,7 +36,8 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
         Fitted estimator with a network, or fitted pipeline that ends in one. If it is a search,
         such as `GridSearchCV`, its best estimator is used.
     path : str or path
-        File with the suffix .safetensors. An existing file is replaced.
+        File with the suffix .safetensors. An existing file is replaced when the new one is
+        complete.
 
     Raises
     ------
@@ -87,8 +88,7 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
             for name, tensor in net.module_.state_dict().items()
         }
     texts = {NETWORK_KEY: spec_to_text(net.spec), _VERSIONS: json.dumps(versions())}
-    # save_file of safetensors makes files that other users cannot read.
-    file.write_bytes(tensors_to_bytes(weights, {"format": "pt", **texts}))
+    write_tensors(file, weights, {"format": "pt", **texts})
 
 
 @fixed_settings()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
 
-from skcnn.tensor_files import read_tensors, tensors_to_bytes
+from skcnn.tensor_files import read_tensors, write_tensors
 
 _KEY = "skcnn"  # of the metadata
 
@@ -37,16 +35,8 @@ def write_state(path: Path, state: Any) -> None:
         If the file cannot be written.
     """
     tensors: dict[str, torch.Tensor] = {}
-    metadata = {_KEY: json.dumps(_encode(state, tensors))}
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this training alone
-    try:
-        with part.open("wb") as file:  # save_file makes files that other users cannot read
-            file.write(tensors_to_bytes(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    text = json.dumps(_encode(state, tensors))
+    write_tensors(path, tensors, {_KEY: text})
 
 
 def read_state(path: Path, device: torch.device) -> Any:

@@ -1,6 +1,7 @@
 """Files of save_weights: the same outputs, no code, and no memory or time for what they lack."""
 
 import json
+import os
 import pickle
 import re
 from pathlib import Path
@@ -127,6 +128,15 @@ def test_every_flipped_bit_of_a_weight_is_found(path):
             load_weights(path)
     with pytest.raises(ValueError, match=r"network.safetensors' was damaged or changed after"):
         TransferClassifier("squeezenet1_1", weights=path).fit(IMAGES, LABELS)
+
+
+def test_failed_writing_keeps_the_file(path, monkeypatch):
+    path.write_text("former")
+    monkeypatch.setattr(os, "fsync", lambda file: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save_weights(FITTED["plain"], path)
+    assert path.read_text() == "former"
+    assert len(list(path.parent.iterdir())) == 1
 
 
 def test_other_programs_can_read_the_file(path):
