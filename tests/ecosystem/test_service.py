@@ -5,15 +5,19 @@ import http.client
 import importlib.util
 import io
 import json
+import os
 import runpy
 import select
+import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -264,21 +268,28 @@ class TestStart:
         assert "not a pipeline of an ImageReader and a classifier" in exits(path)
 
 
-@pytest.fixture(scope="module")
-def server(app):
-    """Address of a server in a thread of this process."""
+@contextmanager
+def running(app):
+    """Run a server in a thread of this process, and yield it and its address."""
     listening = socket.create_server(("127.0.0.1", 0))
-    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     deadline = time.monotonic() + 30
-    while not running.started and time.monotonic() < deadline:
+    while not server.started and time.monotonic() < deadline:
         time.sleep(0.01)
-    yield listening.getsockname()
-    running.should_exit = True
+    yield server, listening.getsockname()
+    server.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
     listening.close()
+
+
+@pytest.fixture(scope="module")
+def server(app):
+    """Address of a server."""
+    with running(app) as (_, address):
+        yield address
 
 
 def multipart(content):
@@ -295,6 +306,26 @@ def post(server, content):
         return response.status, json.load(response)
     finally:
         connection.close()
+
+
+def start_upload(connection, content):
+    """Send the first half of an upload when the server asks for it, and return the other half."""
+    body = multipart(content)
+    connection.sendall(
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+        b"Expect: 100-continue\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+    assert connection.recv(100).startswith(b"HTTP/1.1 100 ")
+    connection.sendall(body[: len(body) // 2])
+    return body[len(body) // 2 :]
+
+
+def receive(connection):
+    """Return the status and the answer."""
+    response = http.client.HTTPResponse(connection, method="POST")
+    response.begin()
+    return response.status, json.load(response)
 
 
 class TestServer:
@@ -342,6 +373,68 @@ class TestServer:
                 n_bytes += len(chunk)
             assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
         assert service.MAX_BYTES < n_bytes < 5 * service.MAX_BYTES
+
+    def test_request_that_has_started_before_sigterm(self, app, pipe, tmp_path):
+        content = photos()["digit.png"]
+        with (
+            running(app) as (server, address),
+            socket.create_connection(address, timeout=30) as connection,
+        ):
+            rest = start_upload(connection, content)
+            server.handle_exit(signal.SIGTERM, None)
+            time.sleep(0.3)  # the server looks every 0.1 seconds
+            connection.sendall(rest)
+            assert receive(connection) == (200, answers(pipe, tmp_path, [content])[0])
+
+
+@pytest.fixture
+def gunicorn(model):
+    """Process of gunicorn with two workers, and the address that it listens to."""
+    pytest.importorskip("gunicorn")
+    pytest.importorskip("uvicorn_worker")
+    listening = socket.create_server(("127.0.0.1", 0))
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--worker-class"]
+    command += ["uvicorn_worker.UvicornWorker", "--bind", f"fd://{listening.fileno()}"]
+    command += ["--timeout", "300", "--graceful-timeout", "60", "service:create_app()"]
+    process = subprocess.Popen(
+        command,
+        cwd=SCRIPT.parent,
+        env=os.environ | {"MODEL": str(model)},
+        pass_fds=[listening.fileno()],
+    )
+    yield process, listening.getsockname()
+    process.terminate()
+    process.wait(90)
+    listening.close()
+
+
+def processes_of(parent):
+    """Return the numbers of the processes that a process has started."""
+    return [*map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_gunicorn_with_workers_that_are_forked(gunicorn, pipe, tmp_path):
+    process, address = gunicorn
+    content = photos()["digit.png"]
+    expected = 200, answers(pipe, tmp_path, [content])[0]
+    connection = http.client.HTTPConnection(*address, timeout=300)  # waits for the start
+    connection.request("GET", "/health")
+    assert connection.getresponse().status == 200
+    connection.close()
+    workers = processes_of(process.pid)
+    assert len(workers) == 2
+    for other in workers:  # one worker is stopped, so that the other one answers
+        os.kill(other, signal.SIGSTOP)
+        assert post(address, content) == expected
+        os.kill(other, signal.SIGCONT)
+    with socket.create_connection(address, timeout=60) as connection:
+        rest = start_upload(connection, content)
+        process.terminate()
+        time.sleep(0.5)  # so that the workers know
+        connection.sendall(rest)
+        assert receive(connection) == expected
+    assert process.wait(90) == 0
 
 
 def test_command_line_exits_with_a_sentence(monkeypatch, capsys):
