@@ -4,10 +4,10 @@
 
 A photo of 512 x 512 pixels (JPEG) is sent to ``examples/08_scale_and_deploy/service.py`` on this
 machine, in one process of uvicorn, by 1, 4 and 16 clients. Each client waits for the answer before
-it sends the photo again. The same service runs with onnxruntime instead of the pipeline: Pillow
-decodes the photo, and the exported graph resizes and classifies it with one thread. Without HTTP,
-as many threads call `predict_proba` for the file. The networks have random or pretrained weights,
-which does not matter for the time.
+it sends the photo again, for some seconds in each round. The same service runs with onnxruntime
+instead of the pipeline: Pillow decodes the photo, and the exported graph resizes and classifies it
+with one thread. Without HTTP, as many threads call `predict_proba` for the file. The networks have
+random or pretrained weights, which does not matter for the time.
 """
 
 import http.client
@@ -109,14 +109,15 @@ class Service:
         spawned = multiprocessing.get_context("spawn")
         self.process = spawned.Process(target=serve, args=(path, self.listening), daemon=True)
         self.process.start()
-        self.post(1)
+        self.post(0)
 
-    def post(self, n_requests):
-        """Send the photo several times, and return the seconds and the status of each request."""
+    def post(self, seconds):
+        """Send the photo for some seconds, and return the seconds and status of each request."""
         connection = http.client.HTTPConnection(*self.address, timeout=120)
         headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
         measured = []
-        for _ in range(n_requests):
+        end = time.perf_counter() + seconds
+        while not measured or time.perf_counter() < end:
             start = time.perf_counter()
             connection.request("POST", "/predict", self.body, headers)
             response = connection.getresponse()
@@ -132,24 +133,25 @@ class Service:
         self.listening.close()
 
 
-def call(pipe, path, n_calls):
-    """Classify a file several times, and return the seconds and the status 200 of each call."""
+def call(pipe, path, seconds):
+    """Classify a file for some seconds, and return the seconds and the status 200 of each call."""
     measured = []
-    for _ in range(n_calls):
+    end = time.perf_counter() + seconds
+    while not measured or time.perf_counter() < end:
         start = time.perf_counter()
         pipe.predict_proba([path])
         measured.append((time.perf_counter() - start, 200))
     return measured
 
 
-def load(post, n_clients, n_requests):
+def load(post, n_clients, seconds):
     """Run clients in threads, and return the requests per second and all requests."""
     start = time.perf_counter()
     with ThreadPoolExecutor(n_clients) as clients:
-        parts = list(clients.map(post, n_clients * [n_requests // n_clients]))
-    seconds = time.perf_counter() - start
+        parts = list(clients.map(post, n_clients * [seconds]))
+    elapsed = time.perf_counter() - start
     requests = [request for part in parts for request in part]
-    return len(requests) / seconds, requests
+    return len(requests) / elapsed, requests
 
 
 def rows_of(network, results, n_clients):
@@ -178,10 +180,10 @@ def main():
     """Run the benchmark, and print the table."""
     options = make_parser(__doc__, rounds=3)
     options.add_argument(
-        "--requests", type=int, default=160, help="requests per round (default: %(default)s)"
+        "--seconds", type=float, default=2.5, help="seconds of a round (default: %(default)s)"
     )
     arguments = parse_arguments(options)
-    n_requests = 16 if arguments.quick else arguments.requests
+    seconds = 0.3 if arguments.quick else arguments.seconds
     torch.set_num_threads(1)
     rows = []
     with TemporaryDirectory() as folder:
@@ -197,10 +199,10 @@ def main():
                 "service, onnxruntime": Service(Path(folder, "model.onnx"), photo.read_bytes()),
             }
             posts = {name: service.post for name, service in services.items()}
-            posts["predict_proba, no HTTP"] = lambda n, pipe=pipe: call(pipe, photo, n)
+            posts["predict_proba, no HTTP"] = lambda s, pipe=pipe: call(pipe, photo, s)
             for n_clients in CLIENTS:
                 contenders = {
-                    name: lambda post=post, n=n_clients: load(post, n, n_requests)
+                    name: lambda post=post, n=n_clients: load(post, n, seconds)
                     for name, post in posts.items()
                 }
                 label = f"{network}, {n_clients} clients"
