@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
@@ -13,6 +17,7 @@ from skcnn.urls import QUERY, hide_secrets, is_http, join_url, split_url
 
 _PAUSES = (0.5, 2.0)  # seconds between attempts
 _MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
+_N_FIRST_BYTES = 2**20  # most files are shorter, so that one request reads them
 
 
 def file_system(url: str) -> tuple[Any, str]:
@@ -62,20 +67,23 @@ def file_system(url: str) -> tuple[Any, str]:
         raise _named_error(url, error) from _cause(url, error)
 
 
-def read_url(url: str, n_bytes: int | None = None) -> bytes:
+def read_url(url: str, n_bytes: int | Callable[[bytes], int | None] | None = None) -> bytes:
     """Read a file, or its first bytes. Up to two further attempts follow errors of the network.
+
+    No more than `n_bytes` are read into memory, whatever the server sends.
 
     Parameters
     ----------
     url : str
         URL.
-    n_bytes : int, default=None
-        Number of bytes. Servers may send more. None reads the whole file.
+    n_bytes : int or callable, default=None
+        Maximum number of bytes. A callable is called with the first megabyte of a file that is
+        not shorter, and returns the maximum, or None. None reads the whole file.
 
     Returns
     -------
     content : bytes
-        Content of the file.
+        Content of the file, or its first bytes.
 
     Raises
     ------
@@ -89,10 +97,11 @@ def read_url(url: str, n_bytes: int | None = None) -> bytes:
         As `file_system`.
     """
     files, path = file_system(url)
+    read = _read_http if _is_web_server(files) else _read_parts
     pauses = iter(_PAUSES)
     while True:
         try:
-            return _read(files, path, n_bytes)
+            return read(files, path, n_bytes)
         except MemoryError:
             raise
         except Exception as error:  # each file system raises its own errors
@@ -102,15 +111,74 @@ def read_url(url: str, n_bytes: int | None = None) -> bytes:
             time.sleep(pause)
 
 
-def _read(files, path, n_bytes):
-    if n_bytes is not None:
+def _read_parts(files, path, n_bytes):
+    """Read a file by a request for its first bytes, and another one if it has more."""
+    if n_bytes is None:
+        return files.cat_file(path)
+    n_first = _N_FIRST_BYTES if callable(n_bytes) else n_bytes
+    start = files.cat_file(path, start=0, end=n_first)
+    if len(start) < n_first or not callable(n_bytes):
+        return start[:n_first]
+    limit = n_bytes(start)
+    if limit is not None and limit <= n_first:
+        return start[:limit]
+    # from the last byte that is known, because some servers refuse parts that are empty
+    return start[:-1] + files.cat_file(path, start=n_first - 1, end=limit)
+
+
+def _is_web_server(files):
+    """Return whether a file system reads http:// without a cache on the disk."""
+    module = sys.modules.get("fsspec.implementations.http")  # imported if it does
+    return module is not None and isinstance(files, module.HTTPFileSystem)
+
+
+def _read_http(files, path, n_bytes):
+    """Read a file by one request, which is ended early: servers may send more than asked for."""
+    if isinstance(n_bytes, int):
+        headers = {**files.kwargs.get("headers", {}), "Range": f"bytes=0-{n_bytes - 1}"}
         try:
-            return files.cat_file(path, start=0, end=n_bytes)
+            return _receive(files, path, n_bytes, headers=headers)
         except (OSError, MemoryError):
             raise
         except Exception:  # some servers refuse parts of small files
             pass
-    return files.cat_file(path)
+    return _receive(files, path, n_bytes)
+
+
+def _receive(files, path, n_bytes, **options):
+    received = _Received(n_bytes)
+    with suppress(_EnoughError):
+        files.get_file(path, received, chunk_size=2**16, **options)
+    return received.getvalue()[: received.limit]
+
+
+class _EnoughError(Exception):
+    """Error that ends a request."""
+
+
+class _Received(BytesIO):
+    """File that fsspec writes, until it has a maximum number of bytes.
+
+    Parameters
+    ----------
+    n_bytes : int, callable or None
+        See `read_url`.
+    """
+
+    def __init__(self, n_bytes):
+        super().__init__()
+        self.limit_of = n_bytes if callable(n_bytes) else None
+        self.limit = None if callable(n_bytes) else n_bytes
+
+    def write(self, chunk):
+        """Append bytes, and raise an error if there are enough."""
+        super().write(chunk)
+        if self.limit_of is not None and self.tell() >= _N_FIRST_BYTES:
+            self.limit = self.limit_of(self.getvalue()[:_N_FIRST_BYTES])
+            self.limit_of = None
+        if self.limit is not None and self.tell() >= self.limit:
+            raise _EnoughError
+        return len(chunk)
 
 
 def _is_temporary(error):

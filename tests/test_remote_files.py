@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ImageFlattener, ImageReader, ImageResizer, load_image_folder, remote_files
+from skcnn.exceptions import ImageFileError
 from skcnn.remote_files import RemotePath
 from skcnn.urls import is_url, join_url
 
@@ -186,6 +187,56 @@ def test_only_the_beginning_is_read_for_a_header(photos, monkeypatch):
     assert sizes == [2**16]
     assert ImageReader(n_jobs=1).find_errors(["memory://photos/tiff"]).tolist() == [""]
     assert len(sizes) <= 3
+
+
+class Endless(MemoryFileSystem):
+    """A file system of files that start as images, and have a terabyte more of other bytes."""
+
+    protocol = "endless"
+    start, sizes = b"", []
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        assert end - (start or 0) < 2**27
+        content = (self.start + bytes(max(0, end - len(self.start))))[start:end]
+        self.sizes.append(len(content))
+        return content
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
+def test_files_that_are_much_longer_than_their_images(image_format, monkeypatch):
+    fsspec.register_implementation("endless", Endless, clobber=True)
+    monkeypatch.setattr("skcnn.preprocessing._decode._OTHER_BYTES", 2**21)
+    pixels = RNG.integers(0, 256, (600, 700, 3), dtype=np.uint8)
+    content = encoded(pixels, image_format)
+    assert len(content) > 2**20  # that the rest is read from the byte before is seen
+    monkeypatch.setattr(Endless, "start", content)
+    monkeypatch.setattr(Endless, "sizes", [])
+    n_bytes = 2**21 + 32 * 600 * 700
+    max_pixels = 600 * 700  # the limit where the header of a TIFF is at its end
+    assert np.array_equal(
+        ImageReader(max_pixels=max_pixels).fit_transform(["endless://a"])[0], pixels
+    )
+    assert Endless.sizes == [2**20, n_bytes - 2**20 + 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<!DOCTYPE html>", "is not an image"),
+        (b"II*\0\xff\xff\xff\x7f", "of which 2,100,352 bytes were read. is damaged or truncated"),
+        (encoded(np.zeros((20, 20), np.uint8)), "is too large: 400 pixels"),
+    ],
+    ids=["page", "damaged", "large"],
+)
+def test_files_of_a_terabyte_that_are_no_images(content, message, monkeypatch):
+    fsspec.register_implementation("endless", Endless, clobber=True)
+    monkeypatch.setattr("skcnn.preprocessing._decode._OTHER_BYTES", 2**21)
+    monkeypatch.setattr(Endless, "start", content)
+    monkeypatch.setattr(Endless, "sizes", [])
+    images = ImageReader(max_pixels=100).fit_transform(["endless://a"])
+    with pytest.raises(ImageFileError, match=message):
+        images[0]
+    assert sum(Endless.sizes) <= 2**21 + 2**20
 
 
 class Failing(MemoryFileSystem):

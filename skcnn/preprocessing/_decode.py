@@ -33,6 +33,9 @@ from skcnn.urls import hide_secrets, is_url
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
 _N_HEADER_BYTES = 2**16  # of a file behind a URL that are read to check its header
 
+# Maximum size of a file behind a URL: 4 channels of float64 for a pixel, and what is not pixels
+_BYTES_PER_PIXEL, _OTHER_BYTES = 32, 2**26
+
 
 def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
     """Read one image file.
@@ -67,7 +70,7 @@ def read_image(path, mode="RGB", max_pixels=MAX_PIXELS, report_frames=None):
         decoded = _decode(file, max_pixels, count_frames=report_frames is not None)
         return np.ascontiguousarray(to_mode(decoded.pixels, mode)), decoded.n_frames
 
-    pixels, n_frames = _read_with_named_errors(path, read)
+    pixels, n_frames = _read_with_named_errors(path, read, max_pixels)
     if n_frames > 1:
         report_frames(path, n_frames)
     return pixels
@@ -112,7 +115,9 @@ def decode_file(path, max_pixels=MAX_PIXELS):
     OSError, ValueError
         As `read_image`.
     """
-    return _read_with_named_errors(path, lambda file: _decode(file, max_pixels, count_frames=True))
+    return _read_with_named_errors(
+        path, lambda file: _decode(file, max_pixels, count_frames=True), max_pixels
+    )
 
 
 def format_of_file(path):
@@ -152,7 +157,7 @@ def check_image(path, max_pixels=MAX_PIXELS):
         content = read_url(path, _N_HEADER_BYTES)
         if len(content) == _N_HEADER_BYTES and not _has_header(content, max_pixels):
             content = None  # the header is longer
-    _read_with_named_errors(path, lambda file: _open(file, max_pixels), content)
+    _read_with_named_errors(path, lambda file: _open(file, max_pixels), max_pixels, content)
 
 
 def _has_header(content, max_pixels):
@@ -168,11 +173,26 @@ def _has_header(content, max_pixels):
     return True
 
 
-def _read_with_named_errors(path, read, content=None):
+def _max_bytes(start, max_pixels):
+    """Return the number of bytes to read of a file, None for all, from its first megabyte."""
+    try:
+        image = _open(BytesIO(start), max_pixels)
+        n_pixels = image.height * image.width
+    except MemoryError:
+        raise
+    except UnreadableImageError:
+        return len(start)  # they are sufficient to raise the error again
+    except Exception:  # the header is longer, or at the end of the file
+        n_pixels = max_pixels
+    return None if max_pixels is None else _OTHER_BYTES + _BYTES_PER_PIXEL * n_pixels
+
+
+def _read_with_named_errors(path, read, max_pixels, content=None):
     """Return ``read(file)``, and replace its exceptions by errors that name the file."""
     path = str(path)
     if is_url(path):
-        content = read_url(path) if content is None else content
+        if content is None:
+            content = read_url(path, lambda start: _max_bytes(start, max_pixels))
         path = hide_secrets(path)
         if not content:
             raise ImageFileError(f"the image file {path!r} is empty (0 bytes)")
@@ -206,8 +226,9 @@ def _read_with_named_errors(path, read, content=None):
                 f"the file {path!r} is not read, because its compressed text or color profile is "
                 f"too large: {error}"
             ) from error
+        received = "" if content is None else f" (of which {len(content):,} bytes were read)"
         raise ImageFileError(
-            f"the image file {path!r} is damaged or truncated, or cannot be read: {error}"
+            f"the image file {path!r}{received} is damaged or truncated, or cannot be read: {error}"
         ) from error
 
 

@@ -44,6 +44,7 @@ class DeepTiff:
     def __init__(self, tiff):
         self.tiff = tiff
         self.page = tiff.pages.first
+        self.height, self.width = self.page.imagelength, self.page.imagewidth
 
     @classmethod
     def open(cls, file, max_pixels):

@@ -37,6 +37,8 @@ class Server(SimpleHTTPRequestHandler):
             self.send_error(int(path.removeprefix("status")))
         elif path.startswith("links"):
             self.answer(self.links.get(path, self.links["links/cat"]), 1000)
+        elif path.startswith("endless"):
+            self.answer_without_end(path)
         elif path.startswith("page"):
             self.answer(b"<!DOCTYPE html><html>Sign in</html>", 35)
         elif path.startswith("cut") or (path == "recovers" and self.n_requests[path] < 3):
@@ -52,6 +54,21 @@ class Server(SimpleHTTPRequestHandler):
         self.send_header("Content-Length", length)
         self.end_headers()
         self.wfile.write(content.ljust(length) if b"<a " in content else content)
+        self.close_connection = True
+
+    def answer_without_end(self, path):
+        """Send an image or a page and up to 1 GB more, and count the bytes."""
+        self.send_response(200)
+        self.end_headers()
+        with open(f"{self.directory}/cat/0.png", "rb") as file:
+            start = file.read() if path.endswith("png") else b"<!DOCTYPE html>"
+        try:
+            for _ in range(2**10):
+                self.n_requests[f"{path} MB"] += 1
+                self.wfile.write(start + bytes(2**20))
+                start = b""
+        except OSError:  # the reader has ended the request
+            pass
         self.close_connection = True
 
     def log_message(self, *args):
@@ -128,6 +145,20 @@ def test_wrong_answers(site, no_pauses, path, error, message, attempts):
         ImageReader().fit_transform([url])[0]
     assert Server.n_requests[path] == attempts
     assert message in ImageReader().find_errors([url])[0]
+
+
+def test_servers_that_send_without_end(site, monkeypatch):
+    monkeypatch.setattr("skcnn.preprocessing._decode._OTHER_BYTES", 2**21)
+    Server.n_requests.clear()
+    url, images = site
+    X = ImageReader().fit_transform([f"{url}/endless.png", f"{url}/endless.html"])
+    assert np.array_equal(X[0], images[0])
+    with pytest.raises(ValueError, match=r"/endless.html' is not an image"):
+        X[1]
+    assert "is not an image" in ImageReader().find_errors([f"{url}/endless.html"])[0]
+    assert Server.n_requests["endless.png MB"] < 20  # besides 2 MB, those in the system's buffers
+    assert Server.n_requests["endless.html MB"] < 2 * 20
+    assert (Server.n_requests["endless.png"], Server.n_requests["endless.html"]) == (1, 2)
 
 
 def test_another_attempt_succeeds(site, no_pauses):
