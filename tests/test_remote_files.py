@@ -23,9 +23,9 @@ from skcnn.urls import is_url, join_url
 RNG = np.random.default_rng(0)
 
 
-def encoded(pixels, image_format="PNG"):
+def encoded(pixels, image_format="PNG", **options):
     content = io.BytesIO()
-    Image.fromarray(pixels).save(content, image_format)
+    Image.fromarray(pixels).save(content, image_format, **options)
     return content.getvalue()
 
 
@@ -202,23 +202,28 @@ class Endless(MemoryFileSystem):
         return content
 
 
-@pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
-def test_files_that_are_much_longer_than_their_images(image_format, monkeypatch):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("image_format", "options"), [("PNG", {}), ("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"})]
+)
+def test_files_that_are_much_longer_than_their_images(image_format, options, monkeypatch, caplog):
     fsspec.register_implementation("endless", Endless, clobber=True)
     monkeypatch.setattr("skcnn.preprocessing._decode._OTHER_BYTES", 2**21)
     pixels = RNG.integers(0, 256, (600, 700, 3), dtype=np.uint8)
-    content = encoded(pixels, image_format)
+    content = encoded(pixels, image_format, **options)
     assert len(content) > 2**20  # that the rest is read from the byte before is seen
     monkeypatch.setattr(Endless, "start", content)
     monkeypatch.setattr(Endless, "sizes", [])
     n_bytes = 2**21 + 32 * 600 * 700
-    max_pixels = 600 * 700  # the limit where the header of a TIFF is at its end
+    max_pixels = 600 * 700  # for the TIFF whose directory is at its end
     assert np.array_equal(
         ImageReader(max_pixels=max_pixels).fit_transform(["endless://a"])[0], pixels
     )
     assert Endless.sizes == [2**20, n_bytes - 2**20 + 1]
+    assert caplog.messages == []
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -26,7 +26,7 @@ from skcnn.pillow_images import (
     to_mode,
 )
 from skcnn.preprocessing._paths import find_problem
-from skcnn.preprocessing._tiff import DeepTiff, is_tiff
+from skcnn.preprocessing._tiff import DeepTiff, is_tiff, lacks_directory
 from skcnn.remote_files import read_url
 from skcnn.urls import hide_secrets, is_url
 
@@ -160,31 +160,36 @@ def check_image(path, max_pixels=MAX_PIXELS):
     _read_with_named_errors(path, lambda file: _open(file, max_pixels), max_pixels, content)
 
 
-def _has_header(content, max_pixels):
+def _has_header(start, max_pixels):
     """Return whether the first bytes of a file contain its header, or cannot be those of one."""
     try:
-        _open(BytesIO(content), max_pixels)
+        return _n_pixels(start, max_pixels) is not None
     except UnreadableImageError:
         return True
-    except MemoryError:
-        raise
-    except Exception:  # decoders raise many
-        return False
-    return True
 
 
 def _max_bytes(start, max_pixels):
     """Return the number of bytes to read of a file, None for all, from its first megabyte."""
     try:
-        image = _open(BytesIO(start), max_pixels)
-        n_pixels = image.height * image.width
-    except MemoryError:
-        raise
+        n_pixels = _n_pixels(start, max_pixels)
     except UnreadableImageError:
         return len(start)  # they are sufficient to raise the error again
-    except Exception:  # the header is longer, or at the end of the file
-        n_pixels = max_pixels
-    return None if max_pixels is None else _OTHER_BYTES + _BYTES_PER_PIXEL * n_pixels
+    if max_pixels is None:
+        return None
+    return _OTHER_BYTES + _BYTES_PER_PIXEL * (max_pixels if n_pixels is None else n_pixels)
+
+
+def _n_pixels(start, max_pixels):
+    """Return the number of pixels of a file from its first bytes, None if they do not tell."""
+    if is_tiff(start) and lacks_directory(start):  # the decoders would give warnings
+        return None
+    try:
+        image = _open(BytesIO(start), max_pixels)
+    except (MemoryError, UnreadableImageError):
+        raise
+    except Exception:  # decoders raise many
+        return None
+    return image.height * image.width
 
 
 def _read_with_named_errors(path, read, max_pixels, content=None):

@@ -30,6 +30,16 @@ def is_tiff(start):
     return start.startswith(_STARTS)
 
 
+def lacks_directory(start):
+    """Return whether the first bytes of a TIFF do not contain the directory of its first page."""
+    order = "little" if start.startswith(b"II") else "big"
+    big = start[2:4] in (b"+\0", b"\0+")
+    place, n_count, n_entry = (slice(8, 16), 8, 20) if big else (slice(4, 8), 2, 12)
+    offset = int.from_bytes(start[place], order)
+    n_entries = int.from_bytes(start[offset : offset + n_count], order)
+    return offset + n_count + n_entry * n_entries > len(start)
+
+
 class DeepTiff:
     """First page of an open TIFF file with more than 8 bits per value, or with signed values.
 
