@@ -171,18 +171,36 @@ class ReportEpochs(Callback):
         self.get_attributes = get_attributes
         self.data = data
 
+    def on_train_begin(self, net, **kwargs):  # noqa: D102
+        self._n_begun = 0
+
     def on_epoch_begin(self, net, **kwargs):  # noqa: D102
+        self._report_loaded(net.progress.epoch)
+        self._begin()
+
+    def on_epoch_end(self, net, **kwargs):  # noqa: D102
+        if self._end(reconstruction_attributes=lambda: self.get_attributes(net)):
+            raise StopTraining
+
+    def on_train_end(self, net, **kwargs):  # noqa: D102
+        self._report_loaded(net.progress.epoch + 1)
+
+    def _report_loaded(self, n_epochs):
+        """Report the epochs that a checkpoint has loaded, so that a progress bar counts them.
+
+        There is no network of these epochs. Callbacks receive None as the fitted estimator.
+        """
+        while self._n_begun < n_epochs:
+            self._begin()
+            self._end()
+
+    def _begin(self):
+        self._n_begun += 1
         self.epoch_ = self.context.subcontext(task_name="epoch")
         self.epoch_.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
-    def on_epoch_end(self, net, **kwargs):  # noqa: D102
-        stop = self.epoch_.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes=lambda: self.get_attributes(net),
-            **self.data,
-        )
-        if stop:
-            raise StopTraining
+    def _end(self, **attributes):
+        return self.epoch_.call_on_fit_task_end(estimator=self.estimator, **attributes, **self.data)
 
 
 class RestoreBest(Callback):

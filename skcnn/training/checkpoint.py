@@ -61,6 +61,9 @@ class TrainingCheckpoint(Callback):
     and then renamed, so that there is always a complete file, even if the process is killed. If it
     cannot be written, for example because the disk is full, `fit` warns and continues.
 
+    Callbacks of scikit-learn, such as progress bars, also receive the epochs of the file, without a
+    fitted estimator.
+
     If several processes train the network together, pass the callback in all of them. The first
     process writes the file, which all of them must be able to read. When such a training continues,
     PyTorch's random numbers, for dropout and mixup, are not those of an uninterrupted training.

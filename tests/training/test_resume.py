@@ -206,17 +206,45 @@ def test_killed_process_continues_when_started_again(tmp_path):
     assert finished.stdout.split() == ["True", "True"], finished.stderr
 
 
-def test_epochs_that_are_trained_and_printed(tmp_path, capsys):
+class RecordEpochs:
+    """A callback of scikit-learn that records the number of each epoch, and of trained ones."""
+
+    def __init__(self):
+        self.epochs, self.n_trained = [], []
+
+    def setup(self, estimator, context):
+        assert context.max_subtasks == 6
+
+    def on_fit_task_begin(self, estimator, context):
+        if context.task_name == "epoch":
+            self.epochs.append(context.task_id + 1)
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "epoch" and fitted_estimator is not None:
+            self.n_trained.append(fitted_estimator.n_epochs_)
+
+    def teardown(self, estimator, context):
+        pass
+
+
+def test_epochs_that_are_reported_and_printed(tmp_path, capsys):
+    path = tmp_path / "new" / "run"
+
     def fit(callbacks):
-        return make_cnn(callbacks=callbacks, verbose=1).fit(X, y)
+        record = RecordEpochs()
+        make_cnn(callbacks=callbacks, verbose=1).set_callbacks(record).fit(X, y)
+        return record
 
     with pytest.raises(KeyboardInterrupt):
-        fit([TrainingCheckpoint(tmp_path / "new" / "run"), Interrupt(4)])
+        fit([TrainingCheckpoint(path), Interrupt(4)])
     capsys.readouterr()
-    fit([TrainingCheckpoint(tmp_path / "new" / "run")])
+    record = fit([TrainingCheckpoint(path)])
+    assert (record.epochs, record.n_trained) == ([1, 2, 3, 4, 5, 6], [4, 5, 6])
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == f"3 of 6 epochs were loaded from {str(tmp_path / 'new' / 'run')!r}"
+    assert first == f"3 of 6 epochs were loaded from {str(path)!r}"
     assert [line.split(":")[0] for line in lines] == [f"epoch {n} of 6" for n in (4, 5, 6)]
+    record = fit([TrainingCheckpoint(path)])  # complete
+    assert (record.epochs, record.n_trained) == ([1, 2, 3, 4, 5, 6], [])
 
 
 def test_every_few_epochs(tmp_path):
