@@ -171,6 +171,37 @@ def test_a_callback_in_a_worker_thread_may_use_worker_threads(own_threads):
     assert not thread.is_alive()
 
 
+class FitInThreads(Callback):
+    """Fit in worker threads of the thread that trains."""
+
+    def __init__(self, results):
+        self.results = results
+
+    def on_epoch_end(self, net, **kwargs):
+        tasks = [joblib.delayed(small_probabilities)() for _ in range(2)]
+        self.results.extend(joblib.Parallel(2, backend="threading")(tasks))
+
+
+def small_probabilities(callbacks=None):
+    options = {"channels": (4,), "max_epochs": 2, "dropout": 0.5, "random_state": 0}
+    return CNNClassifier(**options, callbacks=callbacks).fit(IMAGES, LABELS).predict_proba(IMAGES)
+
+
+def test_a_callback_may_fit_in_threads():
+    expected, found = small_probabilities(), []
+
+    def fit_twice():
+        tasks = [joblib.delayed(small_probabilities)([FitInThreads(found)]) for _ in range(2)]
+        found.extend(joblib.Parallel(2, backend="threading")(tasks))
+
+    thread = threading.Thread(target=fit_twice, daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    n_fits = 2 + 2 * 2 * 2  # 2 in each of 2 epochs of the outer 2
+    np.testing.assert_array_equal(found, [expected] * n_fits)
+
+
 # --- progress ----------------------------------------------------------------------------------
 
 

@@ -8,13 +8,10 @@ from functools import cache
 
 import torch
 
-from skcnn.locks import ProcessLock
 from skcnn.settings import use_one_thread_after_fork
 from skcnn.training.distributed.ranks import is_distributed, local_rank
+from skcnn.training.turns import turns
 from skcnn.training.worker_devices import default_cuda_device
-
-# The random number generators of torch are global, so fits in several threads take turns.
-_SEED_LOCK = ProcessLock()
 
 
 def resolve_device(device):
@@ -181,7 +178,7 @@ def seeded(seed, device):
     use_one_thread_after_fork()
     own = [device] if device.type in ("cuda", "mps") else []
     own_type = device.type if own else "cpu"
-    with _SEED_LOCK.held(), torch.random.fork_rng(own, device_type=own_type):
+    with turns.turn(), torch.random.fork_rng(own, device_type=own_type):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             with torch.cuda.device(device):

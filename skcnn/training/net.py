@@ -33,6 +33,7 @@ from skcnn.training.progress_log import PrintEpochs
 from skcnn.training.reconstruction import with_validation_noise
 from skcnn.training.state import initialize_loaded, module_and_spec, net_state, to_records
 from skcnn.training.transforms import Progress, batch_transforms
+from skcnn.training.turns import turns
 
 # Arguments of the constructor that are stored with a fitted net.
 _ARGUMENTS = ("options", "target_type", "seed", "predict_batch_size", "multiply_adds")
@@ -245,11 +246,12 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
 
     def notify(self, method_name, **cb_kwargs):
         """Call a method of all callbacks."""
-        if method_name in ("on_train_begin", "on_train_end"):  # callbacks cannot stop training here
-            super().notify(method_name, **cb_kwargs)
-        else:
-            with self._interrupts.convert_keyboard_interrupt():
+        with turns.callback():
+            if method_name in ("on_train_begin", "on_train_end"):  # callbacks cannot stop training
                 super().notify(method_name, **cb_kwargs)
+            else:
+                with self._interrupts.convert_keyboard_interrupt():
+                    super().notify(method_name, **cb_kwargs)
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
