@@ -57,7 +57,7 @@ def label_table(classes: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If a label has characters that are not valid, such as the name of a folder that was written
-        in another encoding, or is an integer of more than 63 bits.
+        in another encoding, is an integer of more than 63 bits, or has a type that ONNX has not.
     """
     if classes.dtype.kind in "OU":
         labels = [str(label) for label in classes]
@@ -75,4 +75,9 @@ def label_table(classes: np.ndarray) -> np.ndarray:
                 "estimator with other labels"
             )
         return classes.astype(np.int64)
+    if classes.dtype.kind not in "bf":
+        raise ValueError(
+            f"ONNX has no type for labels of dtype {classes.dtype}: fit the estimator with strings "
+            "or numbers as labels"
+        )
     return classes.astype(bool if classes.dtype.kind == "b" else np.float64)

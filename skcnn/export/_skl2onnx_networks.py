@@ -35,7 +35,7 @@ def convert_classifier(scope, operator, container):
     add_model(
         scope,
         container,
-        _checked_model(operator),
+        _checked_model(scope, operator),
         _network_input(scope, operator, container),
         [output.full_name for output in operator.outputs],
     )
@@ -65,7 +65,7 @@ def convert_regressor(scope, operator, container):
 
     predictions, numbers = (scope.get_unique_variable_name(name) for name in ("double", "cast"))
     images = _network_input(scope, operator, container)
-    add_model(scope, container, _checked_model(operator), images, [predictions])
+    add_model(scope, container, _checked_model(scope, operator), images, [predictions])
     add_cast(scope, container, predictions, numbers, guess_proto_type(operator.outputs[0].type))
     shape = (-1, operator.raw_operator.y_mean_.size)
     add_reshape(scope, container, numbers, operator.outputs[0].full_name, shape)
@@ -81,13 +81,30 @@ def feature_shapes(operator):
 def convert_features(scope, operator, container):
     images = _network_input(scope, operator, container)
     outputs = [operator.outputs[0].full_name]
-    add_model(scope, container, _checked_model(operator), images, outputs)
+    add_model(scope, container, _checked_model(scope, operator), images, outputs)
 
 
 @fixed_settings()
-def _checked_model(operator):
+def _checked_model(scope, operator):
+    _check_other_operators(scope)
     graph = Graph.of(operator.raw_operator, None, np.float32)
     return check_model(graph, graph.to_onnx(), batches_for_check(graph))
+
+
+def _check_other_operators(scope):
+    """Raise an error if the graph has an operator that skl2onnx converts to other results."""
+    for other in scope.operators.values():
+        model = other.raw_operator
+        if hasattr(model, "best_threshold_"):
+            raise ValueError(
+                f"skl2onnx ignores the threshold of {type(model).__name__}: convert its "
+                "estimator_, and compare the probabilities with best_threshold_"
+            )
+        if hasattr(model, "calibrated_classifiers_") and model.method == "isotonic":
+            raise ValueError(
+                "skl2onnx does not interpolate between the values of an isotonic calibration: use "
+                'CalibratedClassifierCV with method="sigmoid"'
+            )
 
 
 def _network_input(scope, operator, container):

@@ -1,5 +1,7 @@
 """skl2onnx converts pipelines in which steps of this package and of scikit-learn are mixed."""
 
+from functools import partial
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -7,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage import data
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -103,3 +106,16 @@ def test_what_cannot_be_converted_is_named():
     resizer = ImageResizer((3, 3)).fit([np.zeros((4, 4)), np.zeros((5, 5))])
     with pytest.raises(ValueError, match="has rows, but it was fitted on images of different size"):
         skl2onnx.to_onnx(resizer, ROWS[:1])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (TunedThresholdClassifierCV, "ignores the threshold of TunedThresholdClassifierCV: conv"),
+        (partial(CalibratedClassifierCV, method="isotonic"), "not interpolate between the values"),
+    ],
+)
+def test_what_skl2onnx_converts_to_other_results(make, message):
+    model = make(classifier(), cv=2).fit(ROWS, NAMES == "one")
+    with pytest.raises(ValueError, match=message):
+        skl2onnx.to_onnx(model, ROWS[:1], options={"zipmap": False})

@@ -330,6 +330,14 @@ REFUSED = {
         ValueError,
         "the label 9223372036854775808 is larger than a 64-bit integer of ONNX",
     ),
+    "dates": (
+        lambda: CNNClassifier(**SMALL).fit(
+            images((9, 9)), np.array(["2026-01-01", "2026-02-01"] * 6, "M8[D]")
+        ),
+        {},
+        ValueError,
+        r"ONNX has no type for labels of dtype datetime64\[D\]: fit the estimator with strings",
+    ),
     "not fitted": (lambda: CNNClassifier(), {}, NotFittedError, "not fitted"),
     "scale": (
         lambda: fitted(CNNClassifier(**SMALL), dtype=np.float32),
