@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from skcnn.export._onnx_check import batches_for_check, check_model
 from skcnn.export._onnx_graph import Graph
@@ -100,10 +101,18 @@ def _check_other_operators(scope):
                 f"skl2onnx ignores the threshold of {type(model).__name__}: convert its "
                 "estimator_, and compare the probabilities with best_threshold_"
             )
-        if hasattr(model, "calibrated_classifiers_") and model.method == "isotonic":
+        if not hasattr(model, "calibrated_classifiers_"):
+            continue
+        if model.method == "isotonic":
             raise ValueError(
                 "skl2onnx does not interpolate between the values of an isotonic calibration: use "
                 'CalibratedClassifierCV with method="sigmoid"'
+            )
+        calibrated = model.calibrated_classifiers_[0].estimator
+        if isinstance(calibrated, Pipeline) and hasattr(calibrated, "decision_function"):
+            raise ValueError(
+                "skl2onnx calibrates the probabilities of a pipeline, and scikit-learn its "
+                "decision function: put CalibratedClassifierCV around its last step instead"
             )
 
 

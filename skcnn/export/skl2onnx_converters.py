@@ -54,9 +54,10 @@ def register_skl2onnx() -> None:
     have been fitted on images of one size. The target opset of skl2onnx must be at least the opset
     that the exporter of PyTorch uses, 20 in PyTorch 2.13.
 
-    The converters of skl2onnx 1.20 for `TunedThresholdClassifierCV` and for isotonic calibration
-    compute other results than scikit-learn, so both raise an error around a network of this
-    package. skl2onnx does not compare results of the other steps: compare some predictions.
+    The converters of skl2onnx 1.20 for `TunedThresholdClassifierCV`, isotonic calibration, and
+    calibrated pipelines with a decision function compute other results than scikit-learn. All of
+    them raise an error around a network of this package. skl2onnx does not compare the results of
+    its converters: compare some predictions.
 
     Examples
     --------

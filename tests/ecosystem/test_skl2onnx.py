@@ -113,9 +113,12 @@ def test_what_cannot_be_converted_is_named():
     [
         (TunedThresholdClassifierCV, "ignores the threshold of TunedThresholdClassifierCV: conv"),
         (partial(CalibratedClassifierCV, method="isotonic"), "not interpolate between the values"),
+        (CalibratedClassifierCV, "calibrates the probabilities of a pipeline, and scikit-learn"),
     ],
 )
 def test_what_skl2onnx_converts_to_other_results(make, message):
-    model = make(classifier(), cv=2).fit(ROWS, NAMES == "one")
+    network = CNNRegressor(**SMALL, image_shape=(4, 4, 3)).fit(ROWS, ROWS[:, 0])
+    pipe = make_pipeline(ImageEmbedder(network, image_shape=(4, 4, 3)), LogisticRegression())
+    model = make(pipe, cv=2).fit(ROWS, NAMES == "one")
     with pytest.raises(ValueError, match=message):
         skl2onnx.to_onnx(model, ROWS[:1], options={"zipmap": False})
