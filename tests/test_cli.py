@@ -274,7 +274,8 @@ def wrong_files(tmp_path_factory):
         ("predict m.joblib photos", "if you trust its author, add --trust-pickle", 2),
         ("predict bad.joblib photos --trust-pickle", "is damaged or not a file of joblib", 1),
         ("predict tree.skops photos", "not trusted: sklearn.tree._tree.Tree", 1),
-        ("check lost", "'lost'", 1),
+        ("check lost", "the folder 'lost' does not exist", 1),
+        ("check photos --test old.skops", "the folder 'old.skops' is a file", 1),
         ("check photos --report r.pdf", "must be a file whose name ends in .html", 2),
         ("export arrays.skops --out m.onx", "must be a file whose name ends in .onnx", 2),
     ],
@@ -287,6 +288,16 @@ def test_errors_are_one_sentence_before_training(
     assert run(*arguments.split(), "-q") == code
     assert message in one_line(capsys.readouterr().err)
     assert not (wrong_files / "m.skops").exists()
+
+
+def test_errors_of_the_system_name_the_file(wrong_files, monkeypatch, capsys):
+    def refuse(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.chdir(wrong_files)
+    monkeypatch.setattr("skcnn.cli._images.open", refuse, raising=False)
+    assert run("train", "--csv", "t.csv", "--out", "m.skops") == 1
+    assert one_line(capsys.readouterr().err).endswith("train: 't.csv': Permission denied")
 
 
 def test_debug_raises_the_error():
@@ -635,7 +646,8 @@ def test_check_prints_issues_and_ends_with_1_for_unusable_images(photos, tmp_pat
     assert run("check", photos, "-q") == 1
     text = capsys.readouterr().out
     assert "Not usable:\n  exact duplicate: 1 (equal to an earlier image of the set)\n" in text
-    assert "Worth a look:\n  rare class: 2 (class of few images)\n" in text
+    expected = "  rare class: 2 (class of few images)\n    class blue: has 8 train images\n"
+    assert f"Worth a look:\n{expected}" in text
     assert text.endswith("1 of 21 images cannot be used, or repeat others\n")
 
 
@@ -669,10 +681,16 @@ def test_export_gives_the_same_predictions(model, photos, tmp_path, capsys):
     np.testing.assert_allclose(proba, load(model).predict_proba(paths), atol=1e-4)
 
 
-def test_export_without_photos_that_are_named(model, tmp_path, capsys):
+def test_export_with_photos_that_cannot_be_read(model, tmp_path, capsys):
     arguments = ["--out", tmp_path / "model.onnx", "--photos", tmp_path]
     assert run("export", model, *arguments, "-q") == 1
     assert "there are no images in" in one_line(capsys.readouterr().err)
+    (tmp_path / "empty.png").touch()
+    assert run("export", model, *arguments, "-q") == 1
+    error = one_line(capsys.readouterr().err)
+    assert error.endswith(f"the image file '{tmp_path / 'empty.png'}' is empty (0 bytes)")
+    assert run("export", model, "--out", tmp_path / "model.onnx", "--photos", "", "-q") == 2
+    assert "a path is empty" in one_line(capsys.readouterr().err)
 
 
 def test_paths_are_expanded_one_by_one(tmp_path, monkeypatch):
@@ -680,7 +698,7 @@ def test_paths_are_expanded_one_by_one(tmp_path, monkeypatch):
     for name in ("b/2.png", "b/1.JPG", "b/a/3.gif", "b/.hidden.png", "b/notes.txt", "c[1].png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    monkeypatch.setattr(sys, "stdin", io.StringIO("x.png\n\ny z.png\r\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("x.png\n\n \ny z.png\r\n"))
     urls = ["s3://bucket/a.png", "https://host/a.png?size=8"]
     arguments = ["b", "-", "c[1].png", "b/*.png", "**/3*", "no*.png", "lost.png", *urls]
     assert list(expand(arguments)) == [

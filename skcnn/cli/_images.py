@@ -137,8 +137,10 @@ def expand(arguments: Iterable[str]) -> Iterator[str]:
             if sys.stdin is None:
                 raise UsageError("- reads standard input, which is closed")
             lines = (line.rstrip("\r\n") for line in sys.stdin)
-            yield from (line for line in lines if line)
+            yield from (line for line in lines if line.strip())
             continue
+        if not argument.strip():
+            raise UsageError("a path is empty: name a file, a folder or a pattern")
         found = [argument]
         if glob.has_magic(argument) and not os.path.exists(argument) and not _is_url(argument):
             found = sorted(glob.iglob(argument, recursive=True)) or found

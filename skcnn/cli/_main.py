@@ -122,6 +122,8 @@ def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "out of memory" in text.lower():
         return "there is not enough memory: use a smaller --size or --batch-size"
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename!r}: {error.strerror}"
     if text and isinstance(error, (ImportError, OSError, TypeError, ValueError)):
         return text
     return f"{type(error).__name__}: {text} (--debug shows where it happened)"
@@ -129,10 +131,14 @@ def _sentence(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Show warnings as one line, without the line of code that gives them."""
+    """Show each warning once, as one line, without the line of code that gives it."""
+    shown = set()
 
     def show(message, category, filename, lineno, file=None, line=None):
-        print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+        text = f"warning: {' '.join(str(message).split())}"
+        if text not in shown:
+            print(text, file=sys.stderr)
+        shown.add(text)
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,10 @@ def run(args: Any) -> int:
     code : int
         Exit code.
     """
+    for folder in filter(None, (args.folder, args.test)):
+        if not os.path.isdir(folder):
+            what = "is a file" if os.path.exists(folder) else "does not exist"
+            raise FileNotFoundError(f"the folder {folder!r} {what}: name a folder of images")
     check_output(args.out, force=args.force)
     check_output(args.report, force=args.force, suffixes=(".html",), option="--report")
     require("pandas", what="check")
@@ -130,7 +135,8 @@ def _describe_kind(kind, text, issues):
     lines = [f"  {kind.replace('_', ' ')}: {len(issues):,} ({text})"]
     for issue in issues.head(_EXAMPLES).itertuples():
         name = issue.path if isinstance(issue.path, str) else f"class {issue.label}"
-        text = issue.detail if name in issue.detail else f"{name}: {issue.detail}"
+        detail = issue.detail.removeprefix(f"class {issue.label!r} ")
+        text = detail if name in detail else f"{name}: {detail}"
         lines.append(f"    {text.removesuffix(': ')}")
     if len(issues) > _EXAMPLES:
         lines.append(f"    and {len(issues) - _EXAMPLES:,} more")

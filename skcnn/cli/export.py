@@ -8,7 +8,7 @@ from typing import Any
 
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._images import expand
-from skcnn.cli._models import load_model
+from skcnn.cli._models import load_model, reader_of
 from skcnn.cli._output import check_output, count, say
 
 _MAX_PHOTOS = 8
@@ -73,6 +73,8 @@ def run(args: Any) -> int:
     if args.photos and not photos:
         raise FileNotFoundError(f"there are no images in {', '.join(args.photos)}")
     model = load_model(args)
+    if photos:
+        _check_photos(model, photos)
     from skcnn.export import to_onnx
 
     what = count(len(photos), "image") if photos else "random images"
@@ -80,3 +82,9 @@ def run(args: Any) -> int:
     to_onnx(model, args.out, X=photos or None)
     say(args, f"Wrote {args.out} ({args.out.stat().st_size / 1e6:.1f} MB)")
     return 0
+
+
+def _check_photos(model, photos):
+    """Raise an error about the first photo that cannot be read."""
+    for error in filter(None, reader_of(model).find_errors(photos, decode=True)):
+        raise ValueError(error)

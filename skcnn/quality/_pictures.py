@@ -67,14 +67,14 @@ def _tests(
         ~constant & (dark < limits["dark"]),
         dark,
         limits["dark"],
-        _plain("95 % of the pixels are darker"),
+        lambda one: f"95 % of the pixels are darker than {one['light_end']:.0%} of white",
     )
     yield (
         "light",
         ~constant & (light > limits["light"]),
         light,
         limits["light"],
-        _plain("95 % of the pixels are lighter"),
+        lambda one: f"95 % of the pixels are lighter than {one['dark_end']:.0%} of white",
     )
     blurred = has_content & (facts["blur"] > limits["blurred"])
     yield "blurred", blurred, facts["blur"], limits["blurred"], _plain("no fine details")
@@ -87,7 +87,7 @@ def _tests(
         has_content & (entropy < limit),
         entropy,
         limit,
-        _plain("bits of entropy"),
+        lambda one: f"{one['entropy']:.1f} bits of entropy",
     )
     yield _odd_size(facts, limits["odd_size"])
     ratio = np.minimum(facts["height"], facts["width"]) / np.maximum(
