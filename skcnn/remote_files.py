@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,14 @@ from skcnn.urls import QUERY, hide_secrets, is_http, join_url, split_url
 
 _PAUSES = (0.5, 2.0)  # seconds between attempts
 _MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
+# Errors of credentials and of names that packages find before they ask a server
+_CERTAIN_TYPES = {
+    "DefaultCredentialsError",  # google-auth
+    "NoCredentialsError",  # botocore
+    "ParamValidationError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+}
 _N_FIRST_BYTES = 2**20  # most files are shorter, so that one request reads them
 
 
@@ -116,7 +125,13 @@ def _read_parts(files, path, n_bytes):
     if n_bytes is None:
         return files.cat_file(path)
     n_first = _N_FIRST_BYTES if callable(n_bytes) else n_bytes
-    start = files.cat_file(path, start=0, end=n_first)
+    try:
+        start = files.cat_file(path, start=0, end=n_first)
+    except Exception as error:  # object stores refuse a part of an empty file
+        is_refused = _status(error) == 416 or getattr(error, "errno", None) == errno.EINVAL
+        if is_refused and files.size(path) == 0:
+            return b""
+        raise
     if len(start) < n_first or not callable(n_bytes):
         return start[:n_first]
     limit = n_bytes(start)
@@ -183,11 +198,21 @@ class _Received(BytesIO):
 
 def _is_temporary(error):
     """Return whether another attempt may succeed."""
-    status = getattr(error, "status", None)
-    if isinstance(status, int):
+    status = _status(error)
+    if status is not None:
         return status >= 500 or status in _MAY_SUCCEED_LATER
+    if getattr(error, "errno", None) == errno.EINVAL or type(error).__name__ in _CERTAIN_TYPES:
+        return False
     certain = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
     return not isinstance(error, certain)
+
+
+def _status(error):
+    """Return the status of HTTP of an error of aiohttp, gcsfs or Azure, None if it has none."""
+    for name in ("status", "code", "status_code"):
+        if isinstance(status := getattr(error, name, None), int):
+            return status
+    return None
 
 
 def _named_error(url, error):
@@ -197,11 +222,13 @@ def _named_error(url, error):
         return FileNotFoundError(f"the image file {url!r} does not exist")
     if isinstance(error, IsADirectoryError):
         return FileNotFoundError(f"the image file {url!r} is a folder, not an image file")
-    if isinstance(error, PermissionError) or getattr(error, "status", None) in (401, 403):
+    if isinstance(error, PermissionError) or _status(error) in (401, 403):
         return PermissionError(f"the image file {url!r} cannot be read: permission denied")
     if isinstance(error, TimeoutError):
         return TimeoutError(f"the image file {url!r} cannot be read: no answer in time")
     why = reason[0] if reason else type(error).__name__
+    if why.endswith(":"):
+        why = " ".join(reason[:2])
     return OSError(f"the image file {url!r} cannot be read: {why}")
 
 

@@ -1,5 +1,6 @@
 """Files behind URLs, in the file system "memory" of fsspec."""
 
+import errno
 import io
 import pickle
 import sys
@@ -244,6 +245,38 @@ def test_files_of_a_terabyte_that_are_no_images(content, message, monkeypatch):
     assert sum(Endless.sizes) <= 2**21 + 2**20
 
 
+class Store(MemoryFileSystem):
+    """A file system that refuses parts of empty files, as object stores do."""
+
+    protocol = "store"
+
+    @classmethod
+    def _strip_protocol(cls, path):
+        return super()._strip_protocol(path.removeprefix("store://"))
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        content = super().cat_file(path)
+        if start is not None and start >= len(content):
+            raise OSError(errno.EINVAL, "The requested range is not satisfiable")
+        return content[start:end]
+
+
+@pytest.mark.parametrize("n_bytes", [2**20 - 1, 2**20, 2**20 + 1])
+def test_sizes_about_a_megabyte(photos, n_bytes):
+    fsspec.register_implementation("store", Store, clobber=True)
+    pixels = photos["ape/a 1.png"]
+    fsspec.filesystem("memory").pipe_file("/photos/a", encoded(pixels).ljust(n_bytes, b"\0"))
+    assert np.array_equal(ImageReader().fit_transform(["store://photos/a"])[0], pixels)
+
+
+def test_empty_files_of_an_object_store(photos):
+    fsspec.register_implementation("store", Store, clobber=True)
+    fsspec.filesystem("memory").pipe_file("/photos/empty", b"")
+    message = "the image file 'store://photos/empty' is empty (0 bytes)"
+    assert ImageReader().find_errors(["store://photos/empty"]).tolist() == [message]
+    assert ImageReader().find_errors(["store://photos/empty"], decode=True).tolist() == [message]
+
+
 class Failing(MemoryFileSystem):
     """A file system that fails a number of times."""
 
@@ -255,6 +288,9 @@ class Failing(MemoryFileSystem):
             Failing.n_failures -= 1
             raise Failing.error
         return encoded(np.full((2, 2), 7, np.uint8))
+
+    def size(self, path):
+        return 1
 
 
 @pytest.fixture
@@ -271,6 +307,14 @@ class StatusError(Exception):
         self.status = status
 
 
+class CodeError(Exception):
+    code = 403  # as in the errors of gcsfs
+
+
+class NoCredentialsError(Exception):
+    """Error with the name of one of botocore."""
+
+
 @pytest.mark.parametrize(
     ("error", "attempts", "expected", "message"),
     [
@@ -280,6 +324,10 @@ class StatusError(Exception):
         (StatusError(429), 3, OSError, "cannot be read: status 429"),
         (StatusError(400), 1, OSError, "cannot be read: status 400"),
         (StatusError(403), 1, PermissionError, "cannot be read: permission denied"),
+        (CodeError(), 1, PermissionError, "cannot be read: permission denied"),
+        (NoCredentialsError("Unable to"), 1, OSError, "cannot be read: Unable to"),
+        (OSError(errno.EINVAL, "no name"), 1, OSError, r"cannot be read: \[Errno 22\] no name"),
+        (RuntimeError("Failed:\nname\nmore"), 3, OSError, r"cannot be read: Failed: name\. Im"),
         (PermissionError(), 1, PermissionError, "cannot be read: permission denied"),
         (FileNotFoundError(), 1, FileNotFoundError, "does not exist"),
         (IsADirectoryError(), 1, FileNotFoundError, "is a folder, not an image file"),
