@@ -218,9 +218,15 @@ def copy_weights(
         *retyped[:1],
     ]
     if problems:
+        size = ""
+        if (
+            isinstance(network, TimmBackbone) and problems == reshaped[:1]
+        ):  # some depend on the size
+            height, width = network.image_shape[1:]
+            size = f" for images of {height} x {width} pixels, the input_size that the file is for"
         raise ValueError(
             f"{source} has the weights of another architecture than {name!r} "
-            f"({', '.join(problems)}): use a file of {name!r}, or the backbone of the file"
+            f"({', '.join(problems)}): use a file of {name!r}{size}, or the backbone of the file"
         )
     # With a count near 0, the statistics of the next batches would replace the pretrained ones.
     seen = {key: torch.clamp(state.get(key, expected[key]), min=_N_BATCHES) for key in counts}
