@@ -270,6 +270,7 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
 
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
+        turns.check_exit()
         with turn_of_worker(), computing(), self.lock.step():
             return self._train_step(batch, **fit_params)
 

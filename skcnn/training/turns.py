@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from weakref import WeakSet
 
 from skcnn.locks import ProcessLock
+
+_SECONDS = 10  # the end of the process does not wait longer for a training step
 
 
 @dataclass(eq=False)
@@ -35,11 +39,14 @@ class FitTurns:
     def __init__(self):
         self._lock = ProcessLock()
         self._fits = []  # each one begun in a callback of the fit before it
+        self._is_ending = False
 
     @contextmanager
     def turn(self):
         """Wait for the turn, and fit in the context."""
         fit = _Fit()
+        if fit.thread.daemon:
+            _end_at_exit()
         with self._lock.held() as lock:
             lock.wait_for(self._may_begin)
             self._fits.append(fit)
@@ -67,7 +74,25 @@ class FitTurns:
                     lock.wait_for(lambda: self._last() in (fit, None))  # None in a forked child
                     fit.is_in_callback = False
 
+    def end(self):
+        """End the fits in daemon threads, at the end of the process.
+
+        Workers of joblib's backend "threading" are daemon threads, and continue to train when
+        Ctrl-C has ended a search. Python stops them at the end of the process. If this happens in
+        the C++ code of PyTorch, it aborts the process.
+        """
+        self._is_ending = True
+        with self._lock.held() as lock:
+            lock.notify_all()
+            lock.wait_for(lambda: self._last() is None, _SECONDS)
+
+    def check_exit(self):
+        """Raise SystemExit, which ends the thread, if it is a daemon and the process ends."""
+        if self._is_ending and threading.current_thread().daemon:
+            raise SystemExit
+
     def _may_begin(self):
+        self.check_exit()
         last = self._last()
         if last is None or _is_here(last):
             return True
@@ -84,3 +109,8 @@ def _is_here(fit):
 
 
 turns = FitTurns()
+
+
+@cache
+def _end_at_exit():
+    atexit.register(turns.end)

@@ -11,6 +11,7 @@ from torch import nn
 
 from skcnn import CNNClassifier
 from skcnn.training.interrupts import InterruptMonitor, StopTraining
+from skcnn.training.turns import turns
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 6, 6), dtype=np.uint8)
@@ -141,3 +142,34 @@ def test_keyboard_interrupt_becomes_stop_training_without_a_signal(interrupted):
     expected = KeyboardInterrupt if interrupted else StopTraining
     with pytest.raises(expected), monitor.convert_keyboard_interrupt():
         raise KeyboardInterrupt
+
+
+class ReportBegin(Callback):
+    """A callback that reports that an epoch has ended."""
+
+    def __init__(self, has_begun):
+        self.has_begun = has_begun
+
+    def on_epoch_end(self, net, **kwargs):
+        self.has_begun.set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_end_of_the_process_ends_fits_in_daemon_threads(monkeypatch):
+    """Otherwise PyTorch aborts the process when Python stops the threads."""
+    monkeypatch.setattr(turns, "_is_ending", False)  # also restores it
+    has_begun = threading.Event()
+    options = {"max_epochs": 100_000, "callbacks": [ReportBegin(has_begun)]}
+    cnns = [classifier(**options), classifier(**options), classifier(max_epochs=1)]
+    threads = [
+        threading.Thread(target=cnn.fit, args=(IMAGES, LABELS), daemon=cnn is not cnns[2])
+        for cnn in cnns
+    ]
+    for thread in threads:
+        thread.start()
+    assert has_begun.wait(timeout=30)
+    turns.end()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert [hasattr(cnn, "net_") for cnn in cnns] == [False, False, True]
+    assert not any(thread.is_alive() for thread in threads)
