@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from typing import ClassVar
 
-from sklearn.utils._param_validation import StrOptions
 from torch import nn
 
 from skcnn.networks import NETWORKS, NetworkSpec
+from skcnn.networks.names import unknown_name
 from skcnn.networks.plain import CONSTRAINTS
 from skcnn.networks.spec import option_names
+from skcnn.networks.timm_models import PREFIX
 
 # Parameters that a plain network without convolutions does not use.
 _CONVOLUTIONS = ("kernel_size", "stride", "padding", "pooling", "pool_size", "batch_norm")
@@ -72,7 +73,7 @@ class NetworkParameters:
     hidden_units: Sequence[int] = (128,)
 
     _parameter_constraints: ClassVar[dict] = {
-        "network": [StrOptions(set(NETWORKS)), callable],
+        "network": [str, callable],
         **CONSTRAINTS,
     }
 
@@ -84,7 +85,7 @@ class NetworkParameters:
         TypeError
             If `network` is a module instead of a callable that builds one.
         ValueError
-            If a parameter that the network does not use is set.
+            If there is no network of this name, or a parameter that it does not use is set.
         """
         if isinstance(self.network, nn.Module):
             raise TypeError(
@@ -92,10 +93,22 @@ class NetworkParameters:
                 "continue the training of the previous one: give a callable (in_channels, height, "
                 "width, n_outputs) that builds one"
             )
+        if isinstance(self.network, str) and self.network not in NETWORKS:
+            raise ValueError(self._unknown_network())
         self._check_unused()
         height, width, n_channels = image_shape
         options = {name: getattr(self, name) for name in option_names(self.network)}
         return NetworkSpec(self.network, n_channels, height, width, n_outputs, options)
+
+    def _unknown_network(self):
+        """Return the error message about a name that is not a network."""
+        if not self.network.startswith(PREFIX):
+            return unknown_name(self.network, NETWORKS, kind="network")
+        other = type(self).__name__.replace("CNN", "Transfer")
+        return (
+            f"network={self.network!r} is a model of timm: use {other}({self.network!r}, "
+            "weights=None) to train it from random weights"
+        )
 
     def _check_unused(self):
         """Raise an error if a parameter that the network does not use is set."""

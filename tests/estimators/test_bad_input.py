@@ -124,7 +124,8 @@ def test_invalid_input_in_predict(images, message):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"network": "resnet999"}, r"'network' parameter .* a str among {.*'plain'.*}"),
+        ({"network": "resnet-18"}, r"the network 'resnet-18' is unknown: did you mean 'resnet18'"),
+        ({"network": "timm/vit_tiny"}, r"use Transfer.*\('timm/vit_tiny', weights=None\)"),
         ({"network": 3}, "'network' parameter"),
         ({"optimizer": "lbfgs"}, "'adam', 'adamw', 'rmsprop', 'sgd'|a str among"),
         ({"loss": "hinge"}, "'cross_entropy'"),
