@@ -166,7 +166,7 @@ class SharedSteps:
         ]
         # A gradient that no rank computes stays None, so that the optimizer skips the parameter.
         exists = torch.tensor([parameter.grad is not None for parameter in parameters])
-        values = [*gradients, exists.to(tensors[0]), *tensors]
+        values = [*map(_channels_last, gradients), exists.to(tensors[0]), *tensors]
         total = self.ranks.add(torch.cat([value.reshape(-1) for value in values]))
         sizes = [value.numel() for value in values]
         sums = [
@@ -174,10 +174,10 @@ class SharedSteps:
         ]
         n_computed = sums[len(parameters)].tolist()
         for parameter, gradient, count in zip(parameters, sums, n_computed, strict=False):
+            if parameter.grad is None and count > 0:
+                parameter.grad = torch.empty_like(parameter)
             if parameter.grad is not None:
-                parameter.grad.copy_(gradient)
-            elif count > 0:
-                parameter.grad = torch.empty_like(parameter).copy_(gradient)
+                _channels_last(parameter.grad).copy_(gradient)
         return sums[len(parameters) + 1 :]
 
     # --------------------------------------------------------------------------------------------
@@ -208,6 +208,11 @@ class SharedSteps:
         yield
         self._common_random_state = _random_state(self.device)
         _set_random_state(own, self.device)
+
+
+def _channels_last(tensor):
+    """Return a view whose order of axes is that of the memory of kernels, which is faster."""
+    return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
 
 
 def _random_state(device):
