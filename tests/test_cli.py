@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from skcnn import (
 from skcnn.cli import main
 from skcnn.cli._arguments import AUGMENTATIONS, augmentations
 from skcnn.cli._images import expand
+from skcnn.cli._main import _plain_warnings
 from skcnn.cli._models import Batch
 from skcnn.cli.predict import Description, JsonWriter
 from skcnn.export import trusted_types
@@ -479,6 +481,8 @@ def test_predict_json_to_a_file(model, photos, tmp_path, capsys):
 def test_a_file_of_predictions_is_complete_or_not_there(model, photos, tmp_path, capsys):
     out, link = tmp_path / "out.json", tmp_path / "link.json"
     (tmp_path / "none").mkdir()
+    long = tmp_path / f"{'x' * 250}.json"
+    assert run("predict", model, photos / "red", "--out", long, "-q") == 0
     assert run("predict", model, tmp_path / "none", "--out", out) == 1
     assert not out.exists()
     out.write_text("old")
@@ -764,3 +768,11 @@ def test_warnings_are_one_line(photos, tmp_path, capsys):
     text = one_line(capsys.readouterr().err)
     assert text.startswith("warning: not loaded from ")
     assert text.endswith("1 image outside the class folders, such as 'outside.png'")
+
+
+def test_a_warning_is_shown_once(capsys):
+    with _plain_warnings():
+        warnings.simplefilter("always")
+        for message in ("two\nlines", "two\nlines", "another"):
+            warnings.warn(message, stacklevel=1)
+    assert capsys.readouterr().err == "warning: two lines\nwarning: another\n"

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from skcnn.cli._arguments import UsageError
 
@@ -195,7 +196,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
         Path in the same folder, with the same suffix.
     """
     path = path.resolve()  # of a link, the file that it leads to
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")  # the stem may be long
     try:
         yield temporary
         os.replace(temporary, path)

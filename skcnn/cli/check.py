@@ -77,8 +77,8 @@ def run(args: Any) -> int:
     code : int
         Exit code.
     """
-    for folder in filter(None, (args.folder, args.test)):
-        if not os.path.isdir(folder):
+    for folder in (args.folder, args.test):
+        if folder is not None and not os.path.isdir(folder):
             what = "is a file" if os.path.exists(folder) else "does not exist"
             raise FileNotFoundError(f"the folder {folder!r} {what}: name a folder of images")
     check_output(args.out, force=args.force)

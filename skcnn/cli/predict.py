@@ -25,6 +25,8 @@ _EPILOG = """\
 The columns of CSV are path, label, probability and error. --top N adds label_2,
 probability_2 and so on, and --probabilities adds probability_CLASS for each class.
 Models that are not classifiers have the column value instead of label.
+
+Put -- before paths that begin with a dash: predict model.skops -- -photo.jpg
 """
 
 
