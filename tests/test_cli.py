@@ -13,6 +13,7 @@ import sys
 import warnings
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import numpy as np
@@ -34,7 +35,7 @@ from skcnn import (
     ImageReader,
     ImageResizer,
 )
-from skcnn.cli import main
+from skcnn.cli import _training_images, main
 from skcnn.cli._arguments import AUGMENTATIONS, augmentations
 from skcnn.cli._images import expand
 from skcnn.cli._main import _plain_warnings
@@ -396,6 +397,21 @@ def test_damaged_images_stop_training_unless_left_out(photos, tmp_path, capsys):
     text = capsys.readouterr().err
     assert "Left out: 2 of 21 images cannot be read.\n" in text
     assert "Training on 19 images\n" in text
+
+
+def test_images_are_read_in_any_order(photos, monkeypatch):
+    monkeypatch.setattr(_training_images, "_CHECKED", 3)
+    paths = np.array(sorted(map(str, photos.glob("*/*"))), dtype=object)
+    damaged = [0, 7, 8, 19]
+    for row in damaged:
+        Path(paths[row]).write_bytes(b"text")
+    reader = ImageReader()
+    images = make_pipeline(reader, ImageResizer((8, 8), lazy=True)).fit_transform(paths)
+    order = np.random.default_rng(0).permutation(20)
+    args = SimpleNamespace(quiet=True)
+    errors = _training_images._read_all(images, paths, reader, order, args)
+    assert errors.tolist() == reader.find_errors(paths).tolist()
+    assert np.flatnonzero(errors != "").tolist() == damaged
 
 
 def test_transfer(photos, tmp_path):
