@@ -388,7 +388,7 @@ class TestServer:
 
 
 @pytest.fixture
-def gunicorn(model):
+def gunicorn(model, tmp_path):
     """Process of gunicorn with two workers, and the address that it listens to."""
     pytest.importorskip("gunicorn")
     pytest.importorskip("uvicorn_worker")
@@ -399,7 +399,7 @@ def gunicorn(model):
     process = subprocess.Popen(
         command,
         cwd=SCRIPT.parent,
-        env=os.environ | {"MODEL": str(model)},
+        env=os.environ | {"MODEL": str(model), "HOME": str(tmp_path)},  # gunicorn writes there
         pass_fds=[listening.fileno()],
     )
     yield process, listening.getsockname()
@@ -408,9 +408,14 @@ def gunicorn(model):
     listening.close()
 
 
-def processes_of(parent):
-    """Return the numbers of the processes that a process has started."""
-    return [*map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+def processes_of(parent, number):
+    """Return the numbers of the processes that a process starts, as soon as they exist."""
+    deadline = time.monotonic() + 60
+    while True:
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        if len(children) == number or time.monotonic() > deadline:
+            return [int(child) for child in children]
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -422,7 +427,7 @@ def test_gunicorn_with_workers_that_are_forked(gunicorn, pipe, tmp_path):
     connection.request("GET", "/health")
     assert connection.getresponse().status == 200
     connection.close()
-    workers = processes_of(process.pid)
+    workers = processes_of(process.pid, 2)
     assert len(workers) == 2
     for other in workers:  # one worker is stopped, so that the other one answers
         os.kill(other, signal.SIGSTOP)
