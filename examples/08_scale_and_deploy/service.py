@@ -33,6 +33,7 @@ MAX_IMAGES = 32  # of a request
 MAX_PIXELS = 25_000_000  # of an image; reading takes up to 20 bytes per pixel
 MAX_COMPUTING = os.cpu_count()  # requests at a time, each with one thread
 MAX_OPEN = 100  # connections and waiting requests, before others get 503
+TRUSTED = trusted_types()  # names of the types that a model file can contain
 
 
 def load_model(path):
@@ -52,17 +53,28 @@ def load_model(path):
     """
     content = Path(path).read_bytes()
     try:
-        unknown = set(skops.io.get_untrusted_types(data=content)) - set(trusted_types())
-    except Exception as error:  # of many types, for files of other kinds
-        raise ValueError("it is damaged, or not a file of skops") from error
+        unknown = set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)
+    except Exception as error:  # its type depends on the contents of the file
+        raise ValueError(
+            "it is damaged, or not a file of skops: save the pipeline again with skops.io.dump"
+        ) from error
     if unknown:
-        raise ValueError(f"it contains types that are not trusted: {', '.join(sorted(unknown))}")
-    model = skops.io.loads(content, trusted=trusted_types())
+        raise ValueError(
+            f"it contains types that are not trusted: {', '.join(sorted(unknown))}. If you trust "
+            "the file, add them to TRUSTED in service.py"
+        )
+    model = skops.io.loads(content, trusted=TRUSTED)
     steps = getattr(model, "steps", [("", None)])
     if not isinstance(steps[0][1], skcnn.ImageReader) or not hasattr(model, "predict_proba"):
-        raise ValueError("it is not a pipeline of an ImageReader and a classifier")
+        raise ValueError(
+            "it is not a pipeline of an ImageReader and a classifier: save the whole pipeline, "
+            "which begins with an ImageReader"
+        )
     if getattr(steps[-1][1], "target_type_", None) == "multilabel":
-        raise ValueError("it predicts several labels for each image, and the service sends one")
+        raise ValueError(
+            "it predicts several labels for each image, and the service answers with one: use a "
+            "classifier that was fitted with one label for each image"
+        )
     model[0].set_params(root=None, max_pixels=MAX_PIXELS)
     for _, step in steps:
         if hasattr(step, "n_jobs"):
