@@ -64,8 +64,8 @@ def add_network(group: Any) -> None:
         type=arguments.fine_tune,
         default=False,
         help="with --transfer: number of the last stages of the backbone that are also trained, or "
-        '"all". The last layer is trained alone first, in epochs that --epochs does not count '
-        "(default: none)",
+        '"all". Before this, only the last layer is trained for some epochs, in addition to '
+        "--epochs (default: none)",
     )
 
 
@@ -130,8 +130,8 @@ def add_optimization(group: Any) -> None:
     group.add_argument(
         "--early-stopping",
         action="store_true",
-        help="set aside a tenth of the training images, and stop when their score no longer "
-        "improves",
+        help="do not train on a tenth of the training images, and stop when the score on them no "
+        "longer improves",
     )
     group.add_argument(
         "--class-weight",

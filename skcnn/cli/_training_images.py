@@ -12,7 +12,7 @@ from skcnn.cli._output import count, progress_bar, say
 from skcnn.cli._scores import class_numbers
 
 _PART = 4  # images that a thread reads at a time
-_CHECKED = 256  # images that are checked one by one if one of them cannot be read
+_CHECKED = 256  # images that are checked for damage after one of them could not be read
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,16 @@ def training_images(args: Any, steps: Any) -> tuple[LabeledImages, LabeledImages
     Parameters
     ----------
     args : argparse.Namespace
-        Arguments of the command. `skip_damaged` leaves images out that cannot be read.
+        Arguments of the command. With `skip_damaged`, images that cannot be read are left out.
     steps : Pipeline
-        Reader and lazy resizer. They are fitted.
+        Reader and lazy resizer. They are fitted by this function.
 
     Returns
     -------
     train : LabeledImages
         Training images.
     test : LabeledImages or None
-        Validation images, None without any.
+        Validation images. None if there are none.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def training_images(args: Any, steps: Any) -> tuple[LabeledImages, LabeledImages
         paths, labels = np.append(paths, other_paths), np.append(labels, other_labels)
         is_other = np.append(is_other, np.ones(len(other_paths), dtype=bool))
     train, test = _split(labels, is_other, args)  # raises errors before images are read
-    # Training images first, as the first ones are kept in memory.
+    # The resizer keeps the first images that it reads in memory, so read the training images first.
     images, readable = _read(paths, steps, np.append(train, test), args)
     labels, is_other = labels[readable], is_other[readable]
     classes, counts = _count_classes(labels[~is_other])
@@ -76,14 +76,14 @@ def training_images(args: Any, steps: Any) -> tuple[LabeledImages, LabeledImages
 
 
 def _split(labels, is_other, args):
-    """Return the rows of training and of validation images, none of the latter with 0."""
+    """Return the rows of training and of validation images."""
     import numpy as np
 
     rows = np.flatnonzero(~is_other)
     classes, counts = _count_classes(labels[rows])
     if len(classes) == 1:
         raise ValueError(
-            f"all images are of the class {classes[0]!r}: a classifier needs at least two classes"
+            f"all images are of the class {classes[0]!r}: add images of at least one other class"
         )
     if isinstance(args.validation, Path):
         class_numbers(labels[is_other], classes)  # raises an error about an unknown class
@@ -94,20 +94,20 @@ def _split(labels, is_other, args):
 
 
 def _split_classes(rows, labels, classes, counts, args):
-    """Return rows of training and of validation images, with the same fractions of all classes."""
+    """Return rows of training and of validation images, with the same part of each class."""
     from sklearn.model_selection import train_test_split
 
     advice = "add images, name a folder of other images with --validation, or use --validation 0"
     if counts.min() < 2:
         raise ValueError(
-            f"the class {classes[counts.argmin()]!r} has only one image, of which none can be kept "
-            f"for validation: {advice}"
+            f"the class {classes[counts.argmin()]!r} has only one image, which cannot be used for "
+            f"both training and validation: {advice}"
         )
     n_test = math.ceil(args.validation * len(rows))
     if min(n_test, len(rows) - n_test) < len(classes):
         raise ValueError(
-            f"--validation {args.validation:g} of {count(len(rows), 'image')} leaves less than "
-            f"one image for training or for validation of each of {len(classes)} classes: {advice}"
+            f"--validation {args.validation:g} of {count(len(rows), 'image')} leaves some of the "
+            f"{len(classes)} classes without an image for training or validation: {advice}"
         )
     return train_test_split(rows, test_size=n_test, stratify=labels, random_state=args.seed)
 
@@ -120,13 +120,13 @@ def _count_classes(labels):
 
 
 def _read(paths, steps, order, args):
-    """Read images in an order, and return those that can be read, and a mask of them.
+    """Read images in a given order. Return those that can be read, and a mask of them.
 
     The resizer keeps the images in memory, so that the training does not decode them again.
     """
     try:
         images = steps.fit_transform(paths)
-    except (OSError, ValueError):  # of files that do not exist
+    except (OSError, ValueError):  # some files do not exist
         errors = _find_errors(paths, steps[0], args)
         _report(paths, errors, args)
         return steps.fit_transform(paths[errors == ""]), errors == ""
@@ -136,7 +136,7 @@ def _read(paths, steps, order, args):
 
 
 def _read_all(images, paths, reader, order, args):
-    """Read images in an order, and return the error of each that cannot be read, "" for others."""
+    """Read images in a given order. Return the error of each image, "" if it can be read."""
     import numpy as np
 
     errors = np.full(len(paths), "", dtype=object)
@@ -158,7 +158,7 @@ def _read_all(images, paths, reader, order, args):
 
 
 def _find_errors(paths, reader, args):
-    """Return the error of each image that cannot be read, "" for others."""
+    """Return the error of each image, "" if it can be read."""
     import numpy as np
 
     errors = []
@@ -171,22 +171,22 @@ def _find_errors(paths, reader, args):
 
 
 def _report(paths, errors, args):
-    """Print the images that cannot be read, or raise an error if they are not left out."""
+    """Print the images that cannot be read. Raise an error unless they are left out."""
     import numpy as np
 
     damaged = np.flatnonzero(errors != "")
     if not len(damaged):
         return
-    what = f"{len(damaged):,} of {count(len(paths), 'image')} cannot be read"
+    number = f"{len(damaged):,} of {count(len(paths), 'image')}"
     if len(damaged) == len(paths):
-        raise ValueError(f"{what}, such as: {errors[damaged[0]]}")
+        raise ValueError(f"{number} cannot be read, such as: {errors[damaged[0]]}")
     for row in damaged[:10]:
         say(args, f"  {errors[row]}")
     if len(damaged) > 10:
-        say(args, f"  and {len(damaged) - 10:,} others, which `check` lists")
+        say(args, f"  and {len(damaged) - 10:,} others: the command check lists all of them")
     if not args.skip_damaged:
         raise ValueError(
-            f"{what}, such as {str(paths[damaged[0]])!r}: repair or remove them, or leave them out "
-            "with --skip-damaged"
+            f"{number} cannot be read, such as {str(paths[damaged[0]])!r}: repair or remove them, "
+            "or leave them out with --skip-damaged"
         )
-    say(args, f"Left out: {what}.")
+    say(args, f"Left out {number} that cannot be read.")

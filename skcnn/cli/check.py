@@ -109,7 +109,8 @@ def _summary(found):
     classes = f" of {count(n_classes, 'class')}" if n_classes else ""
     lines = [f"Checked {count(n_images, 'image')}{classes}"]
     summary = found.summary_
-    is_unusable = ~summary["kept"] & (summary["fraction"] > 0)  # 0 for files that are no images
+    # The fraction is 0 for files that are not images: they are not among the images.
+    is_unusable = ~summary["kept"] & (summary["fraction"] > 0)
     for title, kinds in (
         ("Not usable:", summary[is_unusable]),
         ("Worth a look:", summary[~is_unusable]),

@@ -87,4 +87,4 @@ def run(args: Any) -> int:
 def _check_photos(model, photos):
     """Raise an error about the first photo that cannot be read."""
     for error in filter(None, reader_of(model).find_errors(photos, decode=True)):
-        raise ValueError(error)
+        raise ValueError(f"{error}. Remove the file, or pass other images to --photos")
