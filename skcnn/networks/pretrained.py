@@ -218,15 +218,17 @@ def copy_weights(
         *retyped[:1],
     ]
     if problems:
-        size = ""
-        if (
-            isinstance(network, TimmBackbone) and problems == reshaped[:1]
-        ):  # some depend on the size
+        remedy = f"use a file of {name!r}, or the backbone of the file"
+        if isinstance(network, TimmBackbone) and problems == reshaped[:1]:
+            # The shapes of some weights of timm depend on the size of the images.
             height, width = network.image_shape[1:]
-            size = f" for images of {height} x {width} pixels, the input_size that the file is for"
+            remedy = (
+                f"use a file of {name!r} for images of {height} x {width} pixels, set input_size "
+                "to the size that the file is for, or use the backbone of the file"
+            )
         raise ValueError(
             f"{source} has the weights of another architecture than {name!r} "
-            f"({', '.join(problems)}): use a file of {name!r}{size}, or the backbone of the file"
+            f"({', '.join(problems)}): {remedy}"
         )
     # With a count near 0, the statistics of the next batches would replace the pretrained ones.
     seen = {key: torch.clamp(state.get(key, expected[key]), min=_N_BATCHES) for key in counts}

@@ -480,7 +480,7 @@ def test_weights_of_a_file(substitute, tmp_path, name, prefix):
 def test_a_file_of_another_architecture(substitute, tmp_path, other):
     torch.save(substitute.create_model(other).state_dict(), tmp_path / "weights.pth")
     spec = NetworkSpec("timm/conv_small", 3, 9, 10, 3, weights=tmp_path / "weights.pth")
-    size = " for images of 9 x 10 pixels, the input_size that" if other == "conv_wide" else ", or"
+    size = " for images of 9 x 10 pixels, set input_size to" if other == "conv_wide" else ", or"
     message = (
         r"weights.pth' has the weights of another architecture than 'timm/conv_small' \(.*\): "
         f"use a file of 'timm/conv_small'{size}"
