@@ -41,7 +41,7 @@ def check_labels(y: Any, name: str) -> list[Any] | None:
     values = np.asarray(y, dtype=object) if isinstance(y, (list, tuple)) else np.asarray(y)
     if values.ndim != 1 or values.dtype.kind == "V":  # fields
         raise ValueError(
-            f"{name} of shape {values.shape} and dtype {values.dtype} must be one label for each "
+            f"{name} has shape {values.shape} and dtype {values.dtype}: pass one label for each "
             "image, of shape (n_images,)"
         )
     labels = [None if _is_missing(label) else label for label in values.tolist()]

@@ -67,14 +67,14 @@ def _tests(
         ~constant & (dark < limits["dark"]),
         dark,
         limits["dark"],
-        lambda one: f"95 % of the pixels are darker than {one['light_end']:.0%} of white",
+        lambda one: f"95% of the pixels are at most {one['light_end']:.0%} as bright as white",
     )
     yield (
         "light",
         ~constant & (light > limits["light"]),
         light,
         limits["light"],
-        lambda one: f"95 % of the pixels are lighter than {one['dark_end']:.0%} of white",
+        lambda one: f"95% of the pixels are at least {one['dark_end']:.0%} as bright as white",
     )
     blurred = has_content & (facts["blur"] > limits["blurred"])
     yield "blurred", blurred, facts["blur"], limits["blurred"], _plain("no fine details")
