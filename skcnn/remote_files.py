@@ -18,7 +18,7 @@ from skcnn.urls import QUERY, hide_secrets, is_http, join_url, split_url
 
 _PAUSES = (0.5, 2.0)  # seconds between attempts
 _MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
-# Errors of credentials and of names that packages find before they ask a server
+# Errors about credentials and names, which packages raise before they ask a server
 _CERTAIN_TYPES = {
     "DefaultCredentialsError",  # google-auth
     "NoCredentialsError",  # botocore
@@ -77,17 +77,17 @@ def file_system(url: str) -> tuple[Any, str]:
 
 
 def read_url(url: str, n_bytes: int | Callable[[bytes], int | None] | None = None) -> bytes:
-    """Read a file, or its first bytes. Up to two further attempts follow errors of the network.
+    """Read a file, or its first bytes. After an error of the network, try again up to two times.
 
-    No more than `n_bytes` are read into memory, whatever the server sends.
+    No more than `n_bytes` are read into memory, even if the server sends more.
 
     Parameters
     ----------
     url : str
         URL.
     n_bytes : int or callable, default=None
-        Maximum number of bytes. A callable is called with the first megabyte of a file that is
-        not shorter, and returns the maximum, or None. None reads the whole file.
+        Maximum number of bytes. If callable, it receives the first megabyte of a file, and returns
+        the maximum, or None. It is not called for shorter files. None reads the whole file.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def read_url(url: str, n_bytes: int | Callable[[bytes], int | None] | None = Non
 
 
 def _read_parts(files, path, n_bytes):
-    """Read a file by a request for its first bytes, and another one if it has more."""
+    """Read a file by a request for its first bytes, and a second request for the others."""
     if n_bytes is None:
         return files.cat_file(path)
     n_first = _N_FIRST_BYTES if callable(n_bytes) else n_bytes
@@ -137,18 +137,18 @@ def _read_parts(files, path, n_bytes):
     limit = n_bytes(start)
     if limit is not None and limit <= n_first:
         return start[:limit]
-    # from the last byte that is known, because some servers refuse parts that are empty
+    # Begin at the last known byte: if there are no others, some servers refuse the empty part.
     return start[:-1] + files.cat_file(path, start=n_first - 1, end=limit)
 
 
 def _is_web_server(files):
     """Return whether a file system reads http:// without a cache on the disk."""
-    module = sys.modules.get("fsspec.implementations.http")  # imported if it does
+    module = sys.modules.get("fsspec.implementations.http")  # such a file system imports it
     return module is not None and isinstance(files, module.HTTPFileSystem)
 
 
 def _read_http(files, path, n_bytes):
-    """Read a file by one request, which is ended early: servers may send more than asked for."""
+    """Read a file by one request, and end it early if the server sends more than asked for."""
     if isinstance(n_bytes, int):
         headers = {**files.kwargs.get("headers", {}), "Range": f"bytes=0-{n_bytes - 1}"}
         try:

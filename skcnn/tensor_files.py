@@ -46,7 +46,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], texts: dict[str, str])
     ({'a': tensor([1., 1.])}, {'b': 'text'})
     """
     metadata = {**texts, _KEY: _checksum(tensors, texts)}
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this call alone
+    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # no other call has this name
     try:
         with part.open("wb") as file:  # save_file makes files that other users cannot read
             file.write(save(tensors, metadata))
@@ -82,7 +82,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         If the checksum differs from that of the contents.
     """
     with safe_open(path, framework="pt") as file:
-        # Tensors of the library refer to the file, which can change later.
+        # The tensors of safetensors refer to the file, which can change later: copy them.
         tensors = {name: file.get_tensor(name).clone() for name in file.offset_keys()}
         texts = dict(file.metadata() or {})
     saved = texts.pop(_KEY, None)
@@ -95,7 +95,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _checksum(tensors, texts):
-    """Return a checksum that depends on every bit of the tensors, also of those in bfloat16."""
+    """Return a checksum that depends on every bit of the tensors and of the texts."""
     parts = [
         (name, str(tensor.dtype), tuple(tensor.shape), _bytes_of(tensor))
         for name, tensor in sorted(tensors.items())

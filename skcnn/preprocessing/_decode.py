@@ -33,7 +33,7 @@ from skcnn.urls import hide_secrets, is_url
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF's tags
 _N_HEADER_BYTES = 2**16  # of a file behind a URL that are read to check its header
 
-# Maximum size of a file behind a URL: 4 channels of float64 for a pixel, and what is not pixels
+# Maximum size of a file behind a URL: 4 channels of float64 per pixel, and other contents
 _BYTES_PER_PIXEL, _OTHER_BYTES = 32, 2**26
 
 
@@ -169,18 +169,18 @@ def _has_header(start, max_pixels):
 
 
 def _max_bytes(start, max_pixels):
-    """Return the number of bytes to read of a file, None for all, from its first megabyte."""
+    """Return how many bytes of a file to read, given its first megabyte. None reads all."""
     try:
         n_pixels = _n_pixels(start, max_pixels)
     except UnreadableImageError:
-        return len(start)  # they are sufficient to raise the error again
+        return len(start)  # sufficient to raise the error again
     if max_pixels is None:
         return None
     return _OTHER_BYTES + _BYTES_PER_PIXEL * (max_pixels if n_pixels is None else n_pixels)
 
 
 def _n_pixels(start, max_pixels):
-    """Return the number of pixels of a file from its first bytes, None if they do not tell."""
+    """Return the number of pixels of a file, None if its first bytes do not contain it."""
     if is_tiff(start) and lacks_directory(start):  # the decoders would give warnings
         return None
     try:

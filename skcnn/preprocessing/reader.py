@@ -48,8 +48,9 @@ class ImageReader(ImageTransformer):
     max_pixels : int or None, default=120_000_000
         Maximum number of pixels (height x width) of an image. Larger images raise an error before
         they are decoded, because a small file can contain an image that does not fit into memory.
-        Reading takes up to 20 bytes per pixel in every thread. Of a file behind a URL, at most
-        64 MiB and 32 bytes per pixel are read, whatever the server sends. None sets no limit.
+        Reading takes up to 20 bytes of memory per pixel in every thread. Of a file behind a URL, at
+        most 64 MiB plus 32 bytes per pixel are read, even if the server sends more. None sets no
+        limit.
     n_jobs : int, "auto" or None, default="auto"
         Number of threads that read files ahead, when the images are read part by part. "auto" means
         all CPU cores, or one thread in a worker process of a parallel computation such as
