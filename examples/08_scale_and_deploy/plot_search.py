@@ -44,8 +44,8 @@ common = {"cv": [(train, valid)], "refit": False}
 # ------------------------
 #
 # Successive halving trains 16 candidates for one epoch, the better half of them for two epochs, and
-# so on. For each method, ``curves`` contains the time after each candidate, and the best score of a
-# full training until then.
+# so on. For each method, ``curves`` contains the time at the end of each candidate, and the best
+# score of a full training up to this time.
 
 searches = {
     "grid": GridSearchCV(cnn, grid, **common),

@@ -30,7 +30,7 @@ _THUMBNAIL = 32  # maximum height and width in pixels of the images that are com
 _FENCE = 1.5  # interquartile ranges below the lower quartile
 _SAME = 1e-4  # distance relative to the norm, for features that depend on the batch
 _PART = 4096  # rows whose statistics are computed at a time
-_LARGEST = 1e15  # standardized value; float32 holds the sum of the squares of many of these
+_LARGEST = 1e15  # standardized value: the sum of the squares of many of these fits float32
 _VALUES = 2**22  # pixel values that are reconstructed at a time
 
 

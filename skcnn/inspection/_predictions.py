@@ -63,8 +63,8 @@ class Predictions:
         y : array-like of shape (n_images,)
             True labels.
         proba : array-like of shape (n_images, n_classes), default=None
-            What `predict_proba` has returned for `X`. None calls it. If given, the most probable
-            class is the predicted one.
+            Return value of `predict_proba` for `X`, if it is known. The most probable class is then
+            the predicted one. None calls `predict_proba`.
         caller : str
             Name of the function or class in messages.
         name : str, default="y"

@@ -73,8 +73,9 @@ class ModelReport:
     y_test : array-like of shape (n_images,)
         True labels.
     y_proba : array-like of shape (n_images, n_classes), default=None
-        What ``estimator.predict_proba(X_test)`` has returned, if the test images are predicted
-        already. The most probable class is then the predicted one. None predicts them.
+        Return value of ``estimator.predict_proba(X_test)``, if it is known. The most probable class
+        is then the predicted one. None calls `predict_proba`.
+
     title : str, default=None
         Title of the page. None uses the name of the classifier.
     image_shape : tuple of int, default=None

@@ -188,7 +188,8 @@ class ReportEpochs(Callback):
     def _report_loaded(self, n_epochs):
         """Report the epochs that a checkpoint has loaded, so that a progress bar counts them.
 
-        There is no network of these epochs. Callbacks receive None as the fitted estimator.
+        The networks of these epochs are not known, so callbacks receive None as the fitted
+        estimator.
         """
         while self._n_begun < n_epochs:
             self._begin()

@@ -61,8 +61,8 @@ class TrainingCheckpoint(Callback):
     and then renamed, so that there is always a complete file, even if the process is killed. If it
     cannot be written, for example because the disk is full, `fit` warns and continues.
 
-    Callbacks of scikit-learn, such as progress bars, also receive the epochs of the file, without a
-    fitted estimator.
+    Callbacks of scikit-learn, such as progress bars, are also called for the epochs that are loaded
+    from the file. They receive None as the fitted estimator of these epochs.
 
     If several processes train the network together, pass the callback in all of them. The first
     process writes the file, which all of them must be able to read. When such a training continues,

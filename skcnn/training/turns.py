@@ -1,4 +1,7 @@
-"""Turns of the fits in the threads of a process, which share the random numbers of PyTorch."""
+"""Turns of fits: those in different threads run one after the other.
+
+They share the random number generators of PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,15 @@ from weakref import WeakSet
 
 from skcnn.locks import ProcessLock
 
-_SECONDS = 10  # the end of the process does not wait longer for a training step
+_SECONDS = 10  # maximum time that the end of the process waits for a training step
 
 
 @dataclass(eq=False)
 class _Fit:
     """A fit that has begun.
 
-    Its callbacks may start threads and wait for them. `others` are the threads that existed before
-    the fit, and that it cannot have started.
+    Its callbacks may start threads and wait for them. The threads in `others` existed before the
+    fit, so its callbacks have not started them.
     """
 
     process: int = field(default_factory=os.getpid)
@@ -32,8 +35,8 @@ class _Fit:
 class FitTurns:
     """Turns of fits: a fit waits until those of other threads have ended.
 
-    A fit does not wait for the fit whose callback started its thread, because that callback may
-    wait for the thread. The outer fit continues when such inner fits have ended.
+    There is one exception: a callback of a fit may start a thread that fits, and wait for it. This
+    inner fit begins at once, and the outer fit continues when the inner one has ended.
     """
 
     def __init__(self):
@@ -59,7 +62,7 @@ class FitTurns:
 
     @contextmanager
     def callback(self):
-        """Call callbacks of the current fit in the context, in which inner fits can begin."""
+        """Let inner fits begin in the context, in which callbacks of the current fit are called."""
         with self._lock.held() as lock:
             fit = self._last()
             is_outermost = _is_here(fit) and not fit.is_in_callback
@@ -87,7 +90,7 @@ class FitTurns:
             lock.wait_for(lambda: self._last() is None, _SECONDS)
 
     def check_exit(self):
-        """Raise SystemExit, which ends the thread, if it is a daemon and the process ends."""
+        """End this thread by SystemExit if it is a daemon thread and the process ends."""
         if self._is_ending and threading.current_thread().daemon:
             raise SystemExit
 

@@ -11,8 +11,9 @@ from torch import distributed
 class Ranks:
     """The processes that train one network together, numbered by their rank.
 
-    They communicate in a group of their own. When a process leaves the group, for whatever reason,
-    the others cannot wait for it forever. GPUs communicate in the process group of the user.
+    They communicate in a process group that exists during one fit. If a process leaves it for any
+    reason, the others get an error, and do not wait forever. Tensors on GPUs are exchanged in the
+    process group of the user.
 
     Attributes
     ----------

@@ -211,7 +211,7 @@ class SharedSteps:
 
 
 def _channels_last(tensor):
-    """Return a view whose order of axes is that of the memory of kernels, which is faster."""
+    """Return a kernel with its axes in the order of its memory, in which it is copied faster."""
     return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
 
 

@@ -97,9 +97,9 @@ class SharedTraining:
         finite = all(map(math.isfinite, norms))  # otherwise the loss is an error in all ranks
         if finite and not all(math.isclose(n, norms[0], rel_tol=_TOLERANCE) for n in norms):
             raise RuntimeError(
-                "the weights of the ranks became different: pass callbacks that change the weights "
-                "or the learning rate in each process, and use a network whose weights do not "
-                "depend on the images of one process"
+                "the weights of the ranks became different: if a callback changes the weights or "
+                "the learning rate, pass it in every process, and use a network whose weights do "
+                "not depend on the images of one process alone"
             )
         return states
 
