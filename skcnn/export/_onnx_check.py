@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 _BATCH = 32  # images
-# Pixels that may differ because an earlier of several resizings rounded a pixel to the other
-# integer: a fraction of all, and a number for a few small images.
+# With several resizers, pixels may differ because the first one rounded a pixel up instead of down:
+# at most this fraction of all pixels, or this number if there are few pixels.
 _MAX_ROUNDED, _MIN_ROUNDED = 1e-3, 2
 
 

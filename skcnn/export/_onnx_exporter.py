@@ -1,4 +1,4 @@
-"""The exporter of PyTorch from modules to ONNX models, without its messages and traces."""
+"""Export of PyTorch modules to ONNX models, without the messages of PyTorch's exporter."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ def export_module(
     outputs : list of str
         Names of its outputs.
     any_size : bool
-        Whether it takes images of any height and width. It takes any number of images.
+        Whether the model takes images of any height and width. The number of images may always
+        vary.
+
     name : str
-        Name in messages.
+        Name of the module in error messages.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def _name_axes(model, names):
 
 
 def _remove_traces(model):
-    """Remove what is for debugging only: the lines of code of each node, with paths of files."""
+    """Remove the lines of code of each node, which are for debugging and contain paths of files."""
     graph = model.graph
     for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         part.ClearField("metadata_props")

@@ -186,7 +186,10 @@ class _Features(nn.Module):
 
 
 def _without_adjustment(pipeline):
-    """Return a pipeline with the classifier in a `LogitAdjustedClassifier`, and the latter."""
+    """Return a pipeline whose last step is a network, and the `LogitAdjustedClassifier` around it.
+
+    The latter is None if there is none.
+    """
     adjusted = pipeline.final
     if not all(hasattr(adjusted, name) for name in ("class_prior_", "estimator_", "tau")):
         return pipeline, None

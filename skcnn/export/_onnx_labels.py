@@ -20,8 +20,7 @@ def add_labels(model: ModelProto, table: np.ndarray | None) -> None:
     model : onnx.ModelProto
         Model whose first output is "class_index".
     table : array of shape (n_classes,) or None
-        Return value of `label_table`. None keeps the values of the output, which are indicators of
-        labels.
+        Return value of `label_table`. None keeps the values of the output, for multilabel targets.
     """
     from onnx import helper, numpy_helper
 
@@ -57,7 +56,8 @@ def label_table(classes: np.ndarray) -> np.ndarray:
     ------
     ValueError
         If a label has characters that are not valid, such as the name of a folder that was written
-        in another encoding, is an integer of more than 63 bits, or has a type that ONNX has not.
+        in another encoding, is an integer that int64 cannot hold, or has a type that ONNX does not
+        have.
     """
     if classes.dtype.kind in "OU":
         labels = [str(label) for label in classes]
@@ -71,8 +71,8 @@ def label_table(classes: np.ndarray) -> np.ndarray:
     if classes.dtype.kind in "iu":
         if classes.max() > np.iinfo(np.int64).max:
             raise ValueError(
-                f"the label {classes.max()} is larger than a 64-bit integer of ONNX: fit the "
-                "estimator with other labels"
+                f"the label {classes.max()} is larger than {np.iinfo(np.int64).max}, the largest "
+                "integer of ONNX: fit the estimator with strings or smaller integers as labels"
             )
         return classes.astype(np.int64)
     if classes.dtype.kind not in "bf":

@@ -43,7 +43,7 @@ def convert_classifier(scope, operator, container):
 
 
 def _check_zipmap(scope, operator):
-    """Raise an error if probabilities are to be a dict with labels that ONNX has not as keys."""
+    """Raise an error if the keys of a dict of probabilities are not integers or strings."""
     label, classes = operator.outputs[0], operator.raw_operator.classes_
     maps = [other for other in scope.operators.values() if other.type.startswith("SklearnZipMap")]
     is_mapped = any(value is label for other in maps for value in other.inputs)
@@ -111,8 +111,9 @@ def _check_other_operators(scope):
         calibrated = model.calibrated_classifiers_[0].estimator
         if isinstance(calibrated, Pipeline) and hasattr(calibrated, "decision_function"):
             raise ValueError(
-                "skl2onnx calibrates the probabilities of a pipeline, and scikit-learn its "
-                "decision function: put CalibratedClassifierCV around its last step instead"
+                "skl2onnx calibrates the probabilities of a pipeline, but scikit-learn calibrates "
+                "its decision function: put CalibratedClassifierCV around the last step of the "
+                "pipeline"
             )
 
 

@@ -12,7 +12,8 @@ def check_input(shape, step):
     if any(axis not in (None, other) for axis, other in zip(found, expected, strict=False)):
         raise ValueError(
             f"the input of {type(step).__name__} has shape {tuple(shape)}, but it was fitted on "
-            f"images of {seen[0]} x {seen[1]} pixels with {seen[2]} channel(s)"
+            f"images of {seen[0]} x {seen[1]} pixels with {seen[2]} channel(s): declare an input "
+            "of this size"
         )
 
 

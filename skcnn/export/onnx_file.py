@@ -35,7 +35,7 @@ def to_onnx(
     dtype: Any = None,
     X: Any = None,
 ) -> None:
-    """Export a fitted pipeline to an ONNX file, and compare the predictions of both.
+    """Export a fitted pipeline to an ONNX file, after comparing the predictions of both.
 
     The file contains one graph of all steps: resizing, normalization, the network and the labels.
     Its input is images in the same form as for the pipeline, in batches of any number of images.

@@ -54,10 +54,11 @@ def register_skl2onnx() -> None:
     have been fitted on images of one size. The target opset of skl2onnx must be at least the opset
     that the exporter of PyTorch uses, 20 in PyTorch 2.13.
 
-    The converters of skl2onnx 1.20 for `TunedThresholdClassifierCV`, isotonic calibration, and
-    calibrated pipelines with a decision function compute other results than scikit-learn. All of
-    them raise an error around a network of this package. skl2onnx does not compare the results of
-    its converters: compare some predictions.
+    Some converters of skl2onnx 1.20 compute other results than scikit-learn: those for
+    `TunedThresholdClassifierCV`, for isotonic calibration, and for calibrated pipelines with a
+    decision function. If one of these contains a network of this package, the conversion raises an
+    error. skl2onnx does not check other converters: compare some predictions with those of the
+    pipeline.
 
     Examples
     --------

@@ -113,7 +113,7 @@ def test_what_cannot_be_converted_is_named():
     [
         (TunedThresholdClassifierCV, "ignores the threshold of TunedThresholdClassifierCV: conv"),
         (partial(CalibratedClassifierCV, method="isotonic"), "not interpolate between the values"),
-        (CalibratedClassifierCV, "calibrates the probabilities of a pipeline, and scikit-learn"),
+        (CalibratedClassifierCV, "calibrates the probabilities of a pipeline, but scikit-learn"),
     ],
 )
 def test_what_skl2onnx_converts_to_other_results(make, message):
