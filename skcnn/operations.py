@@ -167,9 +167,9 @@ class Operation(ABC):
         Raises
         ------
         ValueError
-            If the operation has no torch form.
+            If the operation cannot be converted to PyTorch.
         """
-        raise ValueError(f"the operation {self!r} has no torch form")
+        raise ValueError(f"the operation {self!r} cannot be converted to PyTorch")
 
     def geometry(self, shape: Shape) -> AffineMap:
         """Return the map from output to input pixel coordinates.

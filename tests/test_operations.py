@@ -97,7 +97,7 @@ def test_rounding_is_exact_and_differentiable():
     assert torch.equal(values.grad, torch.ones(8))
 
 
-def test_what_has_no_torch_form_says_so():
+def test_what_cannot_be_converted_to_pytorch_is_named():
     class Sort(Operation):
         def __call__(self, batch, keys, epoch):
             return np.sort(batch)
@@ -109,7 +109,7 @@ def test_what_has_no_torch_form_says_so():
         (Sort(), r"Sort\(\)"),
         (Augment(Ranges(True, rotation=3), None, (0, 1), 0), r"Augment\(horizontal_flip=True"),
     ]:
-        with pytest.raises(ValueError, match=f"{name}.* has no torch form"):
+        with pytest.raises(ValueError, match=f"{name}.* cannot be converted to PyTorch"):
             operation.to_torch((4, 4), np.dtype(np.uint8))
 
 
@@ -265,5 +265,7 @@ def test_the_operation_of_a_transformer_is_its_transform(transformer, shape):
     "transformer", [ImageReader(), HOGExtractor(), ColorHistogramExtractor()], ids=str
 )
 def test_a_transformer_without_an_operation_is_named(transformer):
-    with pytest.raises(ValueError, match=f"{type(transformer).__name__} .* has no torch form"):
+    with pytest.raises(
+        ValueError, match=f"{type(transformer).__name__} .* cannot be converted to PyTorch"
+    ):
         transformer._operation()

@@ -197,22 +197,22 @@ REFUSED = {
     "PCA": (
         lambda: fitted(ImageFlattener(), PCA(4), cnn()),
         TypeError,
-        "'pca': PCA has no torch form: a pipeline may hold ImageResizer",
+        "'pca': PCA cannot be converted to PyTorch: use only ImageResizer",
     ),
     "nested PCA": (
         lambda: fitted(make_pipeline(ImageFlattener(), PCA(4)), cnn()),
         TypeError,
-        "'pca': PCA has no torch form",
+        "'pca': PCA cannot be converted to PyTorch",
     ),
     "function": (
         lambda: fitted(FunctionTransformer(np.sqrt), cnn()),
         TypeError,
-        "FunctionTransformer has no torch form",
+        "FunctionTransformer cannot be converted to PyTorch",
     ),
     "HOG": (
         lambda: fitted(HOGExtractor(pixels_per_cell=(2, 2)), cnn(), X=images((9, 9))),
         ValueError,
-        "HOGExtractor .* no torch form",
+        "HOGExtractor .* cannot be converted to PyTorch",
     ),
     "transformer": (
         lambda: fitted(ImageNormalizer()),
@@ -243,7 +243,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_has_no_torch_form_is_named(case):
+def test_what_cannot_be_converted_to_pytorch_is_named(case):
     make, error, message = REFUSED[case]
     with pytest.raises(error, match=message):
         torch_pipeline(make(), (9, 9), np.uint8)

@@ -161,24 +161,25 @@ def operation_of(name: str, step: Any) -> Operation:
     """
     if not hasattr(step, "_operation"):
         raise TypeError(
-            f"the step {name} has no torch form: a pipeline may hold ImageResizer, "
+            f"the step {name} cannot be converted to PyTorch: use only ImageResizer, "
             "ImageNormalizer, ImageAugmenter and ImageFlattener before an estimator of skcnn"
         )
     return step._operation()
 
 
 def _check_layout(name, step, shape) -> None:
-    """Raise an error if a step was fitted on images, or on rows laid out as images, of others."""
+    """Raise an error if a step was fitted on images of another shape."""
     found, expected = (*shape, 1)[:3], step.image_shape_
     if found != expected:
         raise ValueError(
             f"images of {found[0]} x {found[1]} pixels with {found[2]} channel(s) reach {name}, "
-            f"which was fitted on {expected[0]} x {expected[1]} pixels with {expected[2]}"
+            f"which was fitted on {expected[0]} x {expected[1]} pixels with {expected[2]}: use "
+            "images of the same shape as in fit"
         )
 
 
 def _known_range(step) -> tuple[float, float] | None:
-    """Return the range of the pixel values that a fitted step takes, None if it knows none."""
+    """Return the range of pixel values that a fitted step has learned, None if there is none."""
     if hasattr(step, "pixel_range_"):
         return step.pixel_range_
     if getattr(step, "method", None) == "unit":

@@ -68,8 +68,8 @@ def torch_pipeline(estimator: Any, image_shape: tuple[int, ...], dtype: Any) -> 
         If a step is not an image transformer, the last step is not an estimator of this package, or
         `dtype` is not a dtype of NumPy.
     ValueError
-        If a step has no torch form or does not accept images of this shape, `image_shape` is not
-        the shape of an image, or `dtype` is not a dtype of real numbers.
+        If a step cannot be converted to PyTorch or does not accept images of this shape,
+        `image_shape` is not the shape of an image, or `dtype` is not a dtype of real numbers.
 
     Examples
     --------

@@ -135,7 +135,8 @@ class ImageTransformer(
     def _operation(self) -> Operation:
         """Return what `transform` does to a batch of images."""
         raise ValueError(
-            f"{type(self).__name__} is not an operation on images and has no torch form"
+            f"{type(self).__name__} is not an operation on images, so it cannot be converted to "
+            "PyTorch"
         )
 
     def _fit_transform(self, X):

@@ -33,7 +33,7 @@ class Victim:
     pipeline : FittedPipeline
         Pipeline from the images to the network.
     images : array, object array or LazyImages of length n_images
-        Original images; or, if a step has no torch form, the input of the last step.
+        Original images; or, if a step cannot be converted to PyTorch, the input of the last step.
     """
 
     pipeline: FittedPipeline
@@ -65,14 +65,14 @@ class Victim:
         Warns
         -----
         UserWarning
-            If a step has no torch form, so that the input of the last step is attacked.
+            If a step cannot be converted to PyTorch. The input of the last step is then attacked.
         """
         pipeline = FittedPipeline.of(estimator)
         _check_classifier(pipeline.final, pipeline.name)
         images = original_images(X, estimator)
         if len(images) == 0:
             raise ValueError("X holds no images")
-        reason = _no_torch_form(pipeline, images)
+        reason = _why_not_pytorch(pipeline, images)
         if reason is None:
             return cls(pipeline, images)
         warnings.warn(
@@ -166,12 +166,12 @@ def _check_classifier(final, name):
         raise ValueError(f"attacks need two classes, but {name} was fitted to one")
 
 
-def _no_torch_form(pipeline, images):
-    """Return why the pipeline has no torch form, or None if it has one."""
+def _why_not_pytorch(pipeline, images):
+    """Return why the pipeline cannot be converted to PyTorch, None if it can."""
     image = images[0]
     for name, step in pipeline.transformers:
         if not hasattr(step, "_operation"):
-            return f"The step {name} has no torch form"
+            return f"The step {name} cannot be converted to PyTorch"
     path = pipeline.follow(image.shape, image.dtype)
     try:
         path.modules()

@@ -91,9 +91,9 @@ def adversarial_examples(
     Warns
     -----
     UserWarning
-        If a step of the pipeline has no torch form. The network of the last step alone is attacked
-        then, and `epsilon` and the returned images are in the units of its input. Also if
-        `epsilon` is very small.
+        If a step of the pipeline cannot be converted to PyTorch. Then the network of the last step
+        alone is attacked, and `epsilon` and the returned images are in the units of its input. Also
+        if `epsilon` is very small.
 
     See Also
     --------

@@ -279,7 +279,7 @@ REFUSED = {
         lambda: fitted(ImageFlattener(), PCA(4), CNNClassifier(**SMALL)),
         {},
         TypeError,
-        "'pca': PCA has no torch form: a pipeline may hold",
+        "'pca': PCA cannot be converted to PyTorch: use only",
     ),
     "scaler": (
         lambda: make_pipeline(StandardScaler(), CNNClassifier(**SMALL)).fit(
@@ -287,7 +287,7 @@ REFUSED = {
         ),
         {},
         TypeError,
-        "'standardscaler': StandardScaler has no torch form: a pipeline may hold",
+        "'standardscaler': StandardScaler cannot be converted to PyTorch: use only",
     ),
     "outliers": (
         lambda: fitted(ImageOutlierDetector(n_neighbors=2)),

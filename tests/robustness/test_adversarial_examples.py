@@ -91,11 +91,13 @@ def test_paths_and_images_of_different_sizes(digits, tmp_path):
         assert_array_equal(found, expected)
 
 
-def test_a_step_without_torch_form_leaves_the_network(digits):
+def test_the_network_alone_is_attacked_after_a_step_without_conversion(digits):
     X, y = digits[0][:200], digits[1][:200]
     pipe = make_pipeline(FunctionTransformer(lambda images: images / 255), small_classifier())
     pipe.fit(X, y)
-    message = "FunctionTransformer has no torch form. The network of the last step alone"
+    message = (
+        "FunctionTransformer cannot be converted to PyTorch. The network of the last step alone"
+    )
     with pytest.warns(UserWarning, match=message):
         X_adversarial = attacked(pipe, X, y, PGD(0.1, n_steps=3))
     assert X_adversarial.shape == (*X.shape, 1)
