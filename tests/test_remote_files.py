@@ -191,7 +191,7 @@ def test_only_the_beginning_is_read_for_a_header(photos, monkeypatch):
 
 
 class Endless(MemoryFileSystem):
-    """A file system of files that start as images, and have a terabyte more of other bytes."""
+    """A file system whose files begin with `start`, followed by a terabyte of other bytes."""
 
     protocol = "endless"
     start, sizes = b"", []
@@ -212,7 +212,7 @@ def test_files_that_are_much_longer_than_their_images(image_format, options, mon
     monkeypatch.setattr("skcnn.preprocessing._decode._OTHER_BYTES", 2**21)
     pixels = RNG.integers(0, 256, (600, 700, 3), dtype=np.uint8)
     content = encoded(pixels, image_format, **options)
-    assert len(content) > 2**20  # that the rest is read from the byte before is seen
+    assert len(content) > 2**20  # so that a second request reads the rest
     monkeypatch.setattr(Endless, "start", content)
     monkeypatch.setattr(Endless, "sizes", [])
     n_bytes = 2**21 + 32 * 600 * 700
@@ -312,7 +312,7 @@ class CodeError(Exception):
 
 
 class NoCredentialsError(Exception):
-    """Error with the name of one of botocore."""
+    """Error with the name of an error of botocore."""
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_callback_in_a_worker_thread_may_use_worker_threads(own_threads):
 
 
 class FitInThreads(Callback):
-    """Fit in worker threads of the thread that trains."""
+    """Fit other estimators in worker threads, at the end of each epoch."""
 
     def __init__(self, results):
         self.results = results
@@ -198,7 +198,7 @@ def test_a_callback_may_fit_in_threads():
     thread.start()
     thread.join(timeout=60)
     assert not thread.is_alive()
-    n_fits = 2 + 2 * 2 * 2  # 2 in each of 2 epochs of the outer 2
+    n_fits = 2 + 2 * 2 * 2  # 2 outer fits, and 2 inner fits in each of their 2 epochs
     np.testing.assert_array_equal(found, [expected] * n_fits)
 
 

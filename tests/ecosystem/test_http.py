@@ -57,7 +57,7 @@ class Server(SimpleHTTPRequestHandler):
         self.close_connection = True
 
     def answer_without_end(self, path):
-        """Send an image or a page and up to 1 GB more, and count the bytes."""
+        """Send an image or a page, and up to 1 GB of other bytes. Count the megabytes."""
         self.send_response(200)
         self.end_headers()
         with open(f"{self.directory}/cat/0.png", "rb") as file:

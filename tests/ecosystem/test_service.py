@@ -219,7 +219,7 @@ class TestLimits:
 class TestStart:
     @pytest.fixture
     def exits(self, service, capsys):
-        """Function that returns the sentence with which the service does not start."""
+        """Function that returns the message with which the service exits instead of starting."""
 
         def exits(path=None):
             with pytest.raises(SystemExit) as stopped:
@@ -309,7 +309,7 @@ def post(server, content):
 
 
 def start_upload(connection, content):
-    """Send the first half of an upload when the server asks for it, and return the other half."""
+    """Send the first half of an upload when the server asks for it. Return the other half."""
     body = multipart(content)
     connection.sendall(
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

@@ -99,7 +99,7 @@ def folder_case(check, rng):
         check.call(None, fetch, **options)
         return
     root = Path(f"folder{rng.integers(10**9)}")
-    shutil.rmtree(root, ignore_errors=True)  # of the same case before
+    shutil.rmtree(root, ignore_errors=True)  # left by an earlier run of the same case
     root.mkdir()
     for _ in range(rng.integers(0, 8)):
         path = root.joinpath(*(draw(rng, NAMES) for _ in range(rng.integers(1, 4))))

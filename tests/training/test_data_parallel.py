@@ -156,7 +156,10 @@ class Stop(Callback):
 
 
 class StopAtBatch(Callback):
-    """Stop after the second batch of the second epoch, with 3 batches and one of validation."""
+    """Stop after the second batch of the second epoch.
+
+    Each epoch has three training batches and one validation batch.
+    """
 
     n_batches = 0
 
@@ -177,7 +180,7 @@ class Die(Callback):
 
 
 def die(rank):
-    """End the process of rank 1 in a fit, and return the messages of this and of the next fit."""
+    """End the process of rank 1 in a fit. Return the messages of this fit and of the next one."""
     callbacks = [Die()] if rank == 1 else None
     return {
         name: np.array(message_of(lambda: fit_classifier(callbacks=callbacks), RuntimeError))
@@ -195,7 +198,7 @@ def stop_in_one_rank(rank=None):
 
 
 def stop_in_an_epoch(rank=None):
-    """Stop in the second epoch by a callback that rank 0 does not have."""
+    """Stop in the middle of the second epoch, by a callback that rank 0 does not have."""
     return fit_classifier(max_epochs=4, callbacks=None if rank == 0 else [StopAtBatch()])
 
 
@@ -342,7 +345,7 @@ def test_only_one_rank_prints(joint):
 
 
 def test_a_process_that_dies_ends_the_other(joint):
-    """The messages are those of the last part, in which rank 1 ends."""
+    """The messages of rank 0, after rank 1 has ended in `die`."""
     for message in joint[0]["die"][0].values():
         assert str(message).startswith("rank 0 of 2 stopped training, because another rank failed")
 

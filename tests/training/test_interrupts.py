@@ -144,8 +144,8 @@ def test_keyboard_interrupt_becomes_stop_training_without_a_signal(interrupted):
         raise KeyboardInterrupt
 
 
-class ReportBegin(Callback):
-    """A callback that reports that an epoch has ended."""
+class ReportEpoch(Callback):
+    """A callback that sets an event at the end of an epoch: the fit has then begun."""
 
     def __init__(self, has_begun):
         self.has_begun = has_begun
@@ -159,7 +159,7 @@ def test_the_end_of_the_process_ends_fits_in_daemon_threads(monkeypatch):
     """Otherwise PyTorch aborts the process when Python stops the threads."""
     monkeypatch.setattr(turns, "_is_ending", False)  # also restores it
     has_begun = threading.Event()
-    options = {"max_epochs": 100_000, "callbacks": [ReportBegin(has_begun)]}
+    options = {"max_epochs": 100_000, "callbacks": [ReportEpoch(has_begun)]}
     cnns = [classifier(**options), classifier(**options), classifier(max_epochs=1)]
     threads = [
         threading.Thread(target=cnn.fit, args=(IMAGES, LABELS), daemon=cnn is not cnns[2])
