@@ -191,7 +191,7 @@ def test_only_the_beginning_is_read_for_a_header(photos, monkeypatch):
 
 
 class Endless(MemoryFileSystem):
-    """A file system whose files begin with `start`, followed by a terabyte of other bytes."""
+    """A file system whose files begin with `start` and never end."""
 
     protocol = "endless"
     start, sizes = b"", []

@@ -112,7 +112,7 @@ class Service:
         self.post(0)
 
     def post(self, seconds):
-        """Send the photo repeatedly for some seconds. Return the time and status of each request."""
+        """Send the photo for some seconds. Return the time and the status of each request."""
         connection = http.client.HTTPConnection(*self.address, timeout=120)
         headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY.decode()}"}
         measured = []
@@ -134,7 +134,7 @@ class Service:
 
 
 def call(pipe, path, seconds):
-    """Classify a file repeatedly for some seconds. Return the time of each call, and status 200."""
+    """Classify a file for some seconds. Return the time of each call, and the status 200."""
 
     measured = []
     end = time.perf_counter() + seconds
