@@ -3,6 +3,7 @@
 import errno
 import io
 import pickle
+import struct
 import sys
 import threading
 import traceback
@@ -221,6 +222,25 @@ def test_files_that_are_much_longer_than_their_images(image_format, options, mon
         ImageReader(max_pixels=max_pixels).fit_transform(["endless://a"])[0], pixels
     )
     assert Endless.sizes == [2**20, n_bytes - 2**20 + 1]
+    assert caplog.messages == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tiff_whose_directory_has_values_at_its_end(photos, caplog):
+    pixels = RNG.integers(0, 2**16, (1000, 600), dtype=np.uint16)
+    (height, width), first = pixels.shape, 8 + 2 + 12 * 9 + 4
+    offsets = np.arange(first, first + pixels.nbytes, 2 * width, np.uint32)  # a strip for each row
+    end = first + pixels.nbytes
+    tags = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 16), (259, 3, 1, 1)]
+    tags += [(262, 3, 1, 1), (273, 4, height, end), (277, 3, 1, 1), (278, 4, 1, 1)]
+    tags += [(279, 4, height, end + offsets.nbytes)]
+    content = struct.pack("<2sHIH", b"II", 42, 8, len(tags))
+    content += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4) + pixels.tobytes()
+    content += offsets.tobytes() + np.full_like(offsets, 2 * width).tobytes()
+    fsspec.filesystem("memory").pipe_file("/photos/a.tif", content)
+    reader = ImageReader("I;16")
+    assert np.array_equal(reader.fit_transform(["memory://photos/a.tif"])[0], pixels)
+    assert reader.find_errors(["memory://photos/a.tif"]).tolist() == [""]
     assert caplog.messages == []
 
 

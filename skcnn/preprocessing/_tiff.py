@@ -22,6 +22,8 @@ _MAX_SAMPLES = 6  # colors, opacity and others, as in Pillow
 _OPAQUE = (0,)  # ExtraSamples: no opacity
 _PREMULTIPLIED = (1,)
 _MAX_RATIO = 1032  # maximum ratio of the sizes after and before decompression by deflate
+_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_VALUE_BYTES |= {13: 4, 16: 8, 17: 8, 18: 8}  # by the numbers of TIFF's types
 _SMALL = 2**28  # bytes; parts up to this size are decompressed without counting their bytes first
 
 
@@ -31,13 +33,27 @@ def is_tiff(start):
 
 
 def lacks_directory(start):
-    """Return whether the first bytes of a TIFF do not contain the directory of its first page."""
+    """Return whether the first bytes of a TIFF do not contain the directory of its first page.
+
+    Values of more than a few bytes belong to the directory, wherever they are in the file.
+    """
     order = "little" if start.startswith(b"II") else "big"
     big = start[2:4] in (b"+\0", b"\0+")
-    place, n_count, n_entry = (slice(8, 16), 8, 20) if big else (slice(4, 8), 2, 12)
-    offset = int.from_bytes(start[place], order)
-    n_entries = int.from_bytes(start[offset : offset + n_count], order)
-    return offset + n_count + n_entry * n_entries > len(start)
+    place, n_count, n_entry, n_value = (8, 8, 20, 8) if big else (4, 2, 12, 4)
+
+    def number(offset, n_bytes):
+        return int.from_bytes(start[offset : offset + n_bytes], order)
+
+    offset = number(place, n_value)
+    first = offset + n_count
+    end = first + n_entry * number(offset, n_count)
+    if end > len(start):
+        return True
+    for entry in range(first, end, n_entry):
+        n_bytes = _VALUE_BYTES.get(number(entry + 2, 2), 0) * number(entry + 4, n_value)
+        if n_bytes > n_value and number(entry + 4 + n_value, n_value) + n_bytes > len(start):
+            return True
+    return False
 
 
 class DeepTiff:
