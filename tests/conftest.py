@@ -49,9 +49,9 @@ def official_weights_read_once():
 def pytest_runtest_setup(item):
     """Restart all random generators, so that a test does not depend on those before it.
 
-    These are the global ones, which initialize networks that are built without a seed, and the
-    generator `RNG` of a test module, with another seed than for the data that the module draws when
-    it is imported. A hook, other than a fixture, also runs before the fixtures of a module.
+    The global generators initialize networks that are built without a seed. The generator `RNG` of
+    a test module gets another seed than at its import, so that a test does not draw the data of the
+    module again. Unlike a fixture, a hook also runs before the fixtures of a module.
     """
     random.seed(0)
     np.random.seed(0)
