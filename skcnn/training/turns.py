@@ -11,7 +11,6 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from weakref import WeakSet
 
 from skcnn.locks import ProcessLock
 
@@ -22,14 +21,24 @@ _SECONDS = 10  # maximum time that the end of the process waits for a training s
 class _Fit:
     """A fit that has begun.
 
-    Its callbacks may start threads and wait for them. The threads in `others` existed before the
-    fit, so its callbacks have not started them.
+    Its callbacks may start threads and wait for them. The threads in `started` exist since a
+    callback that has ended. Those in `others` existed before the current callback, which has not
+    started them.
     """
 
     process: int = field(default_factory=os.getpid)
     thread: threading.Thread = field(default_factory=threading.current_thread)
-    others: WeakSet = field(default_factory=lambda: WeakSet(threading.enumerate()))
+    started: set = field(default_factory=set)
+    others: set = field(default_factory=set)
     is_in_callback: bool = False
+
+    def begin_callback(self):
+        self.others = set(threading.enumerate()) - self.started
+        self.is_in_callback = True
+
+    def end_callback(self):
+        self.started = set(threading.enumerate()) - self.others
+        self.is_in_callback = False
 
 
 class FitTurns:
@@ -67,15 +76,19 @@ class FitTurns:
             fit = self._last()
             is_outermost = _is_here(fit) and not fit.is_in_callback
             if is_outermost:
-                fit.is_in_callback = True
+                fit.begin_callback()
                 lock.notify_all()
+        waits = is_outermost
         try:
             yield
+        except KeyboardInterrupt:  # Ctrl-C does not wait for inner fits
+            waits = False
+            raise
         finally:
-            if is_outermost:
+            if waits:
                 with self._lock.held() as lock:
                     lock.wait_for(lambda: self._last() in (fit, None))  # None in a forked child
-                    fit.is_in_callback = False
+                    fit.end_callback()
 
     def end(self):
         """End the fits in daemon threads, at the end of the process.

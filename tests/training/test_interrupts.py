@@ -144,6 +144,67 @@ def test_keyboard_interrupt_becomes_stop_training_without_a_signal(interrupted):
         raise KeyboardInterrupt
 
 
+class StartFits(Callback):
+    """Start a fit in another thread during a training step, and one at the end of the training."""
+
+    def __init__(self):
+        self.threads, self.n_fitted = [], []
+
+    def start(self, cnn):
+        thread = threading.Thread(target=cnn.fit, args=(IMAGES, LABELS), daemon=True)
+        thread.start()
+        self.threads.append((thread, cnn))
+
+    def on_train_end(self, net, **kwargs):
+        self.start(classifier(max_epochs=1))
+        self.threads[-1][0].join(timeout=30)
+        self.n_fitted.append([hasattr(cnn, "net_") for _, cnn in self.threads])
+
+
+def test_only_fits_that_callbacks_start_interrupt_a_fit():
+    """Otherwise random numbers that the callback draws change the other fit."""
+    callback = StartFits()
+
+    class Network(nn.Linear):
+        def forward(self, images):
+            if self.training and not callback.threads:
+                callback.start(classifier(max_epochs=1))
+            return super().forward(images.flatten(1))
+
+    def network(in_channels, height, width, n_outputs):
+        return Network(in_channels * height * width, n_outputs)
+
+    CNNClassifier(network, max_epochs=1, callbacks=[callback]).fit(IMAGES, LABELS)
+    assert callback.n_fitted == [[False, True]]
+    callback.threads[0][0].join(timeout=30)
+    assert hasattr(callback.threads[0][1], "net_")
+
+
+def test_ctrl_c_does_not_wait_for_a_fit_that_a_callback_started():
+    has_begun, end = threading.Event(), threading.Event()
+
+    class Wait(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            has_begun.set()
+            waited.append(end.wait(timeout=30))
+
+    class Start(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            inner = classifier(callbacks=[Wait()], max_epochs=1)
+            thread = threading.Thread(target=inner.fit, args=(IMAGES, LABELS))
+            thread.start()
+            threads.append(thread)
+            assert has_begun.wait(timeout=30)
+            interrupt()
+
+    threads, waited = [], []
+    with pytest.raises(KeyboardInterrupt):
+        classifier(callbacks=[Start()]).fit(IMAGES, LABELS)
+    assert not waited
+    end.set()
+    threads[0].join(timeout=30)
+
+
 class ReportEpoch(Callback):
     """A callback that sets an event at the end of an epoch: the fit has then begun."""
 
