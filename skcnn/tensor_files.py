@@ -24,7 +24,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], texts: dict[str, str])
     Parameters
     ----------
     path : Path
-        File. An existing one is replaced.
+        File. An existing one is replaced. A symbolic link stays one.
     tensors : dict of {str: tensor}
         Contiguous tensors by name.
     texts : dict of {str: str}
@@ -46,6 +46,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], texts: dict[str, str])
     ({'a': tensor([1., 1.])}, {'b': 'text'})
     """
     metadata = {**texts, _KEY: _checksum(tensors, texts)}
+    path = path.resolve()
     part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # no other call has this name
     try:
         with part.open("wb") as file:  # save_file makes files that other users cannot read

@@ -139,6 +139,14 @@ def test_failed_writing_keeps_the_file(path, monkeypatch):
     assert len(list(path.parent.iterdir())) == 1
 
 
+def test_a_symbolic_link_stays_one(path):
+    target = path.with_name("target")
+    path.symlink_to(target)
+    save_weights(FITTED["plain"], path)
+    assert path.is_symlink()
+    assert load_file(target).keys() == FITTED["plain"].module_.state_dict().keys()
+
+
 def test_other_programs_can_read_the_file(path):
     save_weights(FITTED["plain"], path)
     path.with_name("other").touch()
