@@ -304,6 +304,7 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
 
     def validation_step(self, batch, **fit_params):
         """Compute the loss of a batch without gradients."""
+        turns.check_exit()
         if self.module_.training:
             self._set_training(False)
         batch = with_validation_noise(batch.to(torch.device(self.device)), self)

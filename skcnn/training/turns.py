@@ -52,6 +52,7 @@ class FitTurns:
         self._lock = ProcessLock()
         self._fits = []  # each one begun in a callback of the fit before it
         self._is_ending = False
+        self._ended = []  # daemon threads whose fits the end of the process ends
 
     @contextmanager
     def turn(self):
@@ -101,10 +102,14 @@ class FitTurns:
         with self._lock.held() as lock:
             lock.notify_all()
             lock.wait_for(lambda: self._last() is None, _SECONDS)
+        for thread in self._ended:  # they still free the memory of PyTorch
+            thread.join(_SECONDS)
 
     def check_exit(self):
         """End this thread by SystemExit if it is a daemon thread and the process ends."""
-        if self._is_ending and threading.current_thread().daemon:
+        thread = threading.current_thread()
+        if self._is_ending and thread.daemon:
+            self._ended.append(thread)
             raise SystemExit
 
     def _may_begin(self):

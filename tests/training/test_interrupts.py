@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -219,17 +220,22 @@ class ReportEpoch(Callback):
 def test_the_end_of_the_process_ends_fits_in_daemon_threads(monkeypatch):
     """Otherwise PyTorch aborts the process when Python stops the threads."""
     monkeypatch.setattr(turns, "_is_ending", False)  # also restores it
+
+    def fit(cnn):
+        try:
+            cnn.fit(IMAGES, LABELS)
+        finally:
+            time.sleep(0.1)  # as long as the memory of a network is freed
+
     has_begun = threading.Event()
     options = {"max_epochs": 100_000, "callbacks": [ReportEpoch(has_begun)]}
     cnns = [classifier(**options), classifier(**options), classifier(max_epochs=1)]
-    threads = [
-        threading.Thread(target=cnn.fit, args=(IMAGES, LABELS), daemon=cnn is not cnns[2])
-        for cnn in cnns
-    ]
+    threads = [threading.Thread(target=fit, args=(cnn,), daemon=cnn is not cnns[2]) for cnn in cnns]
     for thread in threads:
         thread.start()
     assert has_begun.wait(timeout=30)
     turns.end()
+    assert not all(thread.is_alive() for thread in threads[:2])  # the one whose fit has begun
     for thread in threads:
         thread.join(timeout=30)
     assert [hasattr(cnn, "net_") for cnn in cnns] == [False, False, True]
