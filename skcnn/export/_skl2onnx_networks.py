@@ -109,11 +109,13 @@ def _check_other_operators(scope):
                 'CalibratedClassifierCV with method="sigmoid"'
             )
         calibrated = model.calibrated_classifiers_[0].estimator
-        if isinstance(calibrated, Pipeline) and hasattr(calibrated, "decision_function"):
+        parts = [calibrated, *calibrated.get_params().values()]
+        hides_scores = any(isinstance(part, Pipeline) or hasattr(part, "refit") for part in parts)
+        if hides_scores and hasattr(calibrated, "decision_function"):
             raise ValueError(
                 "skl2onnx calibrates the probabilities of a pipeline, but scikit-learn calibrates "
                 "its decision function: put CalibratedClassifierCV around the last step of the "
-                "pipeline"
+                "pipeline, and around the best estimator of a search"
             )
 
 

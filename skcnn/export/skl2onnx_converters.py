@@ -55,10 +55,10 @@ def register_skl2onnx() -> None:
     that the exporter of PyTorch uses, 20 in PyTorch 2.13.
 
     Some converters of skl2onnx 1.20 compute other results than scikit-learn: those for
-    `TunedThresholdClassifierCV`, for isotonic calibration, and for calibrated pipelines with a
-    decision function. If one of these contains a network of this package, the conversion raises an
-    error. skl2onnx does not check other converters: compare some predictions with those of the
-    pipeline.
+    `TunedThresholdClassifierCV`, for isotonic calibration, and for calibrated pipelines and
+    searches with a decision function. If one of these contains a network of this package, the
+    conversion raises an error. skl2onnx does not check other converters: compare some predictions
+    with those of the pipeline.
 
     Examples
     --------

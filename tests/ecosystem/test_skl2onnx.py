@@ -9,7 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skimage import data
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import TunedThresholdClassifierCV
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -114,6 +115,14 @@ def test_what_cannot_be_converted_is_named():
         (TunedThresholdClassifierCV, "ignores the threshold of TunedThresholdClassifierCV: conv"),
         (partial(CalibratedClassifierCV, method="isotonic"), "not interpolate between the values"),
         (CalibratedClassifierCV, "calibrates the probabilities of a pipeline, but scikit-learn"),
+        (
+            lambda pipe, cv: CalibratedClassifierCV(OneVsRestClassifier(pipe), cv=cv),
+            "calibrates the probabilities of a pipeline, but scikit-learn",
+        ),
+        (
+            lambda pipe, cv: CalibratedClassifierCV(GridSearchCV(pipe, {}, cv=cv), cv=cv),
+            "calibrates the probabilities of a pipeline, .* the best estimator of a search",
+        ),
     ],
 )
 def test_what_skl2onnx_converts_to_other_results(make, message):
