@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from html import unescape
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urljoin
 
 from skcnn.urls import QUERY, hide_secrets, is_http, join_url, split_url
 
@@ -26,6 +28,8 @@ _CERTAIN_TYPES = {
     "PartialCredentialsError",
     "ProfileNotFound",
 }
+_MAX_PAGE_BYTES = 2**26  # of the page of a folder, for some 500,000 files
+_LINK = re.compile(r"""(?i)<a\s[^<>]*?\bhref\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)'|([^\s"'<>]+))""")
 _N_FIRST_BYTES = 2**20  # most files are shorter, so that one request reads them
 
 
@@ -227,6 +231,8 @@ def _named_error(url, error):
     if isinstance(error, TimeoutError):
         return TimeoutError(f"the image file {url!r} cannot be read: no answer in time")
     why = reason[0] if reason else type(error).__name__
+    if type(error).__name__ == "TooManyRedirects":  # of aiohttp, without a message
+        why = "the server redirects to other addresses without end"
     if why.endswith(":"):
         why = " ".join(reason[:2])
     return OSError(f"the image file {url!r} cannot be read: {why}")
@@ -312,8 +318,11 @@ def list_url(folder: RemotePath) -> tuple[list[RemotePath], list[RemotePath]]:
     """
     files, path = file_system(folder.url)
     try:
-        files.invalidate_cache(path)  # the folder may have changed
-        entries = files.ls(path, detail=True)
+        if _is_web_server(files):
+            entries = _links_to_files(files, path)
+        else:
+            files.invalidate_cache(path)  # the folder may have changed
+            entries = files.ls(path, detail=True)
     except MemoryError:
         raise
     except Exception as error:  # each file system raises its own errors
@@ -332,6 +341,29 @@ def list_url(folder: RemotePath) -> tuple[list[RemotePath], list[RemotePath]]:
             found.setdefault(kind, []).append(RemotePath(url))
     folders, images = (sorted(found[kind], key=str) for kind in ("directory", "file"))
     return folders, images
+
+
+def _links_to_files(files, path):
+    """Return the entries of a folder to which its page links.
+
+    fsspec would read a page of any length into memory.
+    """
+    page = _receive(files, path, _MAX_PAGE_BYTES + 1)
+    if len(page) > _MAX_PAGE_BYTES:
+        raise ValueError(f"its page has more than {_MAX_PAGE_BYTES:,} bytes")
+    folder = QUERY.sub("", path).rstrip("/") + "/"
+    _, _, address = folder.partition("://")
+    names = set()
+    for match in _LINK.finditer(page.decode("utf-8", "ignore")):
+        link = unescape(next(filter(None, match.groups()), "")).strip()
+        _, _, target = urljoin(folder, link).partition("://")  # https:// may be behind http://
+        name = target.removeprefix(address)
+        if target.startswith(address) and "/" not in QUERY.sub("", name)[:-1]:
+            names.add(name)
+    return [
+        {"name": folder + name, "type": "directory" if name.endswith("/") else "file"}
+        for name in names
+    ]
 
 
 def _name_of(path):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder, remote_files
+from skcnn.remote_files import RemotePath, list_url
 
 fsspec = pytest.importorskip("fsspec")
 aiohttp = pytest.importorskip("aiohttp")
@@ -26,6 +27,11 @@ class Server(SimpleHTTPRequestHandler):
     links = {
         "links": b'<a href="?C=N;O=D">Name</a> <a href="cat/">cat</a> <a href="/in?to=/links/">',
         "links/cat": b'<a href="../">Up</a> <a href="a.png?v=2">a</a> <a href="more/">more</a>',
+        "links/forms": b"""<link href="icon.png"> <a href="d/e.png">
+            <a href='/links/forms/a%20b.png'> <A class=x HREF=./c.png> <a href="f&amp;g.png">
+            <a href="javascript:h.png"> <a href="">
+            <a href="//other/links/forms/i.png"> <a href="c.png"> <a href="#k.png">
+            <a\nhref="https://HOST/links/forms/j/">""",
     }
 
     def do_GET(self):
@@ -36,9 +42,14 @@ class Server(SimpleHTTPRequestHandler):
         if path.startswith("status"):
             self.send_error(int(path.removeprefix("status")))
         elif path.startswith("links"):
-            self.answer(self.links.get(path, self.links["links/cat"]), 1000)
+            content = self.links.get(path, self.links["links/cat"])
+            self.answer(content.replace(b"HOST", self.headers["Host"].encode()), 1000)
         elif path.startswith("endless"):
             self.answer_without_end(path)
+        elif path.startswith("redirect"):
+            self.send_response(302)
+            self.send_header("Location", f"/{path}")
+            self.end_headers()
         elif path.startswith("page"):
             self.answer(b"<!DOCTYPE html><html>Sign in</html>", 35)
         elif path.startswith("cut") or (path == "recovers" and self.n_requests[path] < 3):
@@ -127,6 +138,21 @@ def test_pages_with_other_links(site):
         load_image_folder(f"{site[0]}/links/?token=1a2b")
 
 
+def test_forms_of_links(site):
+    url = f"{site[0]}/links/forms"
+    folders, files = list_url(RemotePath(url))
+    assert list(map(str, folders)) == [f"{url}/j"]
+    assert [file.name for file in files] == ["a b.png", "c.png", "f&g.png"]
+
+
+def test_a_page_without_end(site, monkeypatch):
+    monkeypatch.setattr(remote_files, "_MAX_PAGE_BYTES", 2**21)
+    Server.n_requests.clear()
+    with pytest.raises(OSError, match=r"/endless.html' cannot be read: its page has more than"):
+        load_image_folder(f"{site[0]}/endless.html")
+    assert Server.n_requests["endless.html MB"] < 20  # besides 2 MB, those in the system's buffers
+
+
 @pytest.mark.parametrize(
     ("path", "error", "message", "attempts"),
     [
@@ -134,6 +160,7 @@ def test_pages_with_other_links(site):
         ("status403", PermissionError, "cannot be read: permission denied", 1),
         ("status410", OSError, "cannot be read: 410", 1),
         ("status500", OSError, "cannot be read: 500", 3),
+        ("redirect", OSError, "cannot be read: the server redirects to other addresses w", 10),
         ("page.jpg", ValueError, "is not an image, or its format is not supported", 1),
         ("cut.png", OSError, "cannot be read: Response payload is not completed", 3),
     ],
