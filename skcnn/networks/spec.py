@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from itertools import chain
 from numbers import Integral
 from typing import Any
 
@@ -175,8 +176,11 @@ class NetworkSpec:
             standardize, network = self._build_with_weights(load=load, progress=progress)
         resize = {} if self.input_size is None else {"resize": ResizeInput(*self.input_size)}
         layers = OrderedDict(standardize=standardize, **resize, network=network)
-        module = nn.Sequential(layers)
-        return module.float().to(memory_format=torch.channels_last)
+        module = nn.Sequential(layers).float()
+        for tensor in chain(module.parameters(), module.buffers()):
+            if tensor.ndim == 4:  # module.to refuses other kernels, such as those of Conv3d
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+        return module
 
     def _network_size(self):
         """Return the height and width of the images that enter the network."""

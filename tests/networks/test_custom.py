@@ -98,6 +98,22 @@ def test_lazy_layers():
     assert np.array_equal(loaded.predict_proba(X), cnn.predict_proba(X))
 
 
+def three_axes(in_channels, height, width, n_outputs):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 2, 3),
+        nn.Unflatten(1, (1, 2)),
+        nn.Conv3d(1, 4, 2),
+        nn.Flatten(),
+        nn.Linear(4, n_outputs),
+    )
+
+
+def test_kernels_with_three_axes():
+    cnn = CNNClassifier(three_axes, max_epochs=1, random_state=0).fit(X, y)
+    loaded = pickle.loads(pickle.dumps(cnn))
+    assert np.array_equal(loaded.predict_proba(X), cnn.predict_proba(X))
+
+
 def test_checks_change_neither_random_numbers_nor_statistics():
     def network(*sizes):
         return nn.Sequential(
