@@ -46,8 +46,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], texts: dict[str, str])
     ({'a': tensor([1., 1.])}, {'b': 'text'})
     """
     metadata = {**texts, _KEY: _checksum(tensors, texts)}
-    path = path.resolve()
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # no other call has this name
+    path = path.resolve()  # of a link, the file that it leads to
+    part = path.with_name(f".{uuid4().hex}.part")  # no other call has this name
     try:
         with part.open("wb") as file:  # save_file makes files that other users cannot read
             file.write(save(tensors, metadata))

@@ -163,7 +163,8 @@ def _require(package):
 
 def _write(content, path):
     """Write a file, or none at all."""
-    part = path.with_name(f"{path.name}.{uuid4().hex}.part")  # of this process alone
+    path = path.resolve()  # of a link, the file that it leads to
+    part = path.with_name(f".{uuid4().hex}.part")  # of this process alone
     try:
         part.write_bytes(content)
         part.replace(path)

@@ -43,6 +43,8 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     ------
     FileNotFoundError
         If the folder does not exist.
+    IsADirectoryError
+        If `path` is a folder.
     TypeError
         If the last step is not an estimator of this package with a trained network.
     ValueError
@@ -72,6 +74,8 @@ def save_weights(estimator: Any, path: str | os.PathLike[str]) -> None:
     True
     """
     file = _checked(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"{str(file)!r} is a folder: pass the name of a file in it")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"{str(file.parent)!r}, the folder of the file, does not exist")
     net = FittedPipeline.of(estimator).final.net_
