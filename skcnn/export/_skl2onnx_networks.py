@@ -73,16 +73,20 @@ def convert_regressor(scope, operator, container):
 
 
 def feature_shapes(operator):
-    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.data_types import guess_tensor_type
 
     n_features = operator.raw_operator._n_features_out
-    operator.outputs[0].type = FloatTensorType([None, n_features])
+    kind = type(guess_tensor_type(operator.inputs[0].type))  # as the next steps expect it
+    operator.outputs[0].type = kind([None, n_features])
 
 
 def convert_features(scope, operator, container):
+    from skl2onnx.common.data_types import guess_proto_type
+
+    features, target = scope.get_unique_variable_name("features"), operator.outputs[0]
     images = _network_input(scope, operator, container)
-    outputs = [operator.outputs[0].full_name]
-    add_model(scope, container, _checked_model(scope, operator), images, outputs)
+    add_model(scope, container, _checked_model(scope, operator), images, [features])
+    add_cast(scope, container, features, target.full_name, guess_proto_type(target.type))
 
 
 @fixed_settings()

@@ -85,8 +85,9 @@ def test_features_and_calibrated_probabilities():
     calibrated = CalibratedClassifierCV(classifier(), ensemble=False, cv=2)
     for model in (pipe, calibrated):
         model.fit(ROWS, NAMES)
-        found = run(skl2onnx.to_onnx(model, ROWS[:1], options={"zipmap": False}), ROWS)
-        assert_allclose(found["probabilities"], model.predict_proba(ROWS), atol=1e-4)
+        rows = ROWS.astype(np.float64) if model is pipe else ROWS
+        found = run(skl2onnx.to_onnx(model, rows[:1], options={"zipmap": False}), rows)
+        assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-4)
 
 
 def test_labels_that_are_no_keys_of_a_map():
