@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import errno
-import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
-from html import unescape
 from io import BytesIO
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urljoin
 
-from skcnn.urls import QUERY, hide_secrets, is_http, join_url, split_url
+from skcnn.urls import hide_secrets
 
 _PAUSES = (0.5, 2.0)  # seconds between attempts
 _MAY_SUCCEED_LATER = (408, 425, 429)  # statuses of HTTP, besides those from 500 on
@@ -28,8 +22,6 @@ _CERTAIN_TYPES = {
     "PartialCredentialsError",
     "ProfileNotFound",
 }
-_MAX_PAGE_BYTES = 2**26  # of the page of a folder, for some 500,000 files
-_LINK = re.compile(r"""(?i)<a\s[^<>]*?\bhref\s*=\s*(?:"([^"<>]*)"|'([^'<>]*)'|([^\s"'<>]+))""")
 _N_FIRST_BYTES = 2**20  # most files are shorter, so that one request reads them
 
 
@@ -75,9 +67,9 @@ def file_system(url: str) -> tuple[Any, str]:
         ) from error
     except ValueError as error:
         message = f"{url!r} is not a URL that fsspec can read: {error}"
-        raise ValueError(hide_secrets(message)) from _cause(url, error)
+        raise ValueError(hide_secrets(message)) from cause_to_show(url, error)
     except Exception as error:  # some file systems connect to their server
-        raise _named_error(url, error) from _cause(url, error)
+        raise named_error(url, error) from cause_to_show(url, error)
 
 
 def read_url(url: str, n_bytes: int | Callable[[bytes], int | None] | None = None) -> bytes:
@@ -110,7 +102,7 @@ def read_url(url: str, n_bytes: int | Callable[[bytes], int | None] | None = Non
         As `file_system`.
     """
     files, path = file_system(url)
-    read = _read_http if _is_web_server(files) else _read_parts
+    read = _read_http if is_web_server(files) else _read_parts
     pauses = iter(_PAUSES)
     while True:
         try:
@@ -120,7 +112,7 @@ def read_url(url: str, n_bytes: int | Callable[[bytes], int | None] | None = Non
         except Exception as error:  # each file system raises its own errors
             pause = next(pauses, None)
             if pause is None or not _is_temporary(error):
-                raise _named_error(url, error) from _cause(url, error)
+                raise named_error(url, error) from cause_to_show(url, error)
             time.sleep(pause)
 
 
@@ -145,8 +137,19 @@ def _read_parts(files, path, n_bytes):
     return start[:-1] + files.cat_file(path, start=n_first - 1, end=limit)
 
 
-def _is_web_server(files):
-    """Return whether a file system reads http:// without a cache on the disk."""
+def is_web_server(files: Any) -> bool:
+    """Return whether a file system reads http:// without a cache on the disk.
+
+    Parameters
+    ----------
+    files : fsspec.AbstractFileSystem
+        File system.
+
+    Returns
+    -------
+    is_web_server : bool
+        Whether `receive` can read its files.
+    """
     module = sys.modules.get("fsspec.implementations.http")  # such a file system imports it
     return module is not None and isinstance(files, module.HTTPFileSystem)
 
@@ -156,15 +159,35 @@ def _read_http(files, path, n_bytes):
     if isinstance(n_bytes, int):
         headers = {**files.kwargs.get("headers", {}), "Range": f"bytes=0-{n_bytes - 1}"}
         try:
-            return _receive(files, path, n_bytes, headers=headers)
+            return receive(files, path, n_bytes, headers=headers)
         except (OSError, MemoryError):
             raise
         except Exception:  # some servers refuse parts of small files
             pass
-    return _receive(files, path, n_bytes)
+    return receive(files, path, n_bytes)
 
 
-def _receive(files, path, n_bytes, **options):
+def receive(
+    files: Any, path: str, n_bytes: int | Callable[[bytes], int | None] | None, **options: Any
+) -> bytes:
+    """Read a file of a web server by one request, which ends when there are enough bytes.
+
+    Parameters
+    ----------
+    files : fsspec.implementations.http.HTTPFileSystem
+        File system.
+    path : str
+        URL.
+    n_bytes : int, callable or None
+        See `read_url`.
+    **options : object
+        Options of the request.
+
+    Returns
+    -------
+    content : bytes
+        Content of the file, or its first bytes.
+    """
     received = _Received(n_bytes)
     with suppress(_EnoughError):
         files.get_file(path, received, chunk_size=2**16, **options)
@@ -219,8 +242,21 @@ def _status(error):
     return None
 
 
-def _named_error(url, error):
-    """Return the error that names the URL."""
+def named_error(url: str, error: Exception) -> OSError:
+    """Return an error that names a URL, without passwords.
+
+    Parameters
+    ----------
+    url : str
+        URL of a file.
+    error : Exception
+        Error of a file system.
+
+    Returns
+    -------
+    error : OSError
+        The error to raise.
+    """
     url, reason = hide_secrets(url), hide_secrets(str(error)).splitlines()
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return FileNotFoundError(f"the image file {url!r} does not exist")
@@ -238,134 +274,19 @@ def _named_error(url, error):
     return OSError(f"the image file {url!r} cannot be read: {why}")
 
 
-def _cause(url, error):
-    """Return the cause to show with an error, none if it could show a password."""
-    return error if hide_secrets(url) == url else None
-
-
-# ------------------------------------------------------------------------------------------------
-# Folders
-
-
-@dataclass(frozen=True)
-class RemotePath:
-    """A file or a folder behind a URL, with the interface of `pathlib.Path` that folders need.
+def cause_to_show(url: str, error: Exception) -> Exception | None:
+    """Return the cause to show with an error.
 
     Parameters
     ----------
     url : str
-        URL.
-    """
-
-    url: str
-
-    @cached_property
-    def name(self) -> str:
-        """Last part of the path."""
-        path = split_url(self.url)[1]
-        if is_http(path):
-            return unquote(_name_of(QUERY.sub("", path)))
-        return _name_of(path)
-
-    @cached_property
-    def suffix(self) -> str:
-        """Suffix of the name, such as ".jpg"."""
-        return PurePosixPath(self.name).suffix
-
-    def relative_to(self, root: RemotePath) -> PurePosixPath:
-        """Return the path relative to the URL of a folder.
-
-        Parameters
-        ----------
-        root : RemotePath
-            Folder that contains the path.
-
-        Returns
-        -------
-        path : PurePosixPath
-            Relative path.
-        """
-        return PurePosixPath(
-            split_url(self.url)[1].removeprefix(split_url(join_url(root.url, ""))[1])
-        )
-
-    def __fspath__(self) -> str:
-        return self.url
-
-    def __str__(self) -> str:
-        return self.url
-
-
-def list_url(folder: RemotePath) -> tuple[list[RemotePath], list[RemotePath]]:
-    """List the folders and the files in a folder, sorted by name.
-
-    Parameters
-    ----------
-    folder : RemotePath
-        The folder.
+        URL of a file.
+    error : Exception
+        Error of a file system.
 
     Returns
     -------
-    folders, files : list of RemotePath
-        Entries.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be listed. `FileNotFoundError` if it does not exist.
-    ImportError, ValueError
-        As `file_system`.
+    cause : Exception or None
+        `error`, or None if the URL has a password, which the error may show.
     """
-    files, path = file_system(folder.url)
-    try:
-        if _is_web_server(files):
-            entries = _links_to_files(files, path)
-        else:
-            files.invalidate_cache(path)  # the folder may have changed
-            entries = files.ls(path, detail=True)
-    except MemoryError:
-        raise
-    except Exception as error:  # each file system raises its own errors
-        named = _named_error(folder.url, error)
-        message = str(named).replace("the image file", "the image folder")
-        raise type(named)(message) from _cause(folder.url, error)
-    found: dict[str, list[RemotePath]] = {"directory": [], "file": []}
-    for entry in entries:
-        name, kind, query = entry["name"], entry["type"], ""
-        if is_http(path):  # any link of a page
-            name = QUERY.sub("", name)
-            query = entry["name"].removeprefix(name)
-        is_other = name.rstrip("/") != path.rstrip("/") and _name_of(name)
-        if is_other and not (query and kind == "directory"):
-            url = join_url(folder.url, _name_of(name) + query)
-            found.setdefault(kind, []).append(RemotePath(url))
-    folders, images = (sorted(found[kind], key=str) for kind in ("directory", "file"))
-    return folders, images
-
-
-def _links_to_files(files, path):
-    """Return the entries of a folder to which its page links.
-
-    fsspec would read a page of any length into memory.
-    """
-    page = _receive(files, path, _MAX_PAGE_BYTES + 1)
-    if len(page) > _MAX_PAGE_BYTES:
-        raise ValueError(f"its page has more than {_MAX_PAGE_BYTES:,} bytes")
-    folder = QUERY.sub("", path).rstrip("/") + "/"
-    _, _, address = folder.partition("://")
-    names = set()
-    for match in _LINK.finditer(page.decode("utf-8", "ignore")):
-        link = unescape(next(filter(None, match.groups()), "")).strip()
-        _, _, target = urljoin(folder, link).partition("://")  # https:// may be behind http://
-        name = target.removeprefix(address)
-        if target.startswith(address) and "/" not in QUERY.sub("", name)[:-1]:
-            names.add(name)
-    return [
-        {"name": folder + name, "type": "directory" if name.endswith("/") else "file"}
-        for name in names
-    ]
-
-
-def _name_of(path):
-    """Return the last part of a path."""
-    return path.rstrip("/").rpartition("/")[2]
+    return error if hide_secrets(url) == url else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from safetensors import safe_open
@@ -12,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from skcnn.checksums import checksum
+from skcnn.replaced_file import replaced_file
 
 _KEY = "skcnn.checksum"  # of the metadata
 
@@ -46,16 +46,11 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], texts: dict[str, str])
     ({'a': tensor([1., 1.])}, {'b': 'text'})
     """
     metadata = {**texts, _KEY: _checksum(tensors, texts)}
-    path = path.resolve()  # of a link, the file that it leads to
-    part = path.with_name(f".{uuid4().hex}.part")  # no other call has this name
-    try:
-        with part.open("wb") as file:  # save_file makes files that other users cannot read
-            file.write(save(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    # save_file of safetensors makes files that other users cannot read
+    with replaced_file(path) as temporary, temporary.open("wb") as file:
+        file.write(save(tensors, metadata))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

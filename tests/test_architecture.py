@@ -37,6 +37,8 @@ LEVELS = {
     "skcnn.pixel_scale": 0,
     "skcnn.pixels": 0,
     "skcnn.remote_files": 0,
+    "skcnn.remote_folders": 0,
+    "skcnn.replaced_file": 0,
     "skcnn.settings": 0,
     "skcnn.tensor_files": 0,
     "skcnn.urls": 0,
@@ -64,6 +66,8 @@ MAY_IMPORT_LEVELS = {0: (), 1: (0,), 2: (0, 1), 3: (0, 1), 4: (0, 1, 2, 3)}
 # (importing module, imported module)
 PEERS = {
     ("skcnn.remote_files", "skcnn.urls"),
+    ("skcnn.remote_folders", "skcnn.remote_files"),
+    ("skcnn.remote_folders", "skcnn.urls"),
     ("skcnn.__main__", "skcnn.cli"),
     ("skcnn.checksums", "skcnn.learned"),
     ("skcnn.checksums", "skcnn.versions"),
@@ -72,6 +76,7 @@ PEERS = {
     ("skcnn.networks", "skcnn.download"),
     ("skcnn.networks", "skcnn.tensor_files"),
     ("skcnn.tensor_files", "skcnn.checksums"),
+    ("skcnn.tensor_files", "skcnn.replaced_file"),
     ("skcnn.images", "skcnn.lazy"),
     ("skcnn.images", "skcnn.operations"),
     ("skcnn._lazy_arguments", "skcnn.values"),

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 
 from skcnn import ImageFlattener, ImageReader, ImageResizer, load_image_folder, remote_files
 from skcnn.exceptions import ImageFileError
-from skcnn.remote_files import RemotePath
+from skcnn.remote_folders import RemotePath
 from skcnn.urls import is_url, join_url
 
 RNG = np.random.default_rng(0)

@@ -10,7 +10,8 @@ from zipfile import BadZipFile, ZipFile
 
 from skcnn.cli._arguments import UsageError
 from skcnn.cli._images import in_batches
-from skcnn.cli._output import replaced_file, require
+from skcnn.cli._output import require
+from skcnn.replaced_file import replaced_file
 
 SUFFIXES = (".skops", ".joblib")
 _FOLDERS = ("memory", "memmap_folder")  # parameters of ImageEmbedder

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from skcnn.cli._arguments import UsageError
+from skcnn.replaced_file import replaced_file
 
 _EXTRAS = {"skops": "skops", "pandas": "plot", "matplotlib": "plot", "jinja2": "plot"}
 
@@ -179,29 +178,6 @@ def check_output(
             f"{option} {str(path)!r} cannot be written to the folder {str(path.parent)!r}: "
             f"{error.strerror}"
         ) from error
-
-
-@contextlib.contextmanager
-def replaced_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces a file if nothing fails.
-
-    Parameters
-    ----------
-    path : Path
-        File to write.
-
-    Yields
-    ------
-    temporary : Path
-        Path in the same folder, with the same suffix.
-    """
-    path = path.resolve()  # of a link, the file that it leads to
-    temporary = path.with_name(f".{uuid4().hex}{path.suffix}")  # the stem may be long
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

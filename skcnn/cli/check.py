@@ -11,11 +11,11 @@ from skcnn.cli._output import (
     TaskBar,
     check_output,
     count,
-    replaced_file,
     require,
     result_stream,
     say,
 )
+from skcnn.replaced_file import replaced_file
 
 _EXAMPLES = 3  # paths that are shown of each kind
 _DESCRIPTION = """\

@@ -13,12 +13,12 @@ from skcnn.cli._output import (
     check_output,
     count,
     progress_bar,
-    replaced_file,
     require,
     result_stream,
     say,
 )
 from skcnn.cli._scores import NAMES, class_numbers, score
+from skcnn.replaced_file import replaced_file
 
 _MAX_MATRIX = 12  # classes of a confusion matrix that fits a screen
 _MAX_PAIRS = 15

@@ -18,7 +18,7 @@ from skcnn.datasets._folder_contents import (
     is_image,
     list_folder,
 )
-from skcnn.remote_files import RemotePath
+from skcnn.remote_folders import RemotePath
 from skcnn.urls import hide_secrets, is_url
 
 

@@ -6,13 +6,13 @@ import os
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from sklearn.utils._param_validation import validate_params
 
 from skcnn._validation import IMAGE_SHAPE
 from skcnn.export._onnx_check import batches_for_check, check_model, check_scale
 from skcnn.export._onnx_graph import Graph
+from skcnn.replaced_file import replaced_file
 from skcnn.settings import fixed_settings
 from skcnn.versions import versions
 
@@ -151,7 +151,8 @@ def to_onnx(
     model.graph.name = type(graph.head.final).__name__
     properties = {f"{package}_version": used[package] for package in ("skcnn", "torch")}
     import_module("onnx.helper").set_model_props(model, {**properties, **graph.metadata()})
-    _write(model.SerializeToString(), path)
+    with replaced_file(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
 
 
 def _require(package):
@@ -159,14 +160,3 @@ def _require(package):
         import_module(package)
     except ImportError as error:
         raise ImportError(f'to_onnx requires {package}: pip install "skcnn[onnx]"') from error
-
-
-def _write(content, path):
-    """Write a file, or none at all."""
-    path = path.resolve()  # of a link, the file that it leads to
-    part = path.with_name(f".{uuid4().hex}.part")  # of this process alone
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

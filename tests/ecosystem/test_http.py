@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from skcnn import CNNClassifier, ImageReader, ImageResizer, load_image_folder, remote_files
-from skcnn.remote_files import RemotePath, list_url
+from skcnn import (
+    CNNClassifier,
+    ImageReader,
+    ImageResizer,
+    load_image_folder,
+    remote_files,
+    remote_folders,
+)
+from skcnn.remote_folders import RemotePath, list_url
 
 fsspec = pytest.importorskip("fsspec")
 aiohttp = pytest.importorskip("aiohttp")
@@ -146,7 +153,7 @@ def test_forms_of_links(site):
 
 
 def test_a_page_without_end(site, monkeypatch):
-    monkeypatch.setattr(remote_files, "_MAX_PAGE_BYTES", 2**21)
+    monkeypatch.setattr(remote_folders, "_MAX_PAGE_BYTES", 2**21)
     Server.n_requests.clear()
     with pytest.raises(OSError, match=r"/endless.html' cannot be read: its page has more than"):
         load_image_folder(f"{site[0]}/endless.html")

@@ -41,7 +41,6 @@ from skcnn import (
 from skcnn.export import to_onnx
 from skcnn.export._onnx_check import _is_half, batches_for_check, check_model
 from skcnn.export._onnx_graph import Graph
-from skcnn.export.onnx_file import _write
 from skcnn.imbalance import LogitAdjustedClassifier
 
 SMALL = {"channels": (4,), "hidden_units": (8,), "max_epochs": 2, "random_state": 0}
@@ -399,15 +398,6 @@ def test_a_network_that_pytorch_cannot_export(tmp_path, capfd):
         to_onnx(model, tmp_path / "model.onnx")
     assert capfd.readouterr() == ("", "")
     assert not list(tmp_path.iterdir())
-
-
-def test_links_and_long_names(tmp_path):
-    link, target = tmp_path / "link.onnx", tmp_path / ("a" * 250 + ".onnx")
-    link.symlink_to(target)
-    _write(b"model", link)
-    assert link.is_symlink()
-    assert target.read_bytes() == b"model"
-    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_missing_folder_and_package(pipe, tmp_path, monkeypatch):
