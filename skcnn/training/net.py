@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from contextlib import contextmanager
 from functools import partial
 
 import torch
@@ -272,22 +271,19 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
     def train_step(self, batch, **fit_params):
         """Update the weights with the gradients of a batch."""
         turns.check_exit()
-        with self._step():
-            for group in self.optimizer_.param_groups:  # faster than zero_grad
-                for parameter in group["params"]:
-                    parameter.grad = None
-            step = self._share_step(partial(self.train_step_single, **fit_params), batch)
-        if self._calls_on_grad_computed:  # a callback may wait for threads that fit or predict
+        with turn_of_worker(), computing(), self.lock.step():
+            return self._train_step(batch, **fit_params)
+
+    def _train_step(self, batch, **fit_params):
+        for group in self.optimizer_.param_groups:  # faster than zero_grad
+            for parameter in group["params"]:
+                parameter.grad = None
+        step = self._share_step(partial(self.train_step_single, **fit_params), batch)
+        if self._calls_on_grad_computed:
             named = TeeGenerator(self.get_all_learnable_params())
             self.notify("on_grad_computed", named_parameters=named, batch=batch, training=True)
-        with self._step():
-            self.optimizer_.step()
+        self.optimizer_.step()
         return step
-
-    @contextmanager
-    def _step(self):
-        with turn_of_worker(), computing(), self.lock.step():
-            yield
 
     def train_step_single(self, batch, **fit_params):
         """Compute the loss of a batch and its gradients."""
