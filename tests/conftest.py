@@ -3,6 +3,7 @@
 import copy
 import os
 import random
+import signal
 
 # The worker processes of pytest-xdist share the cores. NumPy and torch read this when imported.
 if n_workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
@@ -15,6 +16,9 @@ import torch
 from joblib import parallel_config
 
 from skcnn.networks import pretrained
+
+# The shell ignores Ctrl-C in background processes, and Python then does too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

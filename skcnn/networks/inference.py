@@ -45,7 +45,8 @@ def prediction_function(module: nn.Module, *, repeated: bool = False) -> Step:
         A network, usually with its `Standardize` in front. It is not changed.
     repeated : bool, default=False
         Whether the function is called for many batches. The weights of convolutions are then
-        converted to the layout of oneDNN once, and not in each call. Results do not depend on it.
+        converted to the layout of oneDNN once, and not in each call, if this does not change the
+        results.
 
     Returns
     -------
@@ -87,7 +88,8 @@ def feature_function(module: nn.Sequential, dtype: torch.dtype = torch.float32) 
         changed.
     dtype : torch.dtype, default=torch.float32
         Dtype of the computation, torch.float32 or torch.bfloat16. The weights are converted to it
-        once, if the module is one for which `prediction_function` makes a function.
+        once, if the module is one for which `prediction_function` makes a function, and the CPU
+        has the kernels of oneDNN.
 
     Returns
     -------
@@ -97,7 +99,7 @@ def feature_function(module: nn.Sequential, dtype: torch.dtype = torch.float32) 
         n_features).
     """
     *inputs, network = module
-    if not _is_supported(module):
+    if not _is_supported(module) or (dtype == torch.bfloat16 and not _HAS_BFLOAT16):
         return partial(_autocast, [*inputs, network.features], dtype)
     layers = _layers(nn.Sequential(*network.stages()[:-1]))  # type: ignore[operator]
     network_steps = list(_steps(list(layers), dtype, packs=True))
@@ -165,7 +167,7 @@ def _layers(module):
 def _steps(layers, dtype, packs):
     """Yield functions that together compute what the layers compute, with weights of a dtype.
 
-    With `packs`, the weights of convolutions are in the layout of oneDNN.
+    With `packs`, the weights of convolutions are in the layout of oneDNN, if results are the same.
     """
     position = 0
     while position < len(layers):
@@ -217,7 +219,7 @@ def _convolve(conv, weight, bias, images):
 def _fused_convolution(conv, weight, bias, activation, packs):
     """Return a convolution with its activation."""
     sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
-    if packs:
+    if packs and _IS_PACKED_EQUAL:
         weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *sizes)
     return partial(_convolve_and_activate, weight, bias, (*sizes, *activation, ""))
 
@@ -334,6 +336,9 @@ _HAS_FUSED_CONVOLUTION = torch.backends.mkldnn.is_available() and all(
     hasattr(torch.ops.mkldnn, name)
     for name in ("_convolution_pointwise", "_reorder_convolution_weight")
 )
+# Without AVX512, oneDNN has other kernels for packed weights, and none for bfloat16.
+_IS_PACKED_EQUAL = torch.backends.cpu.get_cpu_capability() == "AVX512"
+_HAS_BFLOAT16 = _HAS_FUSED_CONVOLUTION and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 _ACTIVATIONS = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
 _STEPS = {
     MaxPool2x2: _max_pool,

@@ -56,7 +56,6 @@ def module_outputs(cnn, X):
         ("test_time_augmentation", 1),
         ("optimizer", "Muon"),
         ("schedule", "triangle"),
-        ("network", "slow"),
     ],
 )
 def test_invalid_values_raise(task, name, value):
