@@ -115,7 +115,8 @@ def test_pgd_follows_the_definition(classifier, held_out):
         images = torch.clamp(images, start - 8, start + 8).clamp(0, 255)
     attack = PGD(8, n_steps=5, step_size=3, random_start=False)
     found = adversarial_examples(classifier, X, y, attack, pixel_range=(0, 255))
-    assert_allclose(found, best[:, 0].detach().numpy(), atol=1e-4)
+    differs = abs(found - best[:, 0].detach().numpy()) > 1e-4
+    assert differs.mean() < 1e-3  # the sign of a gradient near 0 depends on the kernels of the CPU
 
 
 def test_checkpoints_are_those_of_the_paper():
