@@ -31,7 +31,6 @@ def export_module(
     any_size : bool
         Whether the model takes images of any height and width. The number of images may always
         vary.
-
     name : str
         Name of the module in error messages.
 

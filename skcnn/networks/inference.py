@@ -336,7 +336,7 @@ _HAS_FUSED_CONVOLUTION = torch.backends.mkldnn.is_available() and all(
     hasattr(torch.ops.mkldnn, name)
     for name in ("_convolution_pointwise", "_reorder_convolution_weight")
 )
-# Without AVX512, oneDNN has other kernels for packed weights, and none for bfloat16.
+# Without AVX512, oneDNN has other kernels for packed weights, not faster, and none for bfloat16.
 _IS_PACKED_EQUAL = torch.backends.cpu.get_cpu_capability() == "AVX512"
 _HAS_BFLOAT16 = _HAS_FUSED_CONVOLUTION and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 _ACTIVATIONS = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
