@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from skcnn.networks.convolutions import DefinedGradients
+
 
 def copy_network(network: nn.Module, in_channels: int, height: int, width: int) -> nn.Module:
     """Copy a network, because a callable may return the same module in each call.
@@ -70,7 +72,8 @@ def check_network(
         return
     trained = copy.deepcopy(network).train()
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
-        outputs = trained(images.clone())
+        with DefinedGradients(trained):
+            outputs = trained(images.clone())
         _check_outputs(outputs, 3, n_outputs, "train")
         if not _depends_on(outputs, [p for p in trained.parameters() if p.requires_grad]):
             raise ValueError(

@@ -95,8 +95,7 @@ def autocast(device, precision, module=None):
         "auto" is bfloat16 if the device supports it natively, else float32.
     module : torch.nn.Module, default=None
         Module that is trained. On the CPU, "auto" is float32 if the module has depthwise
-        convolutions, because their gradients take longer in bfloat16. With bfloat16 on the CPU,
-        convolutions whose gradients would be undefined are computed in float32.
+        convolutions, because their gradients take longer in bfloat16.
 
     Returns
     -------
@@ -108,56 +107,8 @@ def autocast(device, precision, module=None):
         precision = "bfloat16" if has_bfloat16(device) and not is_slow else "float32"
     if precision == "float32":
         return nullcontext()
-    if device.type == "cpu" and module is not None:
-        return Bfloat16OnCPU(module)
-    return _bfloat16(device.type)
-
-
-class Bfloat16OnCPU:
-    """Autocast context that computes convolutions with undefined gradients in float32.
-
-    Because of an error in a kernel of oneDNN, the gradients of the weights of a convolution are
-    undefined in bfloat16 if its stride is larger than 1 and at least the height or the width of its
-    input.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Module whose convolutions are computed in the context.
-    """
-
-    def __init__(self, module):
-        convolutions = [part for part in module.modules() if isinstance(part, torch.nn.Conv2d)]
-        self._strided = [conv for conv in convolutions if max(conv.stride) > 1]
-        self._hooks = []
-        self._autocast = _bfloat16("cpu")
-
-    def __enter__(self):
-        # Before the hooks of the user, which may change the outputs.
-        self._hooks = [
-            conv.register_forward_hook(_in_float32, prepend=True) for conv in self._strided
-        ]
-        self._autocast.__enter__()
-
-    def __exit__(self, *error):
-        self._autocast.__exit__(*error)
-        while self._hooks:
-            self._hooks.pop().remove()
-
-
-def _bfloat16(device_type):
     # With its cache, autocast would reuse outdated weights inside an autocast context of a caller.
-    return torch.autocast(device_type, dtype=torch.bfloat16, cache_enabled=False)
-
-
-def _in_float32(conv, inputs, outputs):
-    """Return the outputs of a convolution in float32 if its gradients would be undefined."""
-    images = inputs[0]
-    axes = zip(images.shape[-2:], conv.stride, strict=True)
-    if not any(1 < step >= axis for axis, step in axes):
-        return None
-    with torch.autocast("cpu", enabled=False):
-        return conv.forward(images.float(), *inputs[1:])
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from skorch.helper import predefined_split
 from skorch.utils import TeeGenerator
 
 from skcnn.checksums import loading, verified, with_checksum
+from skcnn.networks.convolutions import DefinedGradients
 from skcnn.networks.inference import prediction_function
 from skcnn.settings import fixed_settings
 from skcnn.training.callbacks import overrides, shallow_copies
@@ -204,8 +205,9 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
     def _start_training(self, n_epochs_before, n_epochs):
         self._n_epochs_before, self._n_epochs = n_epochs_before, n_epochs
         self._transforms = batch_transforms(self.options)
-        module = getattr(self, "module_", None)
+        module = getattr(self, "module_", torch.nn.Identity())  # before it is initialized
         self._autocast = autocast(torch.device(self.device), self.options.precision, module)
+        self._defined_gradients = DefinedGradients(module)
         self._interrupts = InterruptMonitor()
         self._calls_on_grad_computed = True
 
@@ -292,7 +294,7 @@ class ImageNeuralNet(SharedTraining, NeuralNet):
         batch = batch.to(torch.device(self.device))
         for transform in self._transforms:
             batch = transform(batch, self, self.progress)
-        with self._autocast:
+        with self._autocast, self._defined_gradients:
             outputs = self.infer(batch.images, **fit_params).float()
             loss = self._loss(outputs, batch)
         loss.backward()
