@@ -214,7 +214,7 @@ class ConvAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Trained
             images = check_images(fitted, X, reset=False)
             codes = np.empty((len(images), fitted.n_components_), np.float32)
             start = 0
-            for _, batch in fitted._batches(images, lambda module, _: feature_function(module)):
+            for _, batch in fitted._batches(images, feature_function):
                 codes[start : start + len(batch)] = batch.cpu().numpy()
                 start += len(batch)
         check_finite(np.isfinite(codes).all(axis=1))

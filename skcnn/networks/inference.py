@@ -45,8 +45,8 @@ def prediction_function(module: nn.Module, *, repeated: bool = False) -> Step:
         A network, usually with its `Standardize` in front. It is not changed.
     repeated : bool, default=False
         Whether the function is called for many batches. The weights of convolutions are then
-        converted to the layout of oneDNN once, and not in each call, if this does not change the
-        results.
+        converted to the layout of oneDNN once, and not in each call. This can change the last bits
+        of the results, because oneDNN has other kernels for such weights.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def _layers(module):
 def _steps(layers, dtype, packs):
     """Yield functions that together compute what the layers compute, with weights of a dtype.
 
-    With `packs`, the weights of convolutions are in the layout of oneDNN, if results are the same.
+    With `packs`, the weights of convolutions are in the layout of oneDNN.
     """
     position = 0
     while position < len(layers):
@@ -219,7 +219,7 @@ def _convolve(conv, weight, bias, images):
 def _fused_convolution(conv, weight, bias, activation, packs):
     """Return a convolution with its activation."""
     sizes = (conv.padding, conv.stride, conv.dilation, conv.groups)
-    if packs and _IS_PACKED_EQUAL:
+    if packs:
         weight = torch.ops.mkldnn._reorder_convolution_weight(weight, *sizes)
     return partial(_convolve_and_activate, weight, bias, (*sizes, *activation, ""))
 
@@ -336,8 +336,7 @@ _HAS_FUSED_CONVOLUTION = torch.backends.mkldnn.is_available() and all(
     hasattr(torch.ops.mkldnn, name)
     for name in ("_convolution_pointwise", "_reorder_convolution_weight")
 )
-# Without AVX512, oneDNN has other kernels for packed weights, not faster, and none for bfloat16.
-_IS_PACKED_EQUAL = torch.backends.cpu.get_cpu_capability() == "AVX512"
+# Without AVX512, oneDNN has no kernels for bfloat16.
 _HAS_BFLOAT16 = _HAS_FUSED_CONVOLUTION and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 _ACTIVATIONS = {nn.ReLU: ("relu", []), nn.ReLU6: ("hardtanh", [0.0, 6.0])}
 _STEPS = {

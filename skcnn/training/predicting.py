@@ -16,7 +16,6 @@ from skcnn.training.forks import computing
 from skcnn.training.loader import BatchLoader
 from skcnn.training.memory import freed_memory_kept
 
-_FEW_BATCHES = 4  # for which preparing the weights takes longer than it saves
 _GPU_BATCH_FACTOR = 8  # larger batches use a GPU better
 
 
@@ -62,8 +61,8 @@ def iterate_outputs(net, dataset, device=None, test_time_augmentation=None):
         Logits, or standardized targets, on the device.
     """
 
-    def make(module, repeated):
-        return average_over_variants(_plain_function(module, repeated), test_time_augmentation)
+    def make(module):
+        return average_over_variants(_plain_function(module), test_time_augmentation)
 
     for _, outputs in iterate_batches(net, dataset, device, make):
         yield outputs
@@ -77,9 +76,8 @@ def iterate_batches(net, dataset, device=None, make=None):
     net, dataset, device
         As for `predict_outputs`.
     make : callable, default=None
-        ``make(module, repeated)`` returns the function, for a module in eval mode on the device.
-        `repeated` is whether there are many batches. None makes the function that computes the
-        outputs.
+        ``make(module)`` returns the function, for a module in eval mode on the device. None makes
+        the function that computes the outputs.
 
     Yields
     ------
@@ -96,8 +94,7 @@ def iterate_batches(net, dataset, device=None, make=None):
     memory = freed_memory_kept() if len(batches) > 1 else nullcontext()
     with net.lock.module(net.module_) as module, memory:
         with fixed_settings(), torch.no_grad(), compute_threads(work):
-            repeated = len(batches) > _FEW_BATCHES
-            function = make(prediction_module(module, device), repeated)
+            function = make(prediction_module(module, device))
         for images, _ in batches:
             with (
                 fixed_settings(),  # of a user who calls the net itself
@@ -216,9 +213,9 @@ def prediction_batch_size(device, batch_size):
     return batch_size if device.type == "cpu" else batch_size * _GPU_BATCH_FACTOR
 
 
-def _plain_function(module, repeated):
+def _plain_function(module):
     """Return a prediction function with the same results for one image and for several."""
-    function = prediction_function(module, repeated=repeated)
+    function = prediction_function(module)
     if function is not module:
         return function
     # PyTorch uses a different convolution algorithm for a single image.

@@ -227,7 +227,7 @@ def test_a_function_computes_with_the_weights_of_its_time():
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_outputs_do_not_depend_on_the_layout_of_the_weights(case):
+def test_layout_of_the_weights_changes_only_the_last_bits(case):
     module = build(case)
     with torch.no_grad():
         for n_images in (1, 2, 7):
@@ -235,7 +235,7 @@ def test_outputs_do_not_depend_on_the_layout_of_the_weights(case):
             once, repeated = (
                 prediction_function(module, repeated=repeated)(images) for repeated in (False, True)
             )
-            assert torch.equal(once, repeated)
+            assert_allclose(repeated, once, rtol=1e-5, atol=1e-6 * once.abs().max())
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
