@@ -126,6 +126,34 @@ def fit_transfer(rank=None):
     return {"head": head, "tuned": tuned.predict_proba(X[40:60])}
 
 
+class Skipping(torch.nn.Module):
+    """A network that computes some layers at random, and noise for each image."""
+
+    def __init__(self, in_channels, height, width, n_outputs):
+        super().__init__()
+        self.norms = torch.nn.ModuleList([torch.nn.BatchNorm2d(in_channels) for _ in range(3)])
+        self.head = torch.nn.Linear(in_channels * height * width, n_outputs)
+
+    def forward(self, images):
+        for norm, skips in zip(self.norms, self.draw(images), strict=True):
+            if self.training and not skips:
+                images = images + 0.1 * norm(images)
+        return self.head((images + 0.1 * torch.randn_like(images)).flatten(1))
+
+    def draw(self, images):
+        yield torch.rand(1) < 0.5
+        torch.rand(len(images))
+        yield torch.empty(()).uniform_() < 0.5
+        yield torch.bernoulli(torch.tensor(0.5)).bool()
+
+
+def fit_skipping(rank=None):
+    """Train with batches of 8 images and a last batch of 3."""
+    X, y = digits()
+    cnn = CNNClassifier(Skipping, max_epochs=1, batch_size=8, random_state=0)
+    return weights_of(cnn.fit(X[:67], y[:67]))
+
+
 class Repeating(torch.nn.Module):
     """A network that computes batch normalization again in the backward pass."""
 
@@ -259,6 +287,7 @@ PARTS = {
     "fit_different": fit_different,
     "fit_with_a_checkpoint_in_one_rank": fit_with_a_checkpoint_in_one_rank,
     "fit_repeating": fit_repeating,
+    "fit_skipping": fit_skipping,
     "fail_in_one_rank": fail_in_one_rank,
     "stop_in_one_rank": stop_in_one_rank,
     "fit_unseeded": fit_unseeded,

@@ -120,7 +120,7 @@ class Ranks:
         rows : array of shape (n_rows, ...)
             All rows, in each rank.
         """
-        if n_rows < self.size:
+        if self.copies(n_rows) > 1:
             return compute(slice(0, n_rows))
         own = self.part(n_rows)
         values = torch.from_numpy(compute(own))
@@ -139,9 +139,9 @@ class Ranks:
         Returns
         -------
         part : slice
-            Consecutive images. A batch with fewer images than ranks is computed by all ranks.
+            Consecutive images, at least two. A batch with fewer images is computed by all ranks.
         """
-        if n_images < self.size:
+        if self.copies(n_images) > 1:
             return slice(0, n_images)
         return slice(n_images * self.rank // self.size, n_images * (self.rank + 1) // self.size)
 
@@ -158,7 +158,7 @@ class Ranks:
         copies : int
             1, or the number of ranks.
         """
-        return self.size if n_images < self.size else 1
+        return self.size if n_images < 2 * self.size else 1
 
     def _group_on(self, device):
         """Return the group for tensors on a device. None is the process group of the user."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
-import numpy as np
 import torch
 
+from skcnn.training.distributed.random_numbers import RandomNumbers
 from skcnn.training.distributed.whole_batch import WholeBatch
 from skcnn.training.loader import Batch
 
@@ -33,7 +31,7 @@ class SharedSteps:
         self.net = net
         self.ranks = ranks
         self.device = torch.device(net.device)
-        self._common_random_state = None
+        self.random = RandomNumbers(net.seed, len(net.history), ranks.rank, self.device)
         self._uses_whole_batch = False
         if self.device.type == "mps":
             raise ValueError(
@@ -78,7 +76,7 @@ class SharedSteps:
 
     def _common(self, transforms):
         def transform_and_take_part(batch, net, progress):
-            with self._common_random_numbers():
+            with self.random.common():
                 for transform in transforms:
                     batch = transform(batch, net, progress)
             return self._own_part(batch)
@@ -123,7 +121,8 @@ class SharedSteps:
             Outputs and loss of the whole batch. The gradients are also those of the whole batch.
         """
         n_images = len(batch.y)
-        with WholeBatch(self.ranks, n_images, self._common_random_numbers):
+        self.random.begin_batch()
+        with WholeBatch(self.ranks, n_images, self.random):
             result = step(batch)
         parameters = [
             parameter for group in self.net.optimizer_.param_groups for parameter in group["params"]
@@ -180,47 +179,7 @@ class SharedSteps:
                 _channels_last(parameter.grad).copy_(gradient)
         return sums[len(parameters) + 1 :]
 
-    # --------------------------------------------------------------------------------------------
-    # Random numbers
-
-    @contextmanager
-    def random_numbers(self):
-        """Draw random numbers of torch that differ from those of other ranks, in the context.
-
-        Those of transforms of the whole batch are the same in all ranks.
-
-        Yields
-        ------
-        None
-        """
-        self._common_random_state = _random_state(self.device)
-        sequence = np.random.SeedSequence((self.net.seed, len(self.net.history), self.ranks.rank))
-        torch.manual_seed(int(sequence.generate_state(1)[0]))
-        try:
-            yield
-        finally:
-            _set_random_state(self._common_random_state, self.device)
-
-    @contextmanager
-    def _common_random_numbers(self):
-        own = _random_state(self.device)
-        _set_random_state(self._common_random_state, self.device)
-        yield
-        self._common_random_state = _random_state(self.device)
-        _set_random_state(own, self.device)
-
 
 def _channels_last(tensor):
     """Return a kernel with its axes in the order of its memory, in which it is copied faster."""
     return tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor
-
-
-def _random_state(device):
-    states = [torch.get_rng_state()]
-    return states + ([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])
-
-
-def _set_random_state(states, device):
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)

@@ -39,7 +39,7 @@ class SharedTraining:
             self._steps = SharedSteps(self, self._ranks)
             self._transforms = self._steps.transforms(self._transforms)
         try:
-            with self._steps.random_numbers() if self._steps else nullcontext():
+            with self._steps.random.training() if self._steps else nullcontext():
                 super().fit_loop(*args, **kwargs)
         except StopTraining:
             self._wait_for_end()

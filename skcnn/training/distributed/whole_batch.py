@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -12,6 +14,26 @@ from torch.overrides import TorchFunctionMode
 from skcnn.networks.layers import random_levels
 from skcnn.networks.whitening import patch_products
 
+# Functions with which networks of the user draw random numbers.
+_RANDOM = (
+    torch.bernoulli,
+    torch.multinomial,
+    torch.normal,
+    torch.rand,
+    torch.rand_like,
+    torch.randint,
+    torch.randint_like,
+    torch.randn,
+    torch.randn_like,
+    torch.randperm,
+    torch.Tensor.bernoulli,
+    torch.Tensor.exponential_,
+    torch.Tensor.multinomial,
+    torch.Tensor.normal_,
+    torch.Tensor.random_,
+    torch.Tensor.uniform_,
+)
+
 
 class WholeBatch(TorchFunctionMode):
     """Context in which functions of a part of a batch return a part of the result for the batch.
@@ -20,25 +42,29 @@ class WholeBatch(TorchFunctionMode):
     draw random numbers for all images. The context changes functions of PyTorch, so that the
     modules stay as they are, also those of the user.
 
+    Random numbers that the network draws for the whole batch, and not for each image, are the same
+    in all ranks. They may decide which layers are computed, and all ranks have to compute the same
+    batch normalization at a time.
+
     Parameters
     ----------
     ranks : Ranks
         Ranks.
     n_images : int
         Number of images in the batch.
-    common_random_numbers : callable
-        ``common_random_numbers()`` returns a context in which the random numbers of torch are the
-        same in all ranks.
+    random : RandomNumbers
+        Random numbers.
     """
 
-    def __init__(self, ranks, n_images, common_random_numbers):
+    def __init__(self, ranks, n_images, random):
         super().__init__()
         self.ranks = ranks
         self.n_images = n_images
         self.copies = ranks.copies(n_images)
         self.part = ranks.part(n_images)
-        self.common_random_numbers = common_random_numbers
+        self.random = random
         self._functions = {
+            **{function: partial(self._random, function) for function in _RANDOM},
             functional.batch_norm: self._batch_norm,
             functional.dropout: self._dropout,
             patch_products: self._patch_products,
@@ -55,7 +81,8 @@ class WholeBatch(TorchFunctionMode):
 
     def _dropout(self, features, p=0.5, training=True, inplace=False):
         if not training or not self._is_part(features):
-            return functional.dropout(features, p, training, inplace)
+            with self.random.of_batch():
+                return functional.dropout(features, p, training, inplace)
         kept = self._draw(features, lambda whole: functional.dropout(torch.ones_like(whole), p))
         return features.mul_(kept) if inplace else features * kept
 
@@ -68,8 +95,17 @@ class WholeBatch(TorchFunctionMode):
 
     def _bernoulli(self, tensor, p=0.5, *, generator=None):
         if generator is not None or isinstance(p, torch.Tensor) or not self._is_part(tensor):
-            return tensor.bernoulli_(p, generator=generator)
+            return self._random(torch.Tensor.bernoulli_, tensor, p, generator=generator)
         return tensor.copy_(self._draw(tensor, lambda whole: whole.bernoulli_(p)))
+
+    def _random(self, function, *args, **kwargs):
+        """Draw random numbers, which are the same in all ranks if they are not for its images."""
+        numbers = function(*args, **kwargs)
+        has_own = kwargs.get("generator") is not None
+        if has_own or self.random.are_common or self._is_part(numbers):
+            return numbers
+        with self.random.of_batch():
+            return function(*args, **kwargs)
 
     def _is_part(self, tensor):
         """Return whether a tensor has one item for each image of this rank."""
@@ -78,7 +114,7 @@ class WholeBatch(TorchFunctionMode):
     def _draw(self, tensor, draw):
         """Draw random numbers for the whole batch, and return those of this rank."""
         whole = tensor.new_empty((self.n_images, *tensor.shape[1:]))
-        with self.common_random_numbers():
+        with self.random.common():
             return draw(whole)[self.part]
 
     # --------------------------------------------------------------------------------------------
