@@ -16,6 +16,7 @@ from skcnn.training.description import check_same_training, describe_training
 from skcnn.training.distributed.ranks import current_ranks
 from skcnn.training.progress_log import print_line
 from skcnn.training.state import load_optimizer
+from skcnn.urls import hide_secrets, is_url, was_url
 from skcnn.versions import versions, warn_about_versions
 
 _FORMAT = 1
@@ -43,10 +44,10 @@ class TrainingCheckpoint(Callback):
     Raises
     ------
     ValueError
-        If `every` is not an integer of at least 1. In `fit`, if the file is damaged, or belongs to
-        a training with other parameters or data. `fit` compares the parameters of the estimator,
-        the network, the targets, the weights, the number and the size of the images, and 16 of the
-        images. It does not compare the other callbacks.
+        If `path` is a URL, or `every` is not an integer of at least 1. In `fit`, if the file is
+        damaged, or belongs to a training with other parameters or data. `fit` compares the
+        parameters of the estimator, the network, the targets, the weights, the number and the size
+        of the images, and 16 of the images. It does not compare the other callbacks.
 
     See Also
     --------
@@ -91,6 +92,11 @@ class TrainingCheckpoint(Callback):
         if not isinstance(every, Integral) or every < 1:
             raise ValueError(
                 f"every={every!r} of TrainingCheckpoint must be an integer of at least 1"
+            )
+        if is_url(path) or was_url(str(path)):
+            raise ValueError(
+                f"path={hide_secrets(str(path))!r} of TrainingCheckpoint is a URL: pass the path "
+                "of a file, on a disk that remains if the training is interrupted"
             )
         self.path = path
         self.every = every

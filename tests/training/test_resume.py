@@ -417,6 +417,12 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["run"]
 
 
+@pytest.mark.parametrize("path", ["s3://bucket/run", "file:///run", Path("s3://bucket/run")])
+def test_path_that_is_a_url(path):
+    with pytest.raises(ValueError, match=r"path='.*run' of TrainingCheckpoint is a URL"):
+        TrainingCheckpoint(path)
+
+
 def test_path_that_is_a_folder(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder: add the name of a file"):
         make_cnn(callbacks=[TrainingCheckpoint(tmp_path)]).fit(X, y)
