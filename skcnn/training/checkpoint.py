@@ -67,7 +67,8 @@ class TrainingCheckpoint(Callback):
 
     If several processes train the network together, pass the callback in all of them. The first
     process writes the file, which all of them must be able to read. When such a training continues,
-    PyTorch's random numbers, for dropout and mixup, are not those of an uninterrupted training.
+    random numbers that differ between the processes, such as the start of
+    `skcnn.robustness.PGD`, are not those of an uninterrupted training.
 
     The seeds must be the same when the program is started again: `random_state` must be an integer
     for the estimator, and for the other random steps of a pipeline, such as `ImageAugmenter`.
@@ -204,7 +205,7 @@ class TrainingCheckpoint(Callback):
             "module": dict(net.module_.state_dict()),
             "optimizer": net.optimizer_.state_dict(),
             "callbacks": {name: _attributes(callback) for name, callback in _stateful(net)},
-            "random": _random_states(torch.device(net.device)),
+            "random": net.common_random_states() or _random_states(torch.device(net.device)),
         }
         try:
             write_state(self._file(), state)
@@ -231,8 +232,7 @@ class TrainingCheckpoint(Callback):
         net.shorten_training(state["n_epochs"])
         for name, callback in _stateful(net):
             _set_attributes(callback, state["callbacks"].get(name, {}))
-        if current_ranks() is None:  # otherwise each process has random numbers of its own
-            _set_random_states(torch.device(net.device), state["random"])
+        _set_random_states(torch.device(net.device), state["random"])
 
     def _file(self):
         return Path(self.path).expanduser()

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -202,6 +203,12 @@ class Fail(Callback):
         raise RuntimeError("out of memory")
 
 
+class FailInThirdEpoch(Callback):
+    def on_epoch_begin(self, net, **kwargs):
+        if net.progress.epoch == 2:
+            raise RuntimeError("out of memory")
+
+
 class Die(Callback):
     def on_batch_begin(self, net, **kwargs):
         os._exit(9)
@@ -259,6 +266,22 @@ def fit_with_a_checkpoint_in_one_rank(rank=None):
         return {"message": np.array(message_of(lambda: cnn.fit(X[:50], y[:50]), ValueError))}
 
 
+def continue_from_a_checkpoint(rank=None):
+    """Return how the weights differ from those of an uninterrupted training."""
+    folders = [None if rank else tempfile.mkdtemp()]
+    if rank is not None:
+        torch.distributed.broadcast_object_list(folders, src=0)
+    checkpoint = TrainingCheckpoint(Path(folders[0], "run"))
+    options = {"mixup": 0.5, "max_epochs": 4}
+    with pytest.raises(RuntimeError):
+        fit_classifier(callbacks=[checkpoint, FailInThirdEpoch()], **options)
+    continued = fit_classifier(callbacks=[checkpoint], **options)
+    expected = fit_classifier(**options)
+    if not rank:
+        shutil.rmtree(folders[0])
+    return {name: value - expected[name] for name, value in continued.items()}
+
+
 def fail_in_one_rank(rank=None):
     """Raise an error in a batch of rank 1, and return the messages of both."""
     callbacks = [Fail()] if rank == 1 else None
@@ -286,6 +309,7 @@ EQUAL_TO_ONE_PROCESS = {
 PARTS = {
     "fit_different": fit_different,
     "fit_with_a_checkpoint_in_one_rank": fit_with_a_checkpoint_in_one_rank,
+    "continue_from_a_checkpoint": continue_from_a_checkpoint,
     "fit_repeating": fit_repeating,
     "fit_skipping": fit_skipping,
     "fail_in_one_rank": fail_in_one_rank,
@@ -350,6 +374,12 @@ def test_different_fits_are_refused(joint, name, text):
 def test_a_checkpoint_of_one_rank_is_refused(joint):
     for part in joint[0]["fit_with_a_checkpoint_in_one_rank"]:
         assert "pass TrainingCheckpoint to each of them" in str(part["message"])
+
+
+def test_a_training_continues_from_a_checkpoint(joint):
+    for part in joint[0]["continue_from_a_checkpoint"]:
+        for name, difference in part.items():
+            np.testing.assert_array_equal(difference, 0, err_msg=name)
 
 
 def test_layers_that_need_all_ranks_cannot_be_repeated_in_the_backward_pass(joint):

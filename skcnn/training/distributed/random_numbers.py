@@ -75,6 +75,17 @@ class RandomNumbers:
         self._common = self._state()
         self._set_state(own)
 
+    def states(self):
+        """Return the states of the generators of PyTorch that continue the numbers of `common`.
+
+        Returns
+        -------
+        states : dict of {str: tensor}
+            States, by the types of the devices.
+        """
+        names = ("cpu", "cuda")
+        return dict(zip(names, self._common, strict=False))
+
     def begin_batch(self):
         """Begin a batch, with new random numbers of the batch."""
         self._n_batches += 1

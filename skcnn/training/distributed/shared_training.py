@@ -109,6 +109,16 @@ class SharedTraining:
             with self.lock.step():
                 ranks.copy_from_first(*self.module_.parameters(), *self.module_.buffers())
 
+    def common_random_states(self):
+        """Return the states of PyTorch's generators that continue the numbers of all ranks.
+
+        Returns
+        -------
+        states : dict of {str: tensor} or None
+            States, by the types of the devices. None if they are those of this process.
+        """
+        return None if self._steps is None else self._steps.random.states()
+
     def _part_to_read(self):
         """Return the function that selects the images of a batch to read, None for all."""
         return None if self._steps is None else self._steps.part_to_read()
