@@ -132,7 +132,10 @@ class Skipping(torch.nn.Module):
 
     def __init__(self, in_channels, height, width, n_outputs):
         super().__init__()
-        self.norms = torch.nn.ModuleList([torch.nn.BatchNorm2d(in_channels) for _ in range(3)])
+        norm = torch.nn.BatchNorm2d
+        self.norms = torch.nn.ModuleList(
+            [norm(in_channels), norm(in_channels, affine=False), norm(in_channels)]
+        )
         self.head = torch.nn.Linear(in_channels * height * width, n_outputs)
 
     def forward(self, images):

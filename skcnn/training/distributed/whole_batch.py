@@ -177,6 +177,7 @@ class _Normalize(torch.autograd.Function):
     def forward(ctx, images, weight, bias, mean, var, count, eps, ranks):
         ctx.save_for_backward(images, weight, mean, var)
         ctx.count, ctx.eps, ctx.ranks = count, eps, ranks
+        ctx.has_bias = bias is not None
         return functional.batch_norm(images, mean, var, weight, bias, False, 0.0, eps)
 
     @staticmethod
@@ -194,6 +195,7 @@ class _Normalize(torch.autograd.Function):
             images, mean, var, factor * sums[0], factor * sums[1], False, 0.0, ctx.eps
         )
         of_weight = None if weight is None else of_weight
+        of_bias = of_bias if ctx.has_bias else None
         return own, of_weight, of_bias, None, None, None, None, None
 
 
