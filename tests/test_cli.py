@@ -21,8 +21,10 @@ import pytest
 import skops.io
 from PIL import Image
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
@@ -624,6 +626,43 @@ def test_evaluate_prints_tables(model, photos, capsys):
     assert np.sum(counts, axis=1).tolist() == [8, 12]
 
 
+def test_labels_are_those_of_predict(photos, tmp_path, capsys):
+    paths = sorted(photos.glob("*/*.png"))
+    y = [path.parent.name for path in paths]
+    final = FixedThresholdClassifier(
+        DummyClassifier(), threshold=0.7, pos_label="red", response_method="predict_proba"
+    )
+    pipe = make_pipeline(ImageReader(), ImageResizer((8, 8)), ImageFlattener(), final).fit(paths, y)
+    skops.io.dump(pipe, tmp_path / "model.skops")
+    expected, proba = pipe.predict(paths), pipe.predict_proba(paths)
+    assert (expected != pipe.classes_[proba.argmax(axis=1)]).any()  # not the most probable class
+    report = tmp_path / "report.html"
+    model, options = tmp_path / "model.skops", ["--batch-size", "7", "-q"]
+    assert run("predict", model, *paths, "--top", "2", *options) == 0
+    rows = read_csv(capsys.readouterr().out)
+    assert [row["label"] for row in rows] == expected.tolist()
+    for row, one in zip(rows, proba, strict=True):
+        found = {row["label"]: row["probability"], row["label_2"]: row["probability_2"]}
+        np.testing.assert_allclose([float(found[name]) for name in ("blue", "red")], one, rtol=1e-5)
+    assert run("evaluate", model, photos, "--json", "--report", report, *options) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["accuracy"] == pipe.score(paths, y)
+    assert found["confusion_matrix"] == confusion_matrix(y, expected).tolist()
+    assert f"{100 * pipe.score(paths, y):.1f}%" in report.read_text()
+
+
+def test_labels_of_equal_probabilities_are_those_of_predict(photos, tmp_path, capsys):
+    paths = sorted(photos.glob("*/*.png"))[4:12]  # 4 images of each class
+    y = [path.parent.name for path in paths]
+    steps = ImageReader(), ImageResizer((8, 8)), ImageFlattener(), DummyClassifier()
+    pipe = make_pipeline(*steps).fit(paths, y)
+    skops.io.dump(pipe, tmp_path / "model.skops")
+    assert run("predict", tmp_path / "model.skops", paths[0], "--top", "2", "-q") == 0
+    row = read_csv(capsys.readouterr().out)[0]
+    assert (row["label"], row["label_2"]) == ("blue", "red")
+    assert pipe.predict(paths[:1]) == ["blue"]
+
+
 def test_evaluate_classes_that_are_numbers(photos, tmp_path, capsys):
     paths = sorted(photos.glob("*/*.png"))
     y = [int(path.parent.name == "red") for path in paths]
@@ -646,7 +685,7 @@ def test_most_frequent_confusions_of_many_classes():
     classes = [f"class {number}" for number in range(20)]
     true = np.array([0, 0, 1, *range(20)])
     proba = np.eye(20)[[3, 3, 4, *range(20)]]
-    lines = Evaluation(classes, true, proba).as_text().splitlines()
+    lines = Evaluation(classes, true, proba.argmax(axis=1), proba).as_text().splitlines()
     assert lines[-2:] == [
         "      2  class 0 predicted as class 3",
         "      1  class 1 predicted as class 4",

@@ -103,13 +103,14 @@ def predict(model, uploads):
             probabilities = model.predict_proba(paths)
         except ImageFileError as error:
             raise refusal(model[0], paths) from error
-    classes = model.classes_.tolist()
+        if hasattr(model[-1], "net_"):  # a network predicts the most probable class
+            labels = model.classes_[probabilities.argmax(axis=1)]
+        else:
+            labels = model.predict(paths)
+    classes = model.classes_.astype(str).tolist()
     return [
-        {
-            "label": classes[row.argmax()],
-            "probabilities": dict(zip(map(str, classes), row.tolist(), strict=True)),
-        }
-        for row in probabilities
+        {"label": label, "probabilities": dict(zip(classes, row, strict=True))}
+        for label, row in zip(labels.tolist(), probabilities.tolist(), strict=True)
     ]
 
 

@@ -229,11 +229,15 @@ class Batch:
     values : array of length n_readable, or None
         What the model predicts for the images that can be read: probabilities of a classifier that
         has them, labels or numbers of others. None if no image can be read.
+    predicted : int array of length n_readable, or None
+        Number of the class that `predict` returns for each of these images. None for a model
+        without probabilities, or if no image can be read.
     """
 
     paths: list[str]
     errors: list[str]
     values: Any
+    predicted: Any = None
 
 
 def predict_batches(model: Any, paths: Iterable[str], batch_size: int) -> Iterator[Batch]:
@@ -253,15 +257,52 @@ def predict_batches(model: Any, paths: Iterable[str], batch_size: int) -> Iterat
     batch : Batch
         Predictions.
     """
-    predict = getattr(model, "predict_proba", model.predict)
+    predict = _predictor(model)
     for batch in in_batches(paths, batch_size):
         errors, readable = [""] * len(batch), batch
         try:
-            values = predict(batch)
+            values, predicted = predict(batch)
         except (OSError, ValueError):
             errors = reader_of(model).find_errors(batch, decode=True).tolist()
             readable = [path for path, error in zip(batch, errors, strict=True) if not error]
             if len(readable) == len(batch):  # the error is not about a file
                 raise
-            values = predict(readable) if readable else None
-        yield Batch(batch, errors, values)
+            values, predicted = predict(readable) if readable else (None, None)
+        yield Batch(batch, errors, values, predicted)
+
+
+def predicts_most_probable(model: Any) -> bool:
+    """Return whether `predict` of a classifier always returns its most probable class.
+
+    Networks do. `FixedThresholdClassifier` and `SVC(probability=True)`, for example, do not.
+
+    Parameters
+    ----------
+    model : estimator
+        Classifier with probabilities that `load_model` returned.
+
+    Returns
+    -------
+    result : bool
+        Whether it is known that it does.
+    """
+    from skcnn.pipeline_graph import pipeline_steps
+
+    return hasattr(pipeline_steps(model)[-1][1], "net_")
+
+
+def _predictor(model):
+    """Return a function that returns values and class numbers, as `Batch` has them."""
+    import numpy as np
+
+    if not hasattr(model, "predict_proba"):
+        return lambda paths: (model.predict(paths), None)
+    if predicts_most_probable(model):
+        return lambda paths: (proba := model.predict_proba(paths), proba.argmax(axis=1))
+    numbers = {label: number for number, label in enumerate(model.classes_.tolist())}
+
+    def predict(paths):
+        labels = model.predict(paths).tolist()
+        return model.predict_proba(paths), np.array([numbers[label] for label in labels])
+
+    return predict

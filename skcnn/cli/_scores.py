@@ -43,13 +43,15 @@ def class_numbers(labels: Any, classes: Any) -> Any:
     return np.array([known[label] for label in labels.tolist()], dtype=np.intp)
 
 
-def score(true: Any, proba: Any) -> dict[str, float]:
+def score(true: Any, predicted: Any, proba: Any) -> dict[str, float]:
     """Return scores.
 
     Parameters
     ----------
     true : int array of shape (n_images,)
         Number of the class of each image.
+    predicted : int array of shape (n_images,)
+        Number of the predicted class of each image.
     proba : array of shape (n_images, n_classes)
         Probabilities.
 
@@ -62,7 +64,6 @@ def score(true: Any, proba: Any) -> dict[str, float]:
     import numpy as np
     from sklearn.metrics import accuracy_score, log_loss, recall_score
 
-    predicted = proba.argmax(axis=1)
     present = np.unique(true)
     balanced = recall_score(true, predicted, labels=present, average="macro", zero_division=0)
     return {

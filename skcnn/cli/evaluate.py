@@ -8,7 +8,7 @@ from typing import Any
 
 from skcnn.cli import _arguments as arguments
 from skcnn.cli._images import labeled_images
-from skcnn.cli._models import classes_of, load_model, predict_batches
+from skcnn.cli._models import classes_of, load_model, predict_batches, predicts_most_probable
 from skcnn.cli._output import (
     check_output,
     count,
@@ -84,9 +84,9 @@ def run(args: Any) -> int:
         raise ValueError("the model is not a classifier with probabilities")
     paths, labels = labeled_images(args)
     true = class_numbers(labels, model.classes_)
-    proba, errors = _predict(model, paths, args)
+    proba, predicted, errors = _predict(model, paths, args)
     readable = np.array([not error for error in errors])
-    found = Evaluation(classes, true[readable], proba)
+    found = Evaluation(classes, true[readable], predicted, proba)
     with result_stream(args.out) as stream:
         if args.json:
             damaged = zip(paths[~readable], filter(None, errors), strict=True)
@@ -107,13 +107,14 @@ def _write_report(model, paths, true, proba, args):
     from skcnn.inspection import ModelReport
 
     say(args, f"Writing {args.report}")
-    report = ModelReport(model, paths, model.classes_[true], y_proba=proba)
+    known = proba if predicts_most_probable(model) else None
+    report = ModelReport(model, paths, model.classes_[true], y_proba=known)
     with replaced_file(args.report) as temporary:
         report.to_html(temporary)
 
 
 def _predict(model, paths, args):
-    """Return the probabilities of the images that can be read, and the error of each image."""
+    """Return probabilities and classes of the readable images, and the error of each image."""
     import numpy as np
 
     batches = []
@@ -121,11 +122,12 @@ def _predict(model, paths, args):
         for batch in predict_batches(model, map(str, paths), args.batch_size):
             batches.append(batch)
             bar.update(len(batch.paths))
-    values = [batch.values for batch in batches if batch.values is not None]
+    readable = [batch for batch in batches if batch.values is not None]
     errors = [error for batch in batches for error in batch.errors]
-    if not values:
+    if not readable:
         raise ValueError(f"no image can be read: {errors[0]}")
-    return np.concatenate(values), errors
+    proba = np.concatenate([batch.values for batch in readable])
+    return proba, np.concatenate([batch.predicted for batch in readable]), errors
 
 
 class Evaluation:
@@ -137,18 +139,20 @@ class Evaluation:
         Classes of the model.
     true : int array of shape (n_images,)
         Number of the class of each image.
+    predicted : int array of shape (n_images,)
+        Number of the predicted class of each image.
     proba : array of shape (n_images, n_classes)
         Probabilities.
     """
 
-    def __init__(self, classes: list, true: Any, proba: Any):
+    def __init__(self, classes: list, true: Any, predicted: Any, proba: Any):
         import numpy as np
         from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-        predicted, numbers = proba.argmax(axis=1), np.arange(len(classes))
+        numbers = np.arange(len(classes))
         self.classes = classes
         self.n_images = len(true)
-        self.scores = score(true, proba)
+        self.scores = score(true, predicted, proba)
         self.table = np.transpose(
             precision_recall_fscore_support(true, predicted, labels=numbers, zero_division=0)
         ).tolist()

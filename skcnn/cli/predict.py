@@ -66,8 +66,8 @@ def add_command(commands: Any) -> None:
         metavar="N",
         type=arguments.positive_int,
         default=1,
-        help="number of labels to print for each image, the most probable first (default: "
-        "%(default)s)",
+        help="number of labels to print for each image, the predicted one first, then the most "
+        "probable others (default: %(default)s)",
     )
     more.add_argument(
         "--probabilities", action="store_true", help="print the probabilities of all classes"
@@ -153,13 +153,16 @@ class Description:
     def rows(self, batch: Any) -> Any:
         """Yield path, values and error of each image of a batch, None for missing values."""
         values = iter(() if batch.values is None else batch.values)
+        predicted = iter(() if batch.predicted is None else batch.predicted)
         for path, error in zip(batch.paths, batch.errors, strict=True):
-            yield path, None if error else self._values(next(values)), error
+            row = None if error else self._values(next(values), next(predicted, None))
+            yield path, row, error
 
-    def _values(self, value):
+    def _values(self, value, predicted):
         if self.classes is None:
             return [value.tolist()]
-        ranked = value.argsort(kind="stable")[::-1][: self.n_top].tolist()
+        others = [one for one in (-value).argsort(kind="stable").tolist() if one != predicted]
+        ranked = [predicted, *others][: self.n_top]
         probabilities = value.tolist()
         row = [item for one in ranked for item in (self.classes[one], probabilities[one])]
         return row + probabilities if self.all_classes else row

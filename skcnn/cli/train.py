@@ -184,7 +184,8 @@ def _say_scores(model, train, test, seconds, args):
     if test is None:
         return
     true = class_numbers(test.labels, classifier.classes_)
-    scores = score(true, _predict(model, test.images, args))
+    proba = _predict(model, test.images, args)
+    scores = score(true, proba.argmax(axis=1), proba)
     chance = (true == _mode(class_numbers(train.labels, classifier.classes_))).mean()
     say(args, f"Validation: {describe(scores)}")
     say(args, f"(The most frequent class alone would have an accuracy of {chance:.4f}.)")
