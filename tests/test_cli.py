@@ -1,6 +1,7 @@
 """The command line: most tests call `main`, a few start a process."""
 
 import csv
+import importlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -179,6 +181,27 @@ def test_interrupt_ends_with_130_and_leaves_no_file(photos):
 
 # ------------------------------------------------------------------------------------------------
 # Errors
+
+
+def test_interrupt_that_an_import_ignores(tmp_path, monkeypatch, capsys):
+    (tmp_path / "ignores_interrupts.py").write_text(
+        "import signal\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def import_and_wait(args):
+        importlib.import_module("ignores_interrupts")
+        time.sleep(30)
+        return 0
+
+    monkeypatch.setattr("skcnn.cli.check.run", import_and_wait)
+    assert run("check", tmp_path) == 130
+    assert capsys.readouterr().err.endswith(": interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_no_command_shows_the_help(capsys):

@@ -12,6 +12,7 @@ from pathlib import Path
 from skcnn import __version__
 from skcnn.cli import check, evaluate, export, predict, train
 from skcnn.cli._arguments import Parser, UsageError
+from skcnn.cli._interrupt import interrupts_after_imports
 
 _COMMANDS = (check, train, evaluate, predict, export)  # in the order of use
 _CLOSED_PIPE = 141  # as shells report programs that SIGPIPE ends
@@ -79,7 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="surrogateescape")
     name = f"{parser.prog} {args.command}"
     try:
-        with _plain_warnings():
+        with interrupts_after_imports(), _plain_warnings():
             code = args.run(args)
             if sys.stdout is not None:
                 sys.stdout.flush()
