@@ -302,6 +302,8 @@ def wrong_files(tmp_path_factory):
         ("predict m.joblib photos", "if you trust its author, add --trust-pickle", 2),
         ("predict bad.joblib photos --trust-pickle", "is damaged or not a file of joblib", 1),
         ("predict tree.skops photos", "not trusted: sklearn.tree._tree.Tree", 1),
+        ("evaluate m.skops photos --out a.html --report ./a.html", "are both 'a.html'", 2),
+        ("check photos --out a.html --report a.html", "are both 'a.html': name two files", 2),
         ("check lost", "the folder 'lost' does not exist", 1),
         ("check photos --test old.skops", "the folder 'old.skops' is a file", 1),
         ("check photos --report r.pdf", "must be a file whose name ends in .html", 2),

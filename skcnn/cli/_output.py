@@ -180,6 +180,25 @@ def check_output(
         ) from error
 
 
+def check_two_files(out: Path | None, report: Path | None) -> None:
+    """Raise an error if --out and --report are one file.
+
+    Parameters
+    ----------
+    out : Path or None
+        File of --out.
+    report : Path or None
+        File of --report.
+
+    Raises
+    ------
+    UsageError
+        If both are the same file.
+    """
+    if out is not None and report is not None and out.resolve() == report.resolve():
+        raise UsageError(f"--out and --report are both {str(out)!r}: name two files")
+
+
 @contextlib.contextmanager
 def result_stream(path: Path | None) -> Iterator[Any]:
     """Yield the stream that results are written to. A file is complete or not there.

@@ -10,6 +10,7 @@ from skcnn.cli import _arguments as arguments
 from skcnn.cli._output import (
     TaskBar,
     check_output,
+    check_two_files,
     count,
     require,
     result_stream,
@@ -83,6 +84,7 @@ def run(args: Any) -> int:
             raise FileNotFoundError(f"the folder {folder!r} {what}: name a folder of images")
     check_output(args.out, force=args.force)
     check_output(args.report, force=args.force, suffixes=(".html",), option="--report")
+    check_two_files(args.out, args.report)
     require("pandas", what="check")
     if args.report is not None:
         require("jinja2", what="--report")

@@ -11,6 +11,7 @@ from skcnn.cli._images import labeled_images
 from skcnn.cli._models import classes_of, load_model, predict_batches, predicts_most_probable
 from skcnn.cli._output import (
     check_output,
+    check_two_files,
     count,
     progress_bar,
     require,
@@ -76,6 +77,7 @@ def run(args: Any) -> int:
 
     check_output(args.out, force=args.force)
     check_output(args.report, force=args.force, suffixes=(".html",), option="--report")
+    check_two_files(args.out, args.report)
     if args.report is not None:
         require("pandas", "matplotlib", "jinja2", what="--report")
     model = load_model(args)
