@@ -223,6 +223,7 @@ def test_no_command_shows_the_help(capsys):
         ("train photos --out m.skops --augment flips", "'flips' is unknown: use one or more of"),
         ("predict m.skops p.png --top 2 --probabilities", "not allowed with argument"),
         ("tran", "invalid choice: 'tran'"),
+        ("train photos --out m.skops --sise 9", "--sise 9 (python -m skcnn train --help lists"),
     ],
 )
 def test_wrong_arguments_are_one_sentence_and_code_2(arguments, message, capsys):

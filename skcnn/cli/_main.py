@@ -71,14 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv:
         parser.print_help(sys.stderr)
         return 2
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
     args.program = parser.prog
+    name = f"{parser.prog} {args.command}"
+    if unknown:
+        advice = f"({name} --help lists the options)"
+        parser.exit(2, f"{name}: unrecognized arguments: {' '.join(unknown)} {advice}\n")
     if sys.stderr is None:  # closed
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout, sys.stderr):  # file names are not always valid text
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="surrogateescape")
-    name = f"{parser.prog} {args.command}"
     try:
         with interrupts_after_imports(), _plain_warnings():
             code = args.run(args)
