@@ -395,6 +395,17 @@ def test_validation_scores_are_those_of_the_images_left_out(photos, tmp_path, mo
     assert not hasattr(loaded[-1], "_skl_callbacks")
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(1, "1 second"), (2, "2 seconds"), (90, "1.5 minutes")]
+)
+def test_duration_of_training(seconds, text, photos, tmp_path, monkeypatch, capsys):
+    times = iter([0, seconds])
+    monkeypatch.setattr("skcnn.cli.train.time", SimpleNamespace(monotonic=lambda: next(times)))
+    out = tmp_path / "m.skops"
+    assert run("train", photos, "--size", "8", "--epochs", "1", "--out", out) == 0
+    assert f"Trained for 1 epoch in {text}\n" in capsys.readouterr().err
+
+
 def test_train_on_a_table_in_gray(photos, tmp_path):
     rows = "".join(
         f"{path.relative_to(tmp_path)},{path.parent.name}\n" for path in photos.glob("*/*")

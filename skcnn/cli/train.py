@@ -177,7 +177,7 @@ def _fit(model, train, args):
 
 def _say_scores(model, train, test, seconds, args):
     classifier = model[-1]
-    time_text = f"{seconds / 60:.1f} minutes" if seconds >= 90 else f"{seconds:.0f} seconds"
+    time_text = f"{seconds / 60:.1f} minutes" if seconds >= 90 else count(round(seconds), "second")
     head = getattr(classifier, "n_head_epochs_", 0) if args.fine_tune else 0
     head_text = f", the first {head:,} of the last layer alone," if head else ""
     say(args, f"Trained for {count(classifier.n_epochs_, 'epoch')}{head_text} in {time_text}")
