@@ -24,11 +24,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 import skcnn
-from skcnn import ImageReader, ImageResizer
+from skcnn import ImageFlattener, ImageReader, ImageResizer
 from tests.ecosystem._digits import X, network, y
 
 pytest.importorskip("fastapi")
@@ -154,6 +156,20 @@ class TestAnswers:
         response = post_several(client, contents)
         assert response.status_code == 200
         assert response.json() == answers(pipe, tmp_path, contents)
+
+    def test_label_is_that_of_predict(self, service, pipe, tmp_path):
+        (tmp_path / "0").write_bytes(photos()["digit.png"])
+        final = FixedThresholdClassifier(
+            DummyClassifier(), threshold=0.7, pos_label=True, response_method="predict_proba"
+        )
+        steps = pipe[0], pipe[1], ImageFlattener(), final
+        other = make_pipeline(*steps).fit(3 * [tmp_path / "0"], [True, True, False])
+        skops.io.dump(other, tmp_path / "model.skops")
+        client = TestClient(service.create_app(tmp_path / "model.skops"))
+        assert other.predict([tmp_path / "0"]).tolist() == [False]  # not the most probable class
+        answer = post_one(client, photos()["digit.png"]).json()
+        expected = {"True": pytest.approx(2 / 3), "False": pytest.approx(1 / 3)}
+        assert answer == {"label": False, "probabilities": expected}
 
     def test_health(self, client):
         assert client.get("/health").json() == {"status": "ok"}
