@@ -613,6 +613,15 @@ def test_predict_numbers_of_a_regressor(photos, tmp_path, capsys):
     assert run("predict", tmp_path / "model.skops", *paths, "-q", "--top", "2") == 2
 
 
+def test_a_dash_is_standard_output(model, photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("predict", model, photos, "-q") == 0
+    expected = capsys.readouterr().out
+    assert run("predict", model, photos, "-q", "--out", "-") == 0
+    assert capsys.readouterr().out == expected
+    assert not (tmp_path / "-").exists()
+
+
 def test_errors_that_are_not_about_files_are_raised(photos, tmp_path, capsys):
     paths = sorted(photos.glob("*/*.png"))
     pipe = make_pipeline(ImageReader(), ImageResizer((4, 4)), ImageFlattener(), CNNClassifier())

@@ -122,8 +122,8 @@ def add_output(parser: argparse.ArgumentParser, what: str) -> None:
         "-o",
         "--out",
         metavar="FILE",
-        type=Path,
-        help=f"write {what} to this file instead of standard output",
+        type=file_or_output,
+        help=f"write {what} to this file instead of standard output (-)",
     )
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
 
@@ -155,6 +155,11 @@ def add_batch_and_device(parser: argparse.ArgumentParser) -> None:
 def or_auto(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     """Return a type of arguments that also accepts "auto"."""
     return lambda text: text if text == "auto" else kind(text)
+
+
+def file_or_output(text: str) -> Path | None:
+    """Return the path of a file, or None for standard output."""
+    return None if text == "-" else Path(text)
 
 
 def positive_int(text: str) -> int:
