@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +17,9 @@ def replaced_file(path: Path) -> Iterator[Path]:
     Parameters
     ----------
     path : Path
-        File to write. A symbolic link stays one.
+        File to write. A symbolic link stays one, and the file that it leads to is replaced. The
+        permissions, the owner and the group of an existing file are kept, as far as the process
+        may set them.
 
     Yields
     ------
@@ -40,9 +44,24 @@ def replaced_file(path: Path) -> Iterator[Path]:
     '0.9'
     """
     path = path.resolve()  # of a link, the file that it leads to
+    former = path.stat() if path.exists() else None
     temporary = path.with_name(f".{uuid4().hex}{path.suffix}")  # the name of the file may be long
     try:
+        if former is not None:  # until it is complete, nobody else may read it
+            temporary.touch(mode=0o600, exist_ok=False)
         yield temporary
+        if former is not None:
+            _copy_permissions(former, temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _copy_permissions(former: os.stat_result, path: Path) -> None:
+    """Give a file the owner, the group and the permissions of another one."""
+    if hasattr(os, "chown"):  # not in Windows
+        for owner, group in ((-1, former.st_gid), (former.st_uid, -1)):
+            with suppress(PermissionError):
+                os.chown(path, owner, group)
+    with suppress(PermissionError):  # of file systems without permissions
+        path.chmod(stat.S_IMODE(former.st_mode))

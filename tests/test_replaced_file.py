@@ -1,4 +1,7 @@
-"""replaced_file: links, long names and errors."""
+"""replaced_file: links, long names, permissions and errors."""
+
+import os
+import stat
 
 import pytest
 
@@ -30,3 +33,38 @@ def test_an_error_keeps_the_file(tmp_path):
         fail_to_write(path)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def umask():
+    former = os.umask(0o027)
+    yield
+    os.umask(former)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+@pytest.mark.parametrize("former", [None, 0o600, 0o644, 0o664, 0o444])
+def test_permissions(former, tmp_path, umask):
+    path = tmp_path / "model.onnx"
+    if former is not None:
+        path.write_text("before")
+        path.chmod(former)
+    with replaced_file(path) as temporary:
+        temporary.write_text("after")
+        assert mode(temporary) == (0o640 if former is None else 0o600)
+    assert path.read_text() == "after"
+    assert mode(path) == (0o640 if former is None else former)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="not the superuser")
+def test_the_superuser_keeps_the_owner(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_text("before")
+    os.chown(path, 1234, 5678)
+    with replaced_file(path) as temporary:
+        temporary.write_text("after")
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
