@@ -25,7 +25,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
     ------
     temporary : Path
         Path in the same folder, with the same suffix. If an error is raised in the context, its
-        file is removed.
+        file is removed. If `path` is a device or a pipe, such as /dev/null, it is `path`.
 
     Raises
     ------
@@ -45,6 +45,9 @@ def replaced_file(path: Path) -> Iterator[Path]:
     """
     path = path.resolve()  # of a link, the file that it leads to
     former = path.stat() if path.exists() else None
+    if former is not None and not (stat.S_ISREG(former.st_mode) or path.is_dir()):
+        yield path
+        return
     temporary = path.with_name(f".{uuid4().hex}{path.suffix}")  # the name of the file may be long
     try:
         if former is not None:  # until it is complete, nobody else may read it

@@ -1,4 +1,4 @@
-"""replaced_file: links, long names, permissions and errors."""
+"""replaced_file: links, long names, permissions, devices and errors."""
 
 import os
 import stat
@@ -68,3 +68,15 @@ def test_the_superuser_keeps_the_owner(tmp_path):
     with replaced_file(path) as temporary:
         temporary.write_text("after")
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 5678)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_a_pipe_stays_one(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with replaced_file(path) as temporary:
+        temporary.write_text("scores")
+    assert path.is_fifo()
+    assert os.read(reader, 10) == b"scores"
+    os.close(reader)
