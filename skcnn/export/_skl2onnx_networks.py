@@ -13,26 +13,30 @@ from skcnn.settings import fixed_settings
 
 
 def classifier_shapes(operator):
-    from skl2onnx.common import data_types
+    from skl2onnx.common.data_types import Int64TensorType
 
     final = operator.raw_operator
-    n_classes = len(final.classes_)
+    set_class_types(operator, final.classes_)
     if final.target_type_ == "multilabel":
-        label = data_types.Int64TensorType([None, n_classes])
-    else:
-        kinds = {
-            "O": data_types.StringTensorType,
-            "i": data_types.Int64TensorType,
-            "b": data_types.BooleanTensorType,
-            "f": data_types.DoubleTensorType,
-        }
-        label = kinds[label_table(final.classes_).dtype.kind]([None])
-    operator.outputs[0].type = label
-    operator.outputs[1].type = data_types.FloatTensorType([None, n_classes])
+        operator.outputs[0].type = Int64TensorType([None, len(final.classes_)])
+
+
+def set_class_types(operator, classes):
+    """Set the types of the labels and the probabilities that an operator returns."""
+    from skl2onnx.common import data_types
+
+    kinds = {
+        "O": data_types.StringTensorType,
+        "i": data_types.Int64TensorType,
+        "b": data_types.BooleanTensorType,
+        "f": data_types.DoubleTensorType,
+    }
+    operator.outputs[0].type = kinds[label_table(classes).dtype.kind]([None])
+    operator.outputs[1].type = data_types.FloatTensorType([None, len(classes)])
 
 
 def convert_classifier(scope, operator, container):
-    _check_zipmap(scope, operator)
+    check_zipmap(scope, operator)
     add_model(
         scope,
         container,
@@ -42,7 +46,7 @@ def convert_classifier(scope, operator, container):
     )
 
 
-def _check_zipmap(scope, operator):
+def check_zipmap(scope, operator):
     """Raise an error if the keys of a dict of probabilities are not integers or strings."""
     label, classes = operator.outputs[0], operator.raw_operator.classes_
     maps = [other for other in scope.operators.values() if other.type.startswith("SklearnZipMap")]
@@ -91,12 +95,12 @@ def convert_features(scope, operator, container):
 
 @fixed_settings()
 def _checked_model(scope, operator):
-    _check_other_operators(scope)
+    check_other_operators(scope)
     graph = Graph.of(operator.raw_operator, None, np.float32)
     return check_model(graph, graph.to_onnx(), batches_for_check(graph))
 
 
-def _check_other_operators(scope):
+def check_other_operators(scope):
     """Raise an error if the graph has an operator that skl2onnx converts to other results."""
     for other in scope.operators.values():
         model = other.raw_operator

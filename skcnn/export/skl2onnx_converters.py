@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from skcnn.export._skl2onnx_adjusted import adjusted_shapes, convert_adjusted
 from skcnn.export._skl2onnx_images import (
     convert_flattener,
     convert_images,
@@ -35,9 +36,9 @@ def register_skl2onnx() -> None:
 
     After this call, ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` accept `CNNClassifier`,
     `CNNRegressor`, `TransferClassifier`, `TransferRegressor`, `ImageEmbedder`, `ConvAutoencoder`,
-    `ImageResizer`, `ImageNormalizer`, `ImageAugmenter` and `ImageFlattener` as steps, beside those
-    of scikit-learn. The results of converted networks are compared with those of the estimators, as
-    in `to_onnx`.
+    `ImageResizer`, `ImageNormalizer`, `ImageAugmenter`, `ImageFlattener` and
+    `skcnn.imbalance.LogitAdjustedClassifier` as steps, beside those of scikit-learn. The results of
+    converted networks are compared with those of the estimators, as in `to_onnx`.
 
     Raises
     ------
@@ -98,3 +99,10 @@ def register_skl2onnx() -> None:
         options = _CLASSIFIER_OPTIONS if names is _CLASSIFIERS else None
         for name in names:
             register(getattr(package, name), f"Skcnn{name}", shapes, convert, options=options)
+    register(
+        import_module("skcnn.imbalance").LogitAdjustedClassifier,
+        "SkcnnLogitAdjustedClassifier",
+        adjusted_shapes,
+        convert_adjusted,
+        options=_CLASSIFIER_OPTIONS,
+    )

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from skimage import data
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsRestClassifier
@@ -24,6 +25,7 @@ from skcnn import (
     ImageResizer,
 )
 from skcnn.export import register_skl2onnx
+from skcnn.imbalance import LogitAdjustedClassifier
 
 skl2onnx = pytest.importorskip("skl2onnx")
 from skl2onnx.common.data_types import FloatTensorType, UInt8TensorType  # noqa: E402
@@ -88,6 +90,31 @@ def test_features_and_calibrated_probabilities():
         rows = ROWS.astype(np.float64) if model is pipe else ROWS
         found = run(skl2onnx.to_onnx(model, rows[:1], options={"zipmap": False}), rows)
         assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [["one", "three", "two"], [-3, 0, 7], [False, True, True]])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y: LogitAdjustedClassifier(FrozenEstimator(classifier().fit(ROWS, y)), tau=2.0),
+        lambda y: LogitAdjustedClassifier(make_pipeline(StandardScaler(), classifier())),
+        lambda y: make_pipeline(StandardScaler(), LogitAdjustedClassifier(LogisticRegression())),
+        lambda y: CalibratedClassifierCV(LogitAdjustedClassifier(classifier()), cv=2),
+    ],
+)
+def test_adjusted_probabilities(make, classes):
+    y = np.array(classes)[np.repeat([0, 1, 2], [18, 8, 4])]
+    model = make(y).fit(ROWS, y)
+    found = run(skl2onnx.to_onnx(model, ROWS[:1], options={"zipmap": False}), ROWS)
+    assert_allclose(found["probabilities"], model.predict_proba(ROWS), atol=1e-4)
+    assert_array_equal(found["label"], model.predict(ROWS))
+
+
+def test_a_map_of_adjusted_probabilities():
+    adjusted = LogitAdjustedClassifier(classifier()).fit(ROWS, np.repeat(["a", "b"], [20, 10]))
+    found = run(skl2onnx.to_onnx(adjusted, ROWS[:1]), ROWS)
+    probabilities = [[row["a"], row["b"]] for row in found["output_probability"]]
+    assert_allclose(probabilities, adjusted.predict_proba(ROWS), atol=1e-4)
 
 
 def test_labels_that_are_no_keys_of_a_map():
