@@ -9,8 +9,13 @@ from torch import Tensor, nn
 
 from skcnn.export._onnx_exporter import export_module
 from skcnn.export._onnx_labels import CLASS_INDEX, add_labels, label_table
-from skcnn.export._skl2onnx_networks import check_other_operators, check_zipmap, set_class_types
-from skcnn.export._skl2onnx_nodes import add_cast, add_model
+from skcnn.export._skl2onnx_networks import (
+    add_class_outputs,
+    check_other_operators,
+    check_zipmap,
+    set_class_types,
+)
+from skcnn.export._skl2onnx_nodes import add_cast
 
 
 def adjusted_shapes(operator):
@@ -38,9 +43,7 @@ def convert_adjusted(scope, operator, container):
     check_other_operators(scope)
     numbers = scope.get_unique_variable_name("numbers")
     add_cast(scope, container, classifier.outputs[1].full_name, numbers, TensorProto.FLOAT)
-    add_model(
-        scope, container, _model(adjusted), numbers, [value.full_name for value in operator.outputs]
-    )
+    add_class_outputs(scope, operator, container, _model(adjusted), numbers)
 
 
 def _model(adjusted):

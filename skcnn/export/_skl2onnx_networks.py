@@ -32,30 +32,43 @@ def set_class_types(operator, classes):
         "f": data_types.DoubleTensorType,
     }
     operator.outputs[0].type = kinds[label_table(classes).dtype.kind]([None])
-    operator.outputs[1].type = data_types.FloatTensorType([None, len(classes)])
+    number = type(data_types.guess_tensor_type(operator.inputs[0].type))
+    if _is_mapped(operator.scope_inst, operator.outputs[1]):  # ZipMap takes float32 only
+        number = data_types.FloatTensorType
+    operator.outputs[1].type = number([None, len(classes)])
+
+
+def add_class_outputs(scope, operator, container, model, source):
+    """Add a model whose outputs are labels and probabilities, in the types of an operator."""
+    from skl2onnx.common.data_types import guess_proto_type
+
+    label, target = operator.outputs
+    probabilities = scope.get_unique_variable_name("probabilities")
+    add_model(scope, container, model, source, [label.full_name, probabilities])
+    kind = guess_proto_type(target.type)
+    add_cast(scope, container, probabilities, target.full_name, kind)
 
 
 def convert_classifier(scope, operator, container):
     check_zipmap(scope, operator)
-    add_model(
-        scope,
-        container,
-        _checked_model(scope, operator),
-        _network_input(scope, operator, container),
-        [output.full_name for output in operator.outputs],
-    )
+    images = _network_input(scope, operator, container)
+    add_class_outputs(scope, operator, container, _checked_model(scope, operator), images)
 
 
 def check_zipmap(scope, operator):
     """Raise an error if the keys of a dict of probabilities are not integers or strings."""
-    label, classes = operator.outputs[0], operator.raw_operator.classes_
-    maps = [other for other in scope.operators.values() if other.type.startswith("SklearnZipMap")]
-    is_mapped = any(value is label for other in maps for value in other.inputs)
-    if is_mapped and label_table(classes).dtype.kind in "bf":
+    classes = operator.raw_operator.classes_
+    if _is_mapped(scope, operator.outputs[0]) and label_table(classes).dtype.kind in "bf":
         raise ValueError(
             f"the classes {classes.tolist()!r:.80} cannot be the keys of a ZipMap, which are "
             'integers or strings: pass options={"zipmap": False}'
         )
+
+
+def _is_mapped(scope, output):
+    """Return whether an output is an input of a ZipMap."""
+    maps = [other for other in scope.operators.values() if other.type.startswith("SklearnZipMap")]
+    return any(value is output for other in maps for value in other.inputs)
 
 
 def regressor_shapes(operator):

@@ -51,12 +51,14 @@ def classifier():
     return CNNClassifier(**SMALL, image_shape=(4, 4, 3))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("zipmap", [True, False])
-def test_rows_and_a_scaler(zipmap):
+def test_rows_and_a_scaler(zipmap, dtype):
     pipe = make_pipeline(StandardScaler(), ImageNormalizer(image_shape=(4, 4, 3)), classifier())
     pipe.fit(ROWS, NAMES)
-    model = skl2onnx.to_onnx(pipe, ROWS[:1], options={"zipmap": zipmap})
-    found = run(model, ROWS)
+    rows = ROWS.astype(dtype)
+    model = skl2onnx.to_onnx(pipe, rows[:1], options={"zipmap": zipmap})
+    found = run(model, rows)
     probabilities = found["output_probability" if zipmap else "probabilities"]
     if zipmap:
         probabilities = [[row[name] for name in pipe.classes_] for row in probabilities]
@@ -87,9 +89,10 @@ def test_features_and_calibrated_probabilities():
     calibrated = CalibratedClassifierCV(classifier(), ensemble=False, cv=2)
     for model in (pipe, calibrated):
         model.fit(ROWS, NAMES)
-        rows = ROWS.astype(np.float64) if model is pipe else ROWS
-        found = run(skl2onnx.to_onnx(model, rows[:1], options={"zipmap": False}), rows)
-        assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-4)
+        for rows in (ROWS, ROWS.astype(np.float64)):
+            found = run(skl2onnx.to_onnx(model, rows[:1], options={"zipmap": False}), rows)
+            assert_allclose(found["probabilities"], model.predict_proba(rows), atol=1e-4)
+            assert found["probabilities"].dtype == rows.dtype
 
 
 @pytest.mark.parametrize("classes", [["one", "three", "two"], [-3, 0, 7], [False, True, True]])
