@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -24,6 +25,7 @@ from skcnn import (
     ImageResizer,
     TransferClassifier,
 )
+from skcnn.imbalance import ImageSampler
 from skcnn.operations import AffineMap
 from skcnn.pipeline_graph import pipeline_steps, torch_pipeline
 
@@ -250,8 +252,6 @@ def test_what_cannot_be_converted_to_pytorch_is_named(case):
 
 
 def test_a_reader_is_left_out(tmp_path):
-    from PIL import Image
-
     paths = [str(tmp_path / f"{row}.png") for row in range(8)]
     for path, image in zip(paths, images((9, 9)), strict=True):
         Image.fromarray(image).save(path)
@@ -267,6 +267,23 @@ def test_the_best_estimator_of_a_search():
     search = GridSearchCV(pipe, {"cnnclassifier__channels": [(3,), (4,)]}, cv=2).fit(X, Y)
     graph = torch_pipeline(search, X.shape[1:], X.dtype)
     assert_allclose(probabilities(graph, X), search.predict_proba(X), atol=2e-2)
+
+
+def test_samplers_are_left_out(tmp_path):
+    pipeline, over_sampling = (
+        pytest.importorskip(f"imblearn.{name}") for name in ("pipeline", "over_sampling")
+    )
+    sampler = ImageSampler(over_sampling.RandomOverSampler(random_state=0))
+    X = images((9, 9, 3))
+    paths = [tmp_path / f"{number}.png" for number in range(8)]
+    for path, image in zip(paths, X, strict=True):
+        Image.fromarray(image).save(path)
+    model = pipeline.make_pipeline(sampler, ImageReader(), ImageResizer((8, 8)), sampler, cnn())
+    model.fit(np.array(paths), np.arange(8) == 0)
+    assert type(pipeline_steps(model)[0][1]) is ImageReader
+    assert len(pipeline_steps(model, samplers=True)) == 5
+    graph = torch_pipeline(model, (9, 9, 3), np.uint8)
+    assert_allclose(probabilities(graph, X), model.predict_proba(np.array(paths)), atol=1e-5)
 
 
 def test_frozen_estimators_are_resolved():

@@ -87,7 +87,7 @@ def parameters_section(report: ModelReport) -> Section:
     if hasattr(report.estimator, "best_estimator_"):
         search = type(report.estimator).__name__
         blocks.append(Paragraph(f"The parameters are those that {search} chose."))
-    for name, step in pipeline_steps(report.estimator):
+    for name, step in pipeline_steps(report.estimator, samplers=True):
         rows = parameter_rows(step)
         if rows:
             caption = f"Parameters of {name}"

@@ -9,13 +9,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 
-def pipeline_steps(estimator: Any) -> list[tuple[str, Any]]:
+def pipeline_steps(estimator: Any, *, samplers: bool = False) -> list[tuple[str, Any]]:
     """Return the steps of any fitted pipeline of scikit-learn.
 
     Parameters
     ----------
     estimator : estimator, Pipeline or search
         Fitted estimator. Of a search, such as `GridSearchCV`, it is `best_estimator_`.
+    samplers : bool, default=False
+        Whether the samplers of a pipeline of imbalanced-learn are among the steps. They do nothing
+        in prediction.
 
     Returns
     -------
@@ -28,7 +31,11 @@ def pipeline_steps(estimator: Any) -> list[tuple[str, Any]]:
     TypeError
         If a search has no best estimator.
     """
-    return list(_steps("", estimator))
+    return [
+        (name, step)
+        for name, step in _steps("", estimator)
+        if samplers or not hasattr(step, "fit_resample")
+    ]
 
 
 def _steps(name, estimator) -> Iterator[tuple[str, Any]]:
