@@ -19,6 +19,7 @@ from skcnn.versions import versions, warn_about_versions
 
 _KEY = "_checksum"
 _VERSIONS = "_versions"
+_PAIRS = "_pairs"  # names of the dicts that are saved as lists of pairs
 _ERRORS = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError)
 _NUMBERS = (bool, int, float, complex, type(None), type(...))
 
@@ -33,13 +34,15 @@ class ChecksumMixin:
 
     def __getstate__(self) -> dict:
         view: Any = super(ChecksumMixin, fitted_view(self))  # another thread may fit the estimator
-        return with_checksum({**view.__getstate__(), _VERSIONS: versions()})
+        return with_checksum(_with_pairs({**view.__getstate__(), _VERSIONS: versions()}))
 
     def __setstate__(self, state: dict) -> None:
         name = type(self).__name__
         with loading(name):
             state = verified(state, name)
             warn_about_versions(state.pop(_VERSIONS, None), name)
+            for pairs in state.pop(_PAIRS, ()):
+                state[pairs] = dict(state[pairs])
             for parameter, default in _defaults(type(self)).items():
                 state.setdefault(parameter, default)  # if it is newer than the file
             parent: Any = super()
@@ -47,6 +50,18 @@ class ChecksumMixin:
                 parent.__setstate__(state)
             else:
                 vars(self).update(state)
+
+
+def _with_pairs(state):
+    """Replace the dicts with bools as keys, which skops does not restore, by lists of pairs."""
+    names = [
+        name
+        for name, value in state.items()
+        if type(value) is dict and any(isinstance(key, (bool, np.bool_)) for key in value)
+    ]
+    if not names:
+        return state
+    return {**state, **{name: list(state[name].items()) for name in names}, _PAIRS: names}
 
 
 def _defaults(kind):

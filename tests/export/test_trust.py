@@ -110,6 +110,15 @@ def test_other_estimators(name):
     check_copy(OTHERS[name].fit(IMAGES, np.arange(12.0)), IMAGES)
 
 
+@pytest.mark.parametrize("kind", [bool, np.bool_])
+def test_weights_of_classes_that_are_bools(kind):
+    weights = {kind(False): 1.0, kind(True): 2.0}
+    classifier = CNNClassifier(**SMALL, class_weight=weights).fit(IMAGES, LABELS == "cat")
+    assert check_copy(classifier, IMAGES).class_weight == {False: 1.0, True: 2.0}
+    assert pickle.loads(pickle.dumps(classifier)).class_weight == {False: 1.0, True: 2.0}
+    assert classifier.class_weight is weights
+
+
 def test_files_of_images(tmp_path):
     for number, image in enumerate(IMAGES):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
