@@ -262,6 +262,14 @@ def test_a_model_that_differs_is_not_saved(pipe, tmp_path, capfd, monkeypatch):
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_pixels_that_float32_rounds_are_part_of_the_check(tmp_path):
+    X, y = 1e5 + np.random.default_rng(0).random((24, 9, 8)), np.arange(24) % 2
+    model = make_pipeline(ImageResizer((6, 6)), CNNClassifier(**{**SMALL, "max_epochs": 5}))
+    with pytest.raises(RuntimeError, match="not saved, because its output 'probabilities' differs"):
+        to_onnx(model.fit(X, y), tmp_path / "model.onnx", dtype=np.float64, X=X)
+    assert not list(tmp_path.iterdir())
+
+
 def test_pixels_between_two_integers_may_be_rounded_up_or_down():
     halved = SimpleNamespace(pipeline=SimpleNamespace(network_input=lambda images: images / 2))
     images = np.array([1, 1, 1, 2, 3], np.uint8)
