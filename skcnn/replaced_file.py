@@ -43,11 +43,11 @@ def replaced_file(path: Path) -> Iterator[Path]:
     >>> path.read_text()
     '0.9'
     """
-    path = path.resolve()  # of a link, the file that it leads to
     former = path.stat() if path.exists() else None
     if former is not None and not (stat.S_ISREG(former.st_mode) or path.is_dir()):
         yield path
         return
+    path = path.resolve()  # of a link, the file that it leads to
     temporary = path.with_name(f".{uuid4().hex}{path.suffix}")  # the name of the file may be long
     try:
         if former is not None:  # until it is complete, nobody else may read it

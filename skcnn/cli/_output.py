@@ -218,9 +218,8 @@ def result_stream(path: Path | None) -> Iterator[Any]:
             raise UsageError("standard output is closed: write to a file with --out FILE")
         yield sys.stdout
         return
-    is_device = path.exists() and not path.is_file()  # such as /dev/null
     with (
-        contextlib.nullcontext(path) if is_device else replaced_file(path) as target,
+        replaced_file(path) as target,
         open(target, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
     ):
         yield stream
