@@ -1,6 +1,7 @@
 """dask: searches in its worker processes, and predictions of its arrays and bags."""
 
 import os
+from functools import partial
 
 import joblib
 import numpy as np
@@ -37,6 +38,7 @@ def client(tmp_path_factory):
     }
     with dask.config.set(options):
         client = Client(n_workers=2, threads_per_worker=1)
+        client.scatter = partial(client.scatter, hash=False)  # as the guide recommends
         yield client
         client.close()
 
@@ -136,6 +138,11 @@ class TestSearch:
             for _ in range(3):
                 cross_validate(pipe, images, y, cv=3)
         assert bytes_sent() < 3 * PHOTOS.nbytes
+
+    def test_the_same_data_can_be_scattered_again(self, client):
+        for _ in range(50):  # by their hash, a second or third copy is often lost
+            with joblib.parallel_config(backend="dask", scatter=[PHOTOS, y]):
+                pass
 
     def test_threads(self, client):
         assert set(client.run(torch.get_num_threads).values()) == {1}
