@@ -73,6 +73,17 @@ print(*(name for name in ("torch._dynamo", "torch._inductor", "sympy")
     assert (done.stdout, done.returncode) == ("\n", 0), done.stderr
 
 
+def test_public_names_are_imported_without_slow_modules():
+    script = """
+import sys
+from skcnn import *
+print(*(name for name in ("matplotlib", "scipy.signal", "sklearn.cluster")
+        if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("\n", 0), done.stderr
+
+
 # A server that loads the pipeline before it forks its workers, such as gunicorn with --preload.
 PARENT = """
 import multiprocessing, os, sys, threading, warnings

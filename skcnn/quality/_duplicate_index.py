@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from sklearn.cluster import MiniBatchKMeans
 
 from skcnn.preprocessing._blas import one_blas_thread
 from skcnn.quality._descriptors import batches
@@ -78,6 +77,8 @@ def nearest_pairs(
 
 def _cells(queries, images):
     """Return for each cell the rows of the queries that search it, and the rows of its images."""
+    from sklearn.cluster import MiniBatchKMeans  # takes long to import
+
     n_cells = len(images) // _CELL
     if n_cells < 2 * _PROBES:
         return [(np.arange(len(queries)), np.arange(len(images)))]

@@ -59,6 +59,8 @@ class OnnxModel:
         Exported pipeline.
     """
 
+    net_ = None  # as for a network, the service takes the most probable class
+
     def __init__(self, path):
         import onnxruntime
 
@@ -67,6 +69,9 @@ class OnnxModel:
         self.session = onnxruntime.InferenceSession(path, options)
         metadata = self.session.get_modelmeta().custom_metadata_map
         self.classes_ = np.array(json.loads(metadata["classes"]))
+
+    def __getitem__(self, number):
+        return self
 
     def predict_proba(self, paths):
         """Return the probabilities of each class."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import ceil, cos, radians, sin
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 
 def convolve(image, kernel):
@@ -23,6 +22,8 @@ def convolve(image, kernel):
     image : float array of the same shape
         Filtered image.
     """
+    from scipy.signal import fftconvolve  # takes long to import
+
     reach = len(kernel) // 2
     padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     return fftconvolve(padded, kernel[:, :, np.newaxis], mode="valid", axes=(0, 1))
