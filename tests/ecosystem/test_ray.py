@@ -6,6 +6,7 @@ import tempfile
 
 import joblib
 import pytest
+from joblib.pool import PicklingPool
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
@@ -33,7 +34,9 @@ def cluster():
         options = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
         ray.init(num_cpus=2, _node_ip_address="127.0.0.1", _temp_dir=folder, **options)
         register_ray()
+        bases = PicklingPool.__bases__
         yield
+        PicklingPool.__bases__ = bases  # those of Ray would stay for the backend "multiprocessing"
         ray.shutdown()
     shutil.rmtree(folder)
 
