@@ -61,7 +61,7 @@ def replaced_file(path: Path) -> Iterator[Path]:
 
 
 def _copy_permissions(former: os.stat_result, path: Path) -> None:
-    """Give a file the owner, the group and the permissions of another one."""
+    """Set the owner, the group and the permissions of a file."""
     if hasattr(os, "chown"):  # not in Windows
         for owner, group in ((-1, former.st_gid), (former.st_uid, -1)):
             with suppress(PermissionError):

@@ -18,8 +18,8 @@ def interrupts_after_imports() -> Iterator[None]:
     A module that is being imported can catch the exception, as mpmath does with ``except:``, and
     Ctrl-C would be ignored. A handler that is not Python's own stays.
     """
-    is_own = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
-    if is_own or threading.current_thread() is not threading.main_thread():
+    has_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not has_default or threading.current_thread() is not threading.main_thread():
         yield
         return
     signal.signal(signal.SIGINT, _interrupt)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 # The error is known below 8 channels, the number that a register of AVX2 holds.
-MIN_CHANNELS = 16
+_MIN_CHANNELS = 16
 
 
 class DefinedGradients:
@@ -68,7 +68,7 @@ def _convolve_again(conv: nn.Conv2d, inputs: tuple[Any, ...], outputs: Tensor) -
     images = inputs[0]
     if images.device.type != "cpu":
         return None
-    if conv.kernel_size == (1, 1) and conv.in_channels < MIN_CHANNELS:
+    if conv.kernel_size == (1, 1) and conv.in_channels < _MIN_CHANNELS:
         with _SelectPixels():
             return conv.forward(*inputs)
     axes = zip(images.shape[-2:], conv.stride, strict=True)
